@@ -1,0 +1,48 @@
+//! Limits: what keeps memory bounded whatever clients do (promise P9).
+
+use std::time::Duration;
+
+/// The deepest nesting of tables and arrays that is read: a decoder that follows any depth can be made to
+/// overflow its stack by one legal frame, before login.
+pub const TABLE_DEPTH_MAX: usize = 16;
+
+/// Limits that the operator can set; every crate reads its own from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest frame offered in connection.tune, in bytes, header and end octet included.
+    pub frame_max: u32,
+    /// The most channels of one connection, offered in connection.tune.
+    pub channel_max: u16,
+    /// The heartbeat offered in connection.tune; zero for none.
+    pub heartbeat: Duration,
+    /// The time from accept to connection.open.
+    pub handshake_timeout: Duration,
+    /// The largest message body, in bytes.
+    pub message_size_max: u64,
+    /// The most connections at a time.
+    pub connections_max: usize,
+    /// The most publishers whose landed publishing ids are remembered; the longest silent is forgotten first.
+    pub publishers_max: usize,
+}
+
+impl Limits {
+    /// The largest frame before connection.open, in bytes (RabbitMQ since 4.1: client properties and tokens
+    /// must fit).
+    pub const FRAME_MAX_BEFORE_OPEN: u32 = 8192;
+    /// The smallest frame_max that a client may ask for (the standard's frame-min-size).
+    pub const FRAME_MAX_LEAST: u32 = 4096;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame_max: 131_072,
+            channel_max: 2047,
+            heartbeat: Duration::from_secs(60),
+            handshake_timeout: Duration::from_secs(10),
+            message_size_max: 16 * 1024 * 1024,
+            connections_max: 65_536,
+            publishers_max: 100_000,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Every chore of the project has one name here.
+
+fn main() {}
