@@ -12,15 +12,15 @@ use model::{
 /// What happened.
 #[derive(Debug)]
 pub enum Input {
-    /// A client passed login and opened a virtual host.
+    /// A client passed login and asks for a virtual host; the broker answers it (connection.open-ok or 530).
     ConnectionOpened(Opened),
     /// A connection is gone, closed or broken: its exclusive queues go, its unacked messages come back.
     ConnectionClosed(ConnectionId),
-    /// channel.open.
+    /// channel.open; the broker answers it.
     ChannelOpened(ConnectionId, ChannelNumber),
-    /// channel.close from the client, or close-ok to ours.
+    /// channel.close from the client; the broker answers it.
     ChannelClosed(ConnectionId, ChannelNumber),
-    /// A method other than basic.publish on an open channel.
+    /// A method other than basic.publish on an open channel; the broker answers it.
     Method(ConnectionId, ChannelNumber, Method),
     /// basic.publish with its whole content.
     Publish(ConnectionId, ChannelNumber, Publish),

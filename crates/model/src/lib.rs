@@ -26,7 +26,7 @@ pub use properties::{Properties, PropertiesBuilder, PropertiesError};
 pub mod method;
 pub use method::Method;
 
-mod publish;
+pub mod publish;
 pub use publish::Publish;
 
 mod reply;

@@ -19,3 +19,13 @@ pub struct Publish {
     /// The body.
     pub body: Bytes,
 }
+
+/// The header that names a message's publisher: a long string. Together with [`PUBLISHING_ID_HEADER`] it lets
+/// the server land a retransmission once.
+pub const PUBLISHER_ID_HEADER: &str = "x-publisher-id";
+
+/// The header with the publisher's own number for the message: an integer, the same on every retransmission.
+pub const PUBLISHING_ID_HEADER: &str = "x-publishing-id";
+
+/// The header that tells a receiver how often the message was delivered before; absent on the first delivery.
+pub const DELIVERY_COUNT_HEADER: &str = "x-delivery-count";
