@@ -3,131 +3,139 @@
 //! The shell hands in what happened and when ([`Broker::handle`]), ends each turn with [`Broker::tick`], and
 //! performs what the broker wants done ([`Broker::poll_effect`]). One rule is above all others: nothing leaves
 //! before the record that it depends on has landed.
+//!
+//! One file is one arrow of the journey: a message comes in by `publish`, finds its queues by `route`, waits for
+//! `landing`, goes out by `deliver` and is done with in `settle`. Beside them: who is connected (`connection`,
+//! `request`), what is declared (`declare_queue`, `declare_exchange`, `bind`), who consumes (`consume`), and how
+//! all of it comes back after a crash (`checkpoint`, `recover`).
 
-use model::{
-    ChannelError, ChannelNumber, ConnectionError, ConnectionId, DeliveryTag, Method, Position,
-    Publish, Record, ShortStr,
-};
+mod input;
+pub use input::{Input, Opened, Written};
 
-/// What happened.
+mod effect;
+pub use effect::{Delivery, Effect};
+
+mod arguments;
+mod connection;
+mod queue;
+mod request;
+mod route;
+mod unacked;
+
+mod bind;
+mod declare_exchange;
+mod declare_queue;
+
+mod publish;
+mod publishers;
+
+mod landing;
+
+mod consume;
+mod deliver;
+mod settle;
+
+mod checkpoint;
+mod recover;
+pub use recover::Recovery;
+
+#[cfg(test)]
+mod tests;
+
+use connection::{ChannelId, Connection, Consumer, ConsumerId};
+use landing::Landing;
+use model::{ConnectionId, Limits, QueueId, Timestamp};
+use publishers::Publishers;
+use queue::Queue;
+use route::Vhost;
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+
+/// The heart: everything that one shard knows.
 #[derive(Debug)]
-pub enum Input {
-    /// A client passed login and asks for a virtual host; the broker answers it (connection.open-ok or 530).
-    ConnectionOpened(Opened),
-    /// A connection is gone, closed or broken: its exclusive queues go, its unacked messages come back.
-    ConnectionClosed(ConnectionId),
-    /// channel.open; the broker answers it.
-    ChannelOpened(ConnectionId, ChannelNumber),
-    /// channel.close from the client; the broker answers it.
-    ChannelClosed(ConnectionId, ChannelNumber),
-    /// A method other than basic.publish on an open channel; the broker answers it.
-    Method(ConnectionId, ChannelNumber, Method),
-    /// basic.publish with its whole content.
-    Publish(ConnectionId, ChannelNumber, Publish),
-    /// The store says that every record up to and including this one has landed.
-    Landed(Position),
-    /// The shell wrote deliveries to the client's socket: so many more may be handed to it.
-    Written(ConnectionId, Written),
-    /// A delivery could not be handed out because its record is gone; its tag is free again.
-    Undeliverable(ConnectionId, ChannelNumber, DeliveryTag),
-    /// The store asks for a checkpoint.
-    CheckpointWanted,
-    /// The store says whether publishes may go on.
-    Room(bool),
-    /// The node is about to stop: tell what was delivered and came back. The last input.
-    Stopping,
+pub struct Broker {
+    vhosts: Vec<Vhost>,
+    queues: FxHashMap<QueueId, Queue>,
+    /// The lowest queue id that was never used.
+    next_queue: QueueId,
+    connections: FxHashMap<ConnectionId, Connection>,
+    consumers: FxHashMap<ConsumerId, Consumer>,
+    /// How many names (of queues, of consumers) were made up so far.
+    names_made: u64,
+    publishers: Publishers,
+    landing: Landing,
+    /// False while the disk is nearly full: connections that publish are blocked.
+    room: bool,
+    /// Queues that may have something to hand out to somebody at the end of this turn.
+    active: Vec<QueueId>,
+    /// Queues whose last messages have not landed yet.
+    unlanded: Vec<QueueId>,
+    /// Queues that settled something in this turn.
+    settling: Vec<QueueId>,
+    effects: VecDeque<Effect>,
 }
 
-/// A connection that was opened.
-#[derive(Debug)]
-pub struct Opened {
-    /// The connection.
-    pub connection: ConnectionId,
-    /// Who logged in.
-    pub user: ShortStr,
-    /// The virtual host.
-    pub vhost: ShortStr,
-    /// The client understands basic.cancel from the server.
-    pub consumer_cancel_notify: bool,
-    /// The client understands connection.blocked.
-    pub blocked_notify: bool,
-}
+impl Broker {
+    fn empty(limits: &Limits) -> Self {
+        Self {
+            vhosts: Vec::new(),
+            queues: FxHashMap::default(),
+            next_queue: QueueId(1),
+            connections: FxHashMap::default(),
+            consumers: FxHashMap::default(),
+            names_made: 0,
+            publishers: Publishers::new(limits.publishers_max),
+            landing: Landing::default(),
+            room: true,
+            active: Vec::new(),
+            unlanded: Vec::new(),
+            settling: Vec::new(),
+            effects: VecDeque::new(),
+        }
+    }
 
-/// Deliveries that reached the client's socket.
-#[derive(Debug, Default)]
-pub struct Written {
-    /// How many, of any kind.
-    pub deliveries: u32,
-    /// Those that need no acknowledgement, by channel and tag: being written settles them.
-    pub settled: Vec<(ChannelNumber, DeliveryTag)>,
-}
+    /// Takes in what happened.
+    pub fn handle(&mut self, now: Timestamp, input: Input) {
+        match input {
+            Input::Publish(connection, number, publish) => {
+                self.request(now, ChannelId { connection, number }, publish.into());
+            }
+            Input::Method(connection, number, method) => {
+                self.request(now, ChannelId { connection, number }, method.into());
+            }
+            Input::ChannelOpened(connection, number) => {
+                self.open_channel(ChannelId { connection, number })
+            }
+            Input::ChannelClosed(connection, number) => {
+                self.request(
+                    now,
+                    ChannelId { connection, number },
+                    request::Request::Close,
+                );
+            }
+            Input::ConnectionOpened(opened) => self.open_connection(opened),
+            Input::ConnectionClosed(connection) => self.close_connection(connection),
+            Input::Landed(upto) => self.landed(now, upto),
+            Input::Written(connection, written) => self.written(connection, &written),
+            Input::Undeliverable(connection, number, tag) => {
+                self.undeliverable(ChannelId { connection, number }, tag);
+            }
+            Input::CheckpointWanted => self.write_checkpoint(),
+            Input::Room(room) => self.room_changed(room),
+            Input::Stopping => self.tell_delivered(),
+        }
+    }
 
-/// What the broker wants done. Effects for one connection are performed in the order they come.
-#[derive(Debug, PartialEq)]
-pub enum Effect {
-    /// Land this record; positions come without gaps.
-    Land {
-        /// The record's position.
-        position: Position,
-        /// The record.
-        record: Record,
-        /// Whether someone waits for it. What nobody waits for may land with the next that someone does.
-        awaited: bool,
-    },
-    /// Send a method that carries no content.
-    Send(ConnectionId, ChannelNumber, Method),
-    /// Hand a message to a consumer: basic.deliver.
-    Deliver {
-        /// To whom.
-        connection: ConnectionId,
-        /// On which channel.
-        channel: ChannelNumber,
-        /// To which consumer.
-        consumer_tag: ShortStr,
-        /// What is handed out.
-        delivery: Delivery,
-    },
-    /// Answer basic.get with a message.
-    GetOk {
-        /// To whom.
-        connection: ConnectionId,
-        /// On which channel.
-        channel: ChannelNumber,
-        /// What is handed out.
-        delivery: Delivery,
-        /// How many are ready after this one.
-        message_count: u32,
-    },
-    /// Give an unroutable message back: basic.return.
-    Return {
-        /// To whom.
-        connection: ConnectionId,
-        /// On which channel.
-        channel: ChannelNumber,
-        /// The message as it came.
-        message: Publish,
-    },
-    /// Close a channel with an error. The broker has forgotten it already.
-    CloseChannel(ConnectionId, ChannelNumber, ChannelError),
-    /// Close a connection with an error. The broker has forgotten it already.
-    CloseConnection(ConnectionId, ConnectionError),
-    /// Tell a connection that publishes must wait (connection.blocked), and read nothing more from it.
-    Block(ConnectionId, ShortStr),
-    /// Take up reading it again (connection.unblocked).
-    Unblock(ConnectionId),
-}
+    /// Ends a turn: what is ready is handed out, what was settled becomes records.
+    pub fn tick(&mut self, _now: Timestamp) {
+        self.deliver();
+        self.release_due_confirms();
+        self.record_settled();
+        self.landing.end_turn();
+    }
 
-/// One message on its way out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// Where its record is to be read.
-    pub position: Position,
-    /// Its tag in the channel.
-    pub tag: DeliveryTag,
-    /// It may have been delivered before.
-    pub redelivered: bool,
-    /// How often it was delivered before: the header x-delivery-count, told from the second delivery on.
-    pub delivery_count: u32,
-    /// No acknowledgement will come: report it as settled once it is written.
-    pub no_ack: bool,
+    /// What the broker wants done next.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
 }

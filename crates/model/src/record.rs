@@ -4,7 +4,7 @@
 //! when a lane is recovered. Queues are known by id, so that the order in which recovery meets a message, its
 //! settling and its queue's declaration does not matter.
 
-use crate::{FieldTable, Properties, PublishingId, QueueId, Run, Runs, ShortStr, Timestamp};
+use crate::{FieldTable, Properties, PublishingId, QueueId, Runs, ShortStr, Timestamp};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
@@ -70,9 +70,6 @@ pub enum Definition {
     VhostMade {
         vhost: ShortStr,
     },
-    VhostRemoved {
-        vhost: ShortStr,
-    },
     ExchangeMade {
         vhost: ShortStr,
         exchange: ExchangeDefinition,
@@ -94,12 +91,7 @@ pub enum Definition {
     PublisherLanded {
         vhost: ShortStr,
         publisher: ShortStr,
-        landed: Vec<Run>,
-    },
-    /// A publisher was forgotten, because too many others were heard from since.
-    PublisherForgotten {
-        vhost: ShortStr,
-        publisher: ShortStr,
+        landed: Runs,
     },
 }
 
@@ -129,7 +121,7 @@ pub struct QueueDefinition {
 }
 
 /// A binding from an exchange to a queue or to another exchange.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the names are the protocol's")]
 pub struct BindingDefinition {
     pub vhost: ShortStr,

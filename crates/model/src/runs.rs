@@ -110,6 +110,35 @@ impl Runs {
         );
     }
 
+    /// The numbers of this set that are not in `other`.
+    pub fn without(&self, other: &Self) -> Self {
+        let mut kept = Vec::with_capacity(self.0.len());
+        let mut taken = other.0.iter().copied().peekable();
+        for &run in &self.0 {
+            let mut first = run.first;
+            while let Some(cut) = taken.peek().copied().filter(|cut| cut.first < run.end()) {
+                if first < cut.first {
+                    kept.push(Run {
+                        first,
+                        count: cut.first - first,
+                    });
+                }
+                first = first.max(cut.end());
+                if cut.end() > run.end() {
+                    break;
+                }
+                taken.next();
+            }
+            if first < run.end() {
+                kept.push(Run {
+                    first,
+                    count: run.end() - first,
+                });
+            }
+        }
+        Self(kept)
+    }
+
     /// Takes all numbers out, in rising order.
     pub fn drain(&mut self) -> std::vec::Drain<'_, Run> {
         self.0.drain(..)
@@ -162,6 +191,7 @@ mod tests {
         #[test]
         fn runs_are_the_set_of_what_was_inserted(
             steps in proptest::collection::vec((0u64..60, 1u64..9, any::<bool>()), 0..60),
+            others in proptest::collection::btree_set(0u64..80, 0..30),
         ) {
             let mut runs = Runs::new();
             let mut set = BTreeSet::new();
@@ -177,6 +207,9 @@ mod tests {
             let numbers: Vec<u64> = runs.positions().map(|position| position.0).collect();
             prop_assert_eq!(numbers, set.iter().copied().collect::<Vec<_>>());
             prop_assert_eq!(runs.count(), set.len() as u64);
+            let other: Runs = others.iter().copied().collect();
+            let rest: Vec<u64> = runs.without(&other).positions().map(|position| position.0).collect();
+            prop_assert_eq!(rest, set.difference(&others).copied().collect::<Vec<_>>());
             prop_assert!((0..80).all(|number| runs.contains(number) == set.contains(&number)));
         }
     }

@@ -15,7 +15,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 /// A field table: valid bytes, shared with the buffer they came in. Equality is equality of bytes; compare
 /// values where integers of different width should count as equal.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldTable(Bytes);
 
 /// Why bytes are not a field table.

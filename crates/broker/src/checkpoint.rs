@@ -1,0 +1,105 @@
+//! What is written again so that old segments can go, and what is told when the node stops.
+
+use crate::Broker;
+use crate::route::VhostIndex;
+use model::record::BindingDefinition;
+use model::{ConnectionId, Definition, QueueId, Record, ShortStr};
+
+impl Broker {
+    /// Writes every definition and every publisher again: what was told before this is not needed any more.
+    pub(crate) fn write_checkpoint(&mut self) {
+        let begin = self.landing.last().next();
+        for definition in self.all_definitions() {
+            self.land(Record::Definition(definition), false);
+        }
+        self.land(
+            Record::Checkpoint {
+                begin,
+                next_queue: self.next_queue,
+            },
+            false,
+        );
+    }
+
+    /// The node is about to stop: all connections end, and what was delivered and came back is told, so that
+    /// the next start does not have to suspect every message.
+    pub(crate) fn tell_delivered(&mut self) {
+        let mut connections: Vec<ConnectionId> = self.connections.keys().copied().collect();
+        connections.sort_unstable();
+        for connection in connections {
+            self.close_connection(connection);
+        }
+        self.record_settled();
+        for id in self.queue_ids() {
+            let delivered = self.queues[&id].backlog.delivered();
+            if !delivered.is_empty() {
+                self.land(Record::Delivered(id, delivered), false);
+            }
+        }
+        self.land(Record::Stopped, true);
+    }
+
+    fn all_definitions(&self) -> Vec<Definition> {
+        let mut definitions = Vec::new();
+        for vhost in &self.vhosts {
+            definitions.push(Definition::VhostMade {
+                vhost: vhost.name.clone(),
+            });
+        }
+        for id in self.queue_ids() {
+            let queue = &self.queues[&id];
+            let vhost = self.vhosts[queue.vhost.0].name.clone();
+            definitions.push(Definition::QueueMade {
+                vhost,
+                queue: queue.definition.clone(),
+            });
+        }
+        for index in 0..self.vhosts.len() {
+            self.add_exchanges(VhostIndex(index), &mut definitions);
+        }
+        for (vhost, publisher, landed) in self.publishers.all() {
+            let (vhost, publisher) = (self.vhosts[vhost.0].name.clone(), publisher.clone());
+            definitions.push(Definition::PublisherLanded {
+                vhost,
+                publisher,
+                landed: landed.clone(),
+            });
+        }
+        definitions
+    }
+
+    /// Exchanges first, then what starts at them, so that no binding comes before its ends.
+    fn add_exchanges(&self, index: VhostIndex, definitions: &mut Vec<Definition>) {
+        let vhost = &self.vhosts[index.0];
+        let mut names: Vec<&ShortStr> = vhost.exchanges.keys().collect();
+        names.sort_unstable();
+        let made = names
+            .iter()
+            .map(|name| &vhost.exchanges[*name])
+            .filter(|exchange| !exchange.predeclared);
+        definitions.extend(made.map(|exchange| Definition::ExchangeMade {
+            vhost: vhost.name.clone(),
+            exchange: exchange.definition.clone(),
+        }));
+        for source in names {
+            let bindings = vhost.exchanges[source].bindings();
+            let mut bindings: Vec<BindingDefinition> = bindings
+                .map(|(destination, routing_key, arguments)| BindingDefinition {
+                    vhost: vhost.name.clone(),
+                    source: source.clone(),
+                    destination: destination.clone(),
+                    routing_key: routing_key.clone(),
+                    arguments: arguments.clone(),
+                })
+                .collect();
+            bindings.sort_unstable();
+            definitions.extend(bindings.into_iter().map(Definition::Bound));
+        }
+    }
+
+    fn queue_ids(&self) -> Vec<QueueId> {
+        let mut ids: Vec<QueueId> = self.queues.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+}

@@ -1,0 +1,204 @@
+//! Consumers: qos, consume, cancel; and basic.get, which takes one message without being one.
+
+use crate::connection::{ChannelId, Consumer, ConsumerId, Refusal, access_refused};
+use crate::unacked::Unsettled;
+use crate::{Broker, Delivery, Effect};
+use model::method::basic;
+use model::{ConnectionError, QueueId, ReplyCode, ShortStr, Timestamp};
+
+impl Broker {
+    /// A limit for each consumer counts for those that are there, too (RabbitMQ: only for later ones, which
+    /// stalls workers that raise it while they wait: rabbitmq-server#11948).
+    pub(crate) fn qos(&mut self, id: ChannelId, qos: &basic::Qos) -> Result<(), Refusal> {
+        if qos.prefetch_size != 0 {
+            let explanation = format!("prefetch_size!=0 ({})", qos.prefetch_size);
+            return Err(ConnectionError::new(
+                ReplyCode::NotImplemented,
+                explanation,
+                basic::Qos::ID,
+            )
+            .into());
+        }
+        let channel = self.open_channel_mut(id);
+        if qos.global {
+            channel.prefetch_all = qos.prefetch_count.into();
+        } else {
+            channel.prefetch_each = qos.prefetch_count.into();
+        }
+        self.reply(id, basic::QosOk);
+        self.wake_channel(id);
+        Ok(())
+    }
+
+    pub(crate) fn consume(
+        &mut self,
+        now: Timestamp,
+        id: ChannelId,
+        consume: basic::Consume,
+    ) -> Result<(), Refusal> {
+        let method = basic::Consume::ID;
+        let queue = self.usable_queue(id, &consume.queue, method)?;
+        let tag = match consume.consumer_tag {
+            tag if tag.is_empty() => self.make_name("amq.ctag-", now),
+            tag => tag.detached(),
+        };
+        if self.open_channel_mut(id).consumers.contains_key(&tag) {
+            let explanation = format!("attempt to reuse consumer tag '{tag}'");
+            return Err(ConnectionError::new(ReplyCode::NotAllowed, explanation, method).into());
+        }
+        let others = &self.queues[&queue].consumers;
+        let taken = others.iter().any(|other| self.consumers[other].exclusive);
+        if taken || consume.exclusive && !others.is_empty() {
+            return Err(access_refused(
+                format!("{} in exclusive use", self.queue_text(queue)),
+                method,
+            ));
+        }
+        let (no_ack, exclusive) = (consume.no_ack, consume.exclusive);
+        self.add_consumer(Consumer {
+            channel: id,
+            tag: tag.clone(),
+            queue,
+            no_ack,
+            exclusive,
+            unacked: 0,
+            waiting: false,
+        });
+        if !consume.no_wait {
+            self.reply(id, basic::ConsumeOk { consumer_tag: tag });
+        }
+        Ok(())
+    }
+
+    fn add_consumer(&mut self, consumer: Consumer) {
+        self.names_made += 1;
+        let id = ConsumerId(self.names_made);
+        let channel = self.open_channel_mut(consumer.channel);
+        channel.consumers.insert(consumer.tag.clone(), id);
+        let queue = self
+            .queues
+            .get_mut(&consumer.queue)
+            .expect("looked up by the caller");
+        queue.consumers.push(id);
+        queue.was_consumed = true;
+        self.consumers.insert(id, consumer);
+        self.wake_consumer(id);
+    }
+
+    pub(crate) fn cancel(&mut self, id: ChannelId, cancel: basic::Cancel) -> Result<(), Refusal> {
+        let consumer = self
+            .open_channel_mut(id)
+            .consumers
+            .get(&cancel.consumer_tag)
+            .copied();
+        if let Some(consumer) = consumer {
+            self.remove_consumer(consumer);
+        }
+        if !cancel.no_wait {
+            self.reply(
+                id,
+                basic::CancelOk {
+                    consumer_tag: cancel.consumer_tag,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    /// Ends a consumer. What it was handed stays unacked on its channel. An auto-delete queue goes with its
+    /// last consumer.
+    pub(crate) fn remove_consumer(&mut self, id: ConsumerId) {
+        let Some(consumer) = self.consumers.remove(&id) else {
+            return;
+        };
+        if let Some(channel) = self.channel_mut(consumer.channel) {
+            channel.consumers.remove(&consumer.tag);
+        }
+        let queue = self
+            .queues
+            .get_mut(&consumer.queue)
+            .expect("a queue outlives its consumers");
+        queue.consumers.retain(|other| *other != id);
+        queue.willing.retain(|other| *other != id);
+        if queue.definition.auto_delete && queue.consumers.is_empty() && queue.was_consumed {
+            self.remove_queue(consumer.queue);
+        }
+    }
+
+    /// The server ends a consumer, because its queue goes: clients that understand it are told.
+    pub(crate) fn cancel_by_server(&mut self, id: ConsumerId) {
+        let consumer = &self.consumers[&id];
+        let (to, tag) = (consumer.channel, consumer.tag.clone());
+        self.consumers.remove(&id);
+        if let Some(channel) = self.channel_mut(to) {
+            channel.consumers.remove(&tag);
+            if self.connection_of(to).consumer_cancel_notify {
+                self.reply(
+                    to,
+                    basic::Cancel {
+                        consumer_tag: tag,
+                        no_wait: true,
+                    },
+                );
+            }
+        }
+    }
+
+    pub(crate) fn get(&mut self, id: ChannelId, get: basic::Get) -> Result<(), Refusal> {
+        let queue_id = self.usable_queue(id, &get.queue, basic::Get::ID)?;
+        let landed = self.landing.landed();
+        let queue = self.queues.get_mut(&queue_id).expect("just found");
+        let Some(ready) = queue.backlog.pop(landed) else {
+            self.reply(
+                id,
+                basic::GetEmpty {
+                    cluster_id: ShortStr::empty(),
+                },
+            );
+            return Ok(());
+        };
+        queue.unacked += 1;
+        let message_count = saturate(queue.backlog.ready(landed));
+        let connection = self.connection_of(id);
+        connection.delivery_room = connection.delivery_room.saturating_sub(1);
+        let unacked = &mut self.open_channel_mut(id).unacked;
+        let tag = unacked.next_tag();
+        unacked.push(Unsettled {
+            tag,
+            queue: queue_id,
+            position: ready.position,
+            consumer: None,
+            no_ack: get.no_ack,
+            delivered: ready.delivered + 1,
+        });
+        let delivery = Delivery {
+            position: ready.position,
+            tag,
+            redelivered: ready.redelivered,
+            delivery_count: ready.delivered,
+            no_ack: get.no_ack,
+        };
+        let (connection, channel) = (id.connection, id.number);
+        self.effects.push_back(Effect::GetOk {
+            connection,
+            channel,
+            delivery,
+            message_count,
+        });
+        Ok(())
+    }
+
+    /// `queue 'q' in vhost '/'`, as error texts name it.
+    pub(crate) fn queue_text(&self, id: QueueId) -> String {
+        let queue = &self.queues[&id];
+        format!(
+            "queue '{}' in vhost '{}'",
+            queue.definition.name, self.vhosts[queue.vhost.0].name
+        )
+    }
+}
+
+/// A count as the protocol's 32 bits can tell it.
+pub(crate) fn saturate(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,271 @@
+//! Queues: declare, delete, purge.
+
+use crate::arguments::{OF_QUEUES, same_arguments, same_flag};
+use crate::connection::{ChannelId, Refusal, access_refused, not_found, precondition_failed};
+use crate::consume::saturate;
+use crate::queue::Queue;
+use crate::{Broker, bind};
+use model::method::queue;
+use model::record::{Destination, QueueDefinition};
+use model::{ChannelError, Definition, MethodId, QueueId, Record, ReplyCode, ShortStr, Timestamp};
+
+impl Broker {
+    pub(crate) fn declare_queue(
+        &mut self,
+        now: Timestamp,
+        id: ChannelId,
+        declare: queue::Declare,
+    ) -> Result<(), Refusal> {
+        let name = without_line_breaks(&declare.queue);
+        let queue = if declare.passive {
+            self.usable_queue(id, &name, queue::Declare::ID)?
+        } else {
+            self.ensure_queue(now, id, name, &declare)?
+        };
+        let landed = self.landing.landed();
+        let found = &self.queues[&queue];
+        let ok = queue::DeclareOk {
+            queue: found.definition.name.clone(),
+            message_count: saturate(found.backlog.ready(landed)),
+            consumer_count: saturate(found.consumers.len() as u64),
+        };
+        self.open_channel_mut(id).last_queue = ok.queue.clone();
+        if !declare.no_wait {
+            self.reply(id, ok);
+        }
+        Ok(())
+    }
+
+    /// The queue as it was declared before, if that is the same; otherwise a new one.
+    fn ensure_queue(
+        &mut self,
+        now: Timestamp,
+        id: ChannelId,
+        name: ShortStr,
+        declare: &queue::Declare,
+    ) -> Result<QueueId, Refusal> {
+        let vhost = self.connection_of(id).vhost;
+        if name.is_empty() {
+            let name = self.make_name("amq.gen-", now);
+            return Ok(self.make_queue(id, name, declare));
+        }
+        let Some(&known) = self.vhosts[vhost.0].queues.get(&name) else {
+            if name.starts_with("amq.") {
+                let explanation = format!("queue name '{name}' contains reserved prefix 'amq.*'");
+                return Err(access_refused(explanation, queue::Declare::ID));
+            }
+            return Ok(self.make_queue(id, name, declare));
+        };
+        let found = &self.queues[&known];
+        let (current, what) = (&found.definition, self.queue_text(known));
+        if found.owner != declare.exclusive.then_some(id.connection) {
+            return Err(locked(&what, queue::Declare::ID));
+        }
+        same_flag(
+            "durable",
+            declare.durable,
+            current.durable,
+            &what,
+            queue::Declare::ID,
+        )?;
+        same_flag(
+            "auto_delete",
+            declare.auto_delete,
+            current.auto_delete,
+            &what,
+            queue::Declare::ID,
+        )?;
+        same_arguments(
+            OF_QUEUES,
+            &declare.arguments,
+            &current.arguments,
+            &what,
+            queue::Declare::ID,
+        )?;
+        Ok(known)
+    }
+
+    fn make_queue(&mut self, id: ChannelId, name: ShortStr, declare: &queue::Declare) -> QueueId {
+        let queue_id = self.next_queue;
+        self.next_queue = QueueId(queue_id.0 + 1);
+        let definition = QueueDefinition {
+            id: queue_id,
+            name: name.detached(),
+            durable: declare.durable,
+            exclusive: declare.exclusive,
+            auto_delete: declare.auto_delete,
+            arguments: declare.arguments.detached(),
+        };
+        let connection = self.connection_of(id);
+        let vhost = connection.vhost;
+        if declare.exclusive {
+            connection.exclusive_queues.push(queue_id);
+        }
+        let mut queue = Queue::new(vhost, definition.clone());
+        queue.owner = declare.exclusive.then_some(id.connection);
+        self.queues.insert(queue_id, queue);
+        let vhost = &mut self.vhosts[vhost.0];
+        vhost.queues.insert(definition.name.clone(), queue_id);
+        let vhost = vhost.name.clone();
+        self.land_definition(Definition::QueueMade {
+            vhost,
+            queue: definition,
+        });
+        queue_id
+    }
+
+    pub(crate) fn delete_queue(
+        &mut self,
+        id: ChannelId,
+        delete: queue::Delete,
+    ) -> Result<(), Refusal> {
+        let name = self.queue_name(id, &delete.queue, queue::Delete::ID)?;
+        let vhost = self.connection_of(id).vhost;
+        let mut message_count = 0;
+        // To delete what is not there is fine: clients clean up without looking.
+        if let Some(&queue_id) = self.vhosts[vhost.0].queues.get(&name) {
+            self.check_owner(id, queue_id, queue::Delete::ID)?;
+            let queue = &self.queues[&queue_id];
+            let ready = queue.backlog.ready(self.landing.landed());
+            if delete.if_unused && !queue.consumers.is_empty() {
+                return Err(precondition_failed(
+                    format!("{} in use", self.queue_text(queue_id)),
+                    queue::Delete::ID,
+                ));
+            }
+            if delete.if_empty && ready > 0 {
+                return Err(precondition_failed(
+                    format!("{} not empty", self.queue_text(queue_id)),
+                    queue::Delete::ID,
+                ));
+            }
+            message_count = saturate(ready);
+            self.remove_queue(queue_id);
+        }
+        if !delete.no_wait {
+            self.reply(id, queue::DeleteOk { message_count });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn purge_queue(
+        &mut self,
+        id: ChannelId,
+        purge: queue::Purge,
+    ) -> Result<(), Refusal> {
+        let queue_id = self.usable_queue(id, &purge.queue, queue::Purge::ID)?;
+        let landed = self.landing.landed();
+        let queue = self.queues.get_mut(&queue_id).expect("just found");
+        let purged = queue.backlog.purge(landed);
+        let message_count = saturate(purged.count());
+        if !purged.is_empty() {
+            self.land_purge(queue_id, purged);
+        }
+        if !purge.no_wait {
+            self.reply(id, queue::PurgeOk { message_count });
+        }
+        Ok(())
+    }
+
+    /// purge-ok says that the messages are gone for good, so it waits for the record as for a definition.
+    fn land_purge(&mut self, queue: QueueId, purged: model::Runs) {
+        let position = self.land(Record::Settled(queue, purged), true);
+        self.landing.answers_wait_for(position);
+    }
+
+    /// Removes a queue with its messages, bindings and consumers.
+    pub(crate) fn remove_queue(&mut self, id: QueueId) {
+        let Some(mut queue) = self.queues.remove(&id) else {
+            return;
+        };
+        for consumer in std::mem::take(&mut queue.consumers) {
+            self.cancel_by_server(consumer);
+        }
+        let mut settled = queue.backlog.purge(self.landing.last());
+        for run in queue.settled.drain() {
+            settled.insert_run(run);
+        }
+        let unacked = self
+            .connections
+            .values()
+            .flat_map(|connection| connection.channels.values());
+        for position in unacked.flat_map(|channel| channel.unacked.of_queue(id)) {
+            settled.insert(position.0);
+        }
+        if !settled.is_empty() {
+            self.land(Record::Settled(id, settled), false);
+        }
+        self.vhosts[queue.vhost.0]
+            .queues
+            .remove(&queue.definition.name);
+        if let Some(owner) = queue
+            .owner
+            .and_then(|owner| self.connections.get_mut(&owner))
+        {
+            owner.exclusive_queues.retain(|other| *other != id);
+        }
+        self.land_definition(Definition::QueueRemoved { queue: id });
+        self.unbind_all(queue.vhost, &Destination::Queue(id));
+    }
+
+    /// The queue of that name, if the connection may use it.
+    pub(crate) fn usable_queue(
+        &mut self,
+        id: ChannelId,
+        name: &ShortStr,
+        method: MethodId,
+    ) -> Result<QueueId, Refusal> {
+        let name = self.queue_name(id, name, method)?;
+        let vhost = &self.vhosts[self.connections[&id.connection].vhost.0];
+        let Some(&queue) = vhost.queues.get(&name) else {
+            return Err(not_found(
+                format!("no queue '{name}' in vhost '{}'", vhost.name),
+                method,
+            ));
+        };
+        self.check_owner(id, queue, method)?;
+        Ok(queue)
+    }
+
+    /// The name, or the channel's last declared queue where it is empty.
+    fn queue_name(
+        &mut self,
+        id: ChannelId,
+        name: &ShortStr,
+        method: MethodId,
+    ) -> Result<ShortStr, Refusal> {
+        if !name.is_empty() {
+            return Ok(name.clone());
+        }
+        let last = self.open_channel_mut(id).last_queue.clone();
+        if last.is_empty() {
+            Err(not_found(bind::NO_QUEUE.into(), method))
+        } else {
+            Ok(last)
+        }
+    }
+
+    fn check_owner(&self, id: ChannelId, queue: QueueId, method: MethodId) -> Result<(), Refusal> {
+        match self.queues[&queue].owner {
+            Some(owner) if owner != id.connection => Err(locked(&self.queue_text(queue), method)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn locked(what: &str, method: MethodId) -> Refusal {
+    let explanation = format!(
+        "cannot obtain exclusive access to locked {what}. It could be originally declared on another connection \
+         or the exclusive property value does not match that of the original declaration."
+    );
+    ChannelError::new(ReplyCode::ResourceLocked, explanation, method).into()
+}
+
+/// Line breaks in names are dropped, as RabbitMQ does: they would forge lines of logs.
+pub(crate) fn without_line_breaks(name: &ShortStr) -> ShortStr {
+    if name.contains(['\r', '\n']) {
+        ShortStr::truncated(&name.replace(['\r', '\n'], ""))
+    } else {
+        name.clone()
+    }
+}

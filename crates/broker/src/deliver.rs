@@ -1,0 +1,199 @@
+//! Handing out: while a consumer has room and a message that has landed waits, it gets it (promise P3).
+
+use crate::connection::{Channel, ChannelId, Connection, Consumer, ConsumerId, DELIVERY_ROOM};
+use crate::unacked::Unsettled;
+use crate::{Broker, Delivery, Effect, Written};
+use model::{ConnectionId, QueueId};
+
+impl Broker {
+    /// Marks a queue that may have something to hand out at the end of the turn.
+    pub(crate) fn activate(&mut self, id: QueueId) {
+        if let Some(queue) = self.queues.get_mut(&id)
+            && !std::mem::replace(&mut queue.active, true)
+        {
+            self.active.push(id);
+        }
+    }
+
+    /// More has landed: queues that waited for it may hand it out.
+    pub(crate) fn wake_queues(&mut self) {
+        self.active.append(&mut self.unlanded);
+    }
+
+    /// A consumer may have room again.
+    pub(crate) fn wake_consumer(&mut self, id: ConsumerId) {
+        // Cancelled consumers leave unacked deliveries behind.
+        let Some(consumer) = self.consumers.get_mut(&id) else {
+            return;
+        };
+        let queue = consumer.queue;
+        if !std::mem::replace(&mut consumer.waiting, true) {
+            self.queues
+                .get_mut(&queue)
+                .expect("a queue outlives its consumers")
+                .willing
+                .push_back(id);
+        }
+        self.activate(queue);
+    }
+
+    pub(crate) fn wake_channel(&mut self, id: ChannelId) {
+        let Some(channel) = self.channel_mut(id) else {
+            return;
+        };
+        let mut consumers: Vec<ConsumerId> = channel.consumers.values().copied().collect();
+        consumers.sort_unstable();
+        for consumer in consumers {
+            self.wake_consumer(consumer);
+        }
+    }
+
+    /// Hands out what it can, queue by queue, to the consumers in turn.
+    pub(crate) fn deliver(&mut self) {
+        let landed = self.landing.landed();
+        for id in std::mem::take(&mut self.active) {
+            let Some(queue) = self.queues.get_mut(&id) else {
+                continue;
+            };
+            queue.active = false;
+            while let Some(consumer) = self.next_with_room(id) {
+                let queue = self.queues.get_mut(&id).expect("looked up before");
+                let Some(ready) = queue.backlog.pop(landed) else {
+                    break;
+                };
+                queue.willing.rotate_left(1);
+                queue.unacked += 1;
+                self.hand_out(id, consumer, ready);
+            }
+            let queue = self.queues.get_mut(&id).expect("looked up before");
+            if queue.backlog.waits_for_landing(landed) {
+                queue.active = true;
+                self.unlanded.push(id);
+            }
+        }
+    }
+
+    /// The first in turn of the consumers that can take a message; those before it are not willing any more.
+    fn next_with_room(&mut self, id: QueueId) -> Option<ConsumerId> {
+        let queue = self.queues.get_mut(&id)?;
+        while let Some(&consumer) = queue.willing.front() {
+            let one = self
+                .consumers
+                .get_mut(&consumer)
+                .expect("a consumer that left is not listed");
+            let connection = self
+                .connections
+                .get(&one.channel.connection)
+                .expect("consumers go with theirs");
+            let channel = connection
+                .channels
+                .get(&one.channel.number)
+                .expect("consumers go with theirs");
+            if has_room(connection, channel, one) {
+                return Some(consumer);
+            }
+            one.waiting = false;
+            queue.willing.pop_front();
+        }
+        None
+    }
+
+    fn hand_out(&mut self, queue: QueueId, id: ConsumerId, ready: crate::queue::Ready) {
+        let consumer = self
+            .consumers
+            .get_mut(&id)
+            .expect("it has room, so it is there");
+        let to = consumer.channel;
+        let connection = self
+            .connections
+            .get_mut(&to.connection)
+            .expect("consumers go with theirs");
+        connection.delivery_room -= 1;
+        let channel = connection
+            .channels
+            .get_mut(&to.number)
+            .expect("consumers go with theirs");
+        let tag = channel.unacked.next_tag();
+        consumer.unacked += u32::from(!consumer.no_ack);
+        channel.unacked.push(Unsettled {
+            tag,
+            queue,
+            position: ready.position,
+            consumer: Some(id),
+            no_ack: consumer.no_ack,
+            delivered: ready.delivered + 1,
+        });
+        self.effects.push_back(Effect::Deliver {
+            connection: to.connection,
+            channel: to.number,
+            consumer_tag: consumer.tag.clone(),
+            delivery: Delivery {
+                position: ready.position,
+                tag,
+                redelivered: ready.redelivered,
+                delivery_count: ready.delivered,
+                no_ack: consumer.no_ack,
+            },
+        });
+    }
+
+    /// The shell wrote deliveries to a client: there is room for as many more, and those that need no
+    /// acknowledgement are done with.
+    pub(crate) fn written(&mut self, id: ConnectionId, written: &Written) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let had_no_room = connection.delivery_room == 0;
+        connection.delivery_room =
+            (connection.delivery_room + written.deliveries).min(DELIVERY_ROOM);
+        for &(number, tag) in &written.settled {
+            let channel = ChannelId {
+                connection: id,
+                number,
+            };
+            let entry = self
+                .channel_mut(channel)
+                .and_then(|channel| channel.unacked.take_written(tag));
+            if let Some(entry) = entry {
+                self.settle(&entry);
+            }
+        }
+        if had_no_room && let Some(connection) = self.connections.get(&id) {
+            let mut numbers: Vec<_> = connection.channels.keys().copied().collect();
+            numbers.sort_unstable();
+            for number in numbers {
+                self.wake_channel(ChannelId {
+                    connection: id,
+                    number,
+                });
+            }
+        }
+    }
+
+    /// The record of a delivery on its way out is gone: its queue was deleted.
+    pub(crate) fn undeliverable(&mut self, id: ChannelId, tag: model::DeliveryTag) {
+        let Some(connection) = self.connections.get_mut(&id.connection) else {
+            return;
+        };
+        connection.delivery_room = (connection.delivery_room + 1).min(DELIVERY_ROOM);
+        let entry = self
+            .channel_mut(id)
+            .and_then(|channel| channel.unacked.take_any(tag));
+        if let Some(entry) = entry {
+            assert!(
+                !self.queues.contains_key(&entry.queue),
+                "a record lives as long as a queue holds its message"
+            );
+            self.settle(&entry);
+        }
+    }
+}
+
+fn has_room(connection: &Connection, channel: &Channel, consumer: &Consumer) -> bool {
+    let below = |count: u32, limit: u32| limit == 0 || count < limit;
+    connection.delivery_room > 0
+        && channel.held_replies == 0
+        && (consumer.no_ack
+            || below(consumer.unacked, channel.prefetch_each)
+                && below(channel.unacked.awaiting_ack(), channel.prefetch_all))
+}

@@ -1,0 +1,56 @@
+//! What happened: everything that the shell may tell the broker.
+
+use model::{ChannelNumber, ConnectionId, DeliveryTag, Method, Position, Publish, ShortStr};
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A client passed login and asks for a virtual host; the broker answers it (connection.open-ok or 530).
+    ConnectionOpened(Opened),
+    /// A connection is gone, closed or broken: its exclusive queues go, its unacked messages come back.
+    ConnectionClosed(ConnectionId),
+    /// channel.open; the broker answers it.
+    ChannelOpened(ConnectionId, ChannelNumber),
+    /// channel.close from the client; the broker answers it.
+    ChannelClosed(ConnectionId, ChannelNumber),
+    /// A method other than basic.publish on an open channel; the broker answers it.
+    Method(ConnectionId, ChannelNumber, Method),
+    /// basic.publish with its whole content.
+    Publish(ConnectionId, ChannelNumber, Publish),
+    /// The store says that every record up to and including this one has landed.
+    Landed(Position),
+    /// The shell wrote deliveries to the client's socket: so many more may be handed to it.
+    Written(ConnectionId, Written),
+    /// A delivery could not be handed out because its record is gone; its tag is free again.
+    Undeliverable(ConnectionId, ChannelNumber, DeliveryTag),
+    /// The store asks for a checkpoint.
+    CheckpointWanted,
+    /// The store says whether publishes may go on.
+    Room(bool),
+    /// The node is about to stop: tell what was delivered and came back. The last input.
+    Stopping,
+}
+
+/// A connection that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Who logged in.
+    pub user: ShortStr,
+    /// The virtual host.
+    pub vhost: ShortStr,
+    /// The client understands basic.cancel from the server.
+    pub consumer_cancel_notify: bool,
+    /// The client understands connection.blocked.
+    pub blocked_notify: bool,
+}
+
+/// Deliveries that reached the client's socket.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// How many, of any kind.
+    pub deliveries: u32,
+    /// Those that need no acknowledgement, by channel and tag: being written settles them.
+    pub settled: Vec<(ChannelNumber, DeliveryTag)>,
+}

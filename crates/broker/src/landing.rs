@@ -1,0 +1,232 @@
+//! Landing: positions are given out, and what depends on them is held until they have landed. Nothing else
+//! in the broker confirms or answers what a crash could undo (promise P1).
+
+use crate::connection::ChannelId;
+use crate::{Broker, Effect};
+use model::method::basic;
+use model::{DeliveryTag, Method, Position, Record, Timestamp};
+use std::collections::VecDeque;
+
+/// How far the lane was asked for and has landed, and what waits for it.
+#[derive(Debug, Default)]
+pub(crate) struct Landing {
+    last: Position,
+    landed: Position,
+    /// The last definition (or purge) that was asked for: what answers from it must not overtake it.
+    answers_wait_for: Position,
+    /// Replies in the order of what they need.
+    held: VecDeque<HeldReply>,
+    /// Channels with publishes to confirm.
+    confirming: Vec<ChannelId>,
+    /// Channels whose first stalled request waits for landing.
+    pub(crate) stalled: Vec<ChannelId>,
+    /// A confirm was added that need not wait for anything more to land.
+    due_at_once: bool,
+    turn: u64,
+}
+
+#[derive(Debug)]
+struct HeldReply {
+    needs: Position,
+    to: ChannelId,
+    reply: Method,
+}
+
+/// The publishes of a channel in confirm mode.
+#[derive(Debug, Default)]
+pub(crate) struct Confirms {
+    /// The number of the last publish.
+    published: u64,
+    /// The number of the last one confirmed.
+    confirmed: u64,
+    /// In rising order of both fields.
+    pending: VecDeque<PendingConfirm>,
+    /// Listed among the confirming channels.
+    listed: bool,
+}
+
+/// Publishes of one turn, confirmed together: they land together.
+#[derive(Clone, Copy, Debug)]
+struct PendingConfirm {
+    needs: Position,
+    upto: u64,
+    turn: u64,
+}
+
+impl Landing {
+    /// Every record up to here has landed.
+    pub(crate) fn landed(&self) -> Position {
+        self.landed
+    }
+
+    /// The last position that was given out.
+    pub(crate) fn last(&self) -> Position {
+        self.last
+    }
+
+    /// A lane that was recovered: all of it has landed.
+    pub(crate) fn recovered(last: Position) -> Self {
+        Self {
+            last,
+            landed: last,
+            ..Self::default()
+        }
+    }
+
+    /// Replies from here on wait for this record.
+    pub(crate) fn answers_wait_for(&mut self, position: Position) {
+        self.answers_wait_for = position;
+    }
+
+    pub(crate) fn end_turn(&mut self) {
+        self.turn += 1;
+    }
+
+    /// Nothing that the channel waits for matters any more.
+    pub(crate) fn forget_channel(&mut self, id: ChannelId) {
+        self.held.retain(|held| held.to != id);
+        self.confirming.retain(|confirming| *confirming != id);
+        self.stalled.retain(|stalled| *stalled != id);
+    }
+}
+
+impl Broker {
+    /// Asks for a record to land.
+    pub(crate) fn land(&mut self, record: Record, awaited: bool) -> Position {
+        let position = self.landing.last.next();
+        self.landing.last = position;
+        self.effects.push_back(Effect::Land {
+            position,
+            record,
+            awaited,
+        });
+        position
+    }
+
+    /// Asks for a definition to land; replies from here on wait for it.
+    pub(crate) fn land_definition(&mut self, definition: model::Definition) {
+        let position = self.land(Record::Definition(definition), true);
+        self.landing.answers_wait_for(position);
+    }
+
+    /// Answers a request: at once, or when the definitions it may speak of have landed. Replies of a channel
+    /// keep their order.
+    pub(crate) fn reply(&mut self, to: ChannelId, reply: impl Into<Method>) {
+        let (needs, landed) = (self.landing.answers_wait_for, self.landing.landed);
+        let Some(channel) = self.channel_mut(to) else {
+            return;
+        };
+        if needs <= landed && channel.held_replies == 0 {
+            self.effects
+                .push_back(Effect::Send(to.connection, to.number, reply.into()));
+            return;
+        }
+        channel.held_replies += 1;
+        self.landing.held.push_back(HeldReply {
+            needs,
+            to,
+            reply: reply.into(),
+        });
+    }
+
+    /// Confirms the channel's next publish when `needs` has landed, and not before those in front of it.
+    pub(crate) fn confirm_when_landed(&mut self, id: ChannelId, needs: Position) {
+        let (landed, turn) = (self.landing.landed, self.landing.turn);
+        let Some(confirms) = self
+            .channel_mut(id)
+            .and_then(|channel| channel.confirms.as_mut())
+        else {
+            return;
+        };
+        confirms.published += 1;
+        let upto = confirms.published;
+        let needs = confirms
+            .pending
+            .back()
+            .map_or(needs, |back| back.needs.max(needs));
+        match confirms.pending.back_mut().filter(|back| back.turn == turn) {
+            Some(back) => *back = PendingConfirm { needs, upto, turn },
+            None => confirms
+                .pending
+                .push_back(PendingConfirm { needs, upto, turn }),
+        }
+        if !std::mem::replace(&mut confirms.listed, true) {
+            self.landing.confirming.push(id);
+        }
+        self.landing.due_at_once |= needs <= landed;
+    }
+
+    /// The store says how far the lane has landed: releases all that waited for it.
+    pub(crate) fn landed(&mut self, now: Timestamp, upto: Position) {
+        assert!(self.landing.landed <= upto, "landing never goes back");
+        assert!(
+            upto <= self.landing.last,
+            "only what was asked for can land"
+        );
+        self.landing.landed = upto;
+        self.release_replies();
+        self.release_confirms();
+        self.resume_stalled(now);
+        self.wake_queues();
+    }
+
+    /// Confirms what needs nothing more to land: what was routed nowhere, and repeats of what has landed.
+    pub(crate) fn release_due_confirms(&mut self) {
+        if std::mem::take(&mut self.landing.due_at_once) {
+            self.release_confirms();
+        }
+    }
+
+    fn release_replies(&mut self) {
+        while let Some(held) = self.landing.held.pop_front() {
+            if held.needs > self.landing.landed {
+                self.landing.held.push_front(held);
+                return;
+            }
+            let channel = self
+                .channel_mut(held.to)
+                .expect("replies of a closed channel are forgotten");
+            channel.held_replies -= 1;
+            let nothing_held = channel.held_replies == 0;
+            self.effects
+                .push_back(Effect::Send(held.to.connection, held.to.number, held.reply));
+            if nothing_held {
+                self.wake_channel(held.to);
+            }
+        }
+    }
+
+    /// Confirms, a channel at a time and as many as possible at once, what has landed.
+    fn release_confirms(&mut self) {
+        let landed = self.landing.landed;
+        let mut confirming = std::mem::take(&mut self.landing.confirming);
+        confirming.retain(|&id| {
+            let confirms = self
+                .channel_mut(id)
+                .and_then(|channel| channel.confirms.as_mut());
+            let confirms = confirms
+                .expect("only channels in confirm mode are listed, closed ones are forgotten");
+            let before = confirms.confirmed;
+            while let Some(pending) = confirms
+                .pending
+                .front()
+                .filter(|pending| pending.needs <= landed)
+            {
+                confirms.confirmed = pending.upto;
+                confirms.pending.pop_front();
+            }
+            confirms.listed = !confirms.pending.is_empty();
+            let (listed, upto) = (confirms.listed, confirms.confirmed);
+            if upto > before {
+                let ack = basic::Ack {
+                    delivery_tag: DeliveryTag(upto),
+                    multiple: upto - before > 1,
+                };
+                self.effects
+                    .push_back(Effect::Send(id.connection, id.number, ack.into()));
+            }
+            listed
+        });
+        self.landing.confirming = confirming;
+    }
+}

@@ -1,0 +1,168 @@
+//! Once per sender's id (promise P5): which publishing ids of each publisher have landed or are about to.
+
+use crate::route::VhostIndex;
+use model::{PublishingId, Runs, ShortStr};
+use std::collections::HashMap;
+
+/// What is known of all publishers. Exact: ids are kept as ranges, so that a gap stays a gap, and a publisher
+/// that counts takes a few bytes.
+#[derive(Debug)]
+pub(crate) struct Publishers {
+    /// By virtual host, then by name.
+    known: Vec<HashMap<ShortStr, Publisher>>,
+    count: usize,
+    most: usize,
+    /// Counts what was heard, to know who was silent for longest.
+    heard: u64,
+}
+
+#[derive(Debug, Default)]
+struct Publisher {
+    landed: Runs,
+    heard: u64,
+}
+
+impl Publishers {
+    /// Remembers at most `most` publishers.
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            known: Vec::new(),
+            count: 0,
+            most: most.max(1),
+            heard: 0,
+        }
+    }
+
+    /// Whether the publisher sent that id before.
+    pub(crate) fn knows(&self, vhost: VhostIndex, publisher: &[u8], id: PublishingId) -> bool {
+        let publisher = self
+            .known
+            .get(vhost.0)
+            .and_then(|known| known.get(publisher));
+        publisher.is_some_and(|publisher| publisher.landed.contains(id.0))
+    }
+
+    /// Takes note of an id that is about to land; gives the publisher's name to be kept with the message.
+    pub(crate) fn add(
+        &mut self,
+        vhost: VhostIndex,
+        publisher: &[u8],
+        id: PublishingId,
+    ) -> ShortStr {
+        self.heard += 1;
+        let heard = self.heard;
+        if let Some((name, known)) = self.in_vhost(vhost).get_key_value(publisher) {
+            let name = name.clone();
+            debug_assert!(!known.landed.contains(id.0), "asked before");
+            let known = self.in_vhost(vhost).get_mut(publisher).expect("just found");
+            known.landed.insert(id.0);
+            known.heard = heard;
+            return name;
+        }
+        let name =
+            ShortStr::from_bytes(publisher.to_vec().into()).expect("checked when it was read");
+        self.learn(vhost, &name, &[id.0].into_iter().collect());
+        name
+    }
+
+    /// Adds ids that have landed.
+    pub(crate) fn learn(&mut self, vhost: VhostIndex, name: &ShortStr, landed: &Runs) {
+        self.heard += 1;
+        let heard = self.heard;
+        if !self.in_vhost(vhost).contains_key(name) {
+            self.make_room();
+            self.count += 1;
+            self.in_vhost(vhost)
+                .insert(name.detached(), Publisher::default());
+        }
+        let publisher = self.in_vhost(vhost).get_mut(name).expect("just made");
+        publisher.heard = heard;
+        for &run in landed.as_slice() {
+            publisher.landed.insert_run(run);
+        }
+    }
+
+    /// Everybody known, the longest silent first, so that whoever learns in this order forgets alike.
+    pub(crate) fn all(&self) -> Vec<(VhostIndex, &ShortStr, &Runs)> {
+        let each = |(vhost, known): (usize, &'_ HashMap<ShortStr, Publisher>)| {
+            let known = known.iter();
+            known
+                .map(move |(name, publisher)| (publisher.heard, VhostIndex(vhost), name.clone()))
+                .collect::<Vec<_>>()
+        };
+        let mut order: Vec<_> = self.known.iter().enumerate().flat_map(each).collect();
+        order.sort_unstable_by_key(|(heard, ..)| *heard);
+        let look_up = |(_, vhost, name): (u64, VhostIndex, ShortStr)| {
+            let (name, publisher) = self.known[vhost.0]
+                .get_key_value(&name)
+                .expect("just listed");
+            (vhost, name, &publisher.landed)
+        };
+        order.into_iter().map(look_up).collect()
+    }
+
+    fn in_vhost(&mut self, vhost: VhostIndex) -> &mut HashMap<ShortStr, Publisher> {
+        if self.known.len() <= vhost.0 {
+            self.known.resize_with(vhost.0 + 1, HashMap::new);
+        }
+        &mut self.known[vhost.0]
+    }
+
+    /// Forgets the longest silent eighth when the limit is reached: seldom, so that it costs little each time.
+    fn make_room(&mut self) {
+        if self.count < self.most {
+            return;
+        }
+        let mut heard: Vec<u64> = self
+            .known
+            .iter()
+            .flat_map(|known| known.values())
+            .map(|one| one.heard)
+            .collect();
+        let forget = (heard.len() / 8).max(1);
+        heard.sort_unstable();
+        let oldest_kept = heard.get(forget).copied().unwrap_or(u64::MAX);
+        for known in &mut self.known {
+            known.retain(|_, publisher| publisher.heard >= oldest_kept);
+        }
+        self.count = self.known.iter().map(HashMap::len).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VHOST: VhostIndex = VhostIndex(0);
+
+    #[test]
+    fn ids_are_known_exactly_gaps_included() {
+        let mut publishers = Publishers::new(10);
+        for id in [1, 2, 3, 5] {
+            assert!(!publishers.knows(VHOST, b"p", PublishingId(id)));
+            assert_eq!(publishers.add(VHOST, b"p", PublishingId(id)), "p");
+        }
+        let known: Vec<u64> = (0..8)
+            .filter(|id| publishers.knows(VHOST, b"p", PublishingId(*id)))
+            .collect();
+        assert_eq!(known, [1, 2, 3, 5]);
+        assert!(!publishers.knows(VhostIndex(1), b"p", PublishingId(1)));
+    }
+
+    #[test]
+    fn the_longest_silent_are_forgotten_first() {
+        let mut publishers = Publishers::new(16);
+        for number in 0..16u64 {
+            publishers.add(VHOST, number.to_string().as_bytes(), PublishingId(1));
+        }
+        publishers.add(VHOST, b"0", PublishingId(2));
+        publishers.add(VHOST, b"new", PublishingId(1));
+        let knows = |name: &str| publishers.knows(VHOST, name.as_bytes(), PublishingId(1));
+        assert!(knows("0") && knows("new") && knows("3") && !knows("1") && !knows("2"));
+        assert_eq!(publishers.all().len(), 15);
+        assert_eq!(
+            publishers.all().last().map(|(_, name, _)| name.as_str()),
+            Some("new")
+        );
+    }
+}

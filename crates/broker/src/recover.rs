@@ -1,0 +1,269 @@
+//! Coming back: a broker is rebuilt from the records of its lane.
+//!
+//! The records may begin in the middle of the story, because what nobody needs was reclaimed: a message may be
+//! told before its queue is, a settling without its message. So they are collected first and put together at
+//! the end. What a record says of a queue's messages holds whatever the order: once settled is settled.
+
+use crate::Broker;
+use crate::landing::Landing;
+use crate::publishers::Publishers;
+use crate::queue::Queue;
+use crate::route::{Exchange, Vhost, VhostIndex};
+use model::record::{BindingDefinition, Destination, ExchangeDefinition, QueueDefinition};
+use model::{
+    Definition, Limits, MessageRecord, Position, QueueId, Record, Runs, ShortStr, Timestamp,
+};
+use rustc_hash::FxHashMap;
+use std::collections::{BTreeMap, HashMap};
+
+/// Collects the records of a lane.
+#[derive(Debug)]
+pub struct Recovery {
+    limits: Limits,
+    last: Position,
+    next_queue: QueueId,
+    /// The last record was that of a clean stop.
+    stopped: bool,
+    /// Counts definitions, to know which came later.
+    told: u64,
+    vhosts: Vec<ShortStr>,
+    exchanges: BTreeMap<(ShortStr, ShortStr), ExchangeDefinition>,
+    exchanges_removed: HashMap<(ShortStr, ShortStr), u64>,
+    queues: BTreeMap<QueueId, (VhostIndex, QueueDefinition)>,
+    bindings: BTreeMap<BindingDefinition, u64>,
+    publishers: Publishers,
+    messages: FxHashMap<QueueId, Messages>,
+}
+
+/// What is known of one queue's messages.
+#[derive(Debug, Default)]
+struct Messages {
+    landed: Runs,
+    settled: Runs,
+    delivered: Runs,
+}
+
+impl Recovery {
+    /// Nothing is known yet.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            limits: limits.clone(),
+            last: Position::NONE,
+            next_queue: QueueId(1),
+            stopped: false,
+            told: 0,
+            vhosts: Vec::new(),
+            exchanges: BTreeMap::new(),
+            exchanges_removed: HashMap::new(),
+            queues: BTreeMap::new(),
+            bindings: BTreeMap::new(),
+            publishers: Publishers::new(limits.publishers_max),
+            messages: FxHashMap::default(),
+        }
+    }
+
+    /// Takes in one record, in the order that the store tells them. A message that was relocated comes with
+    /// its old position, perhaps a second time.
+    pub fn apply(&mut self, position: Position, record: Record) {
+        self.last = self.last.max(position);
+        self.stopped = matches!(record, Record::Stopped);
+        match record {
+            Record::Message(message) => self.message(position, &message),
+            Record::Settled(queue, runs) => insert_all(&mut self.messages_of(queue).settled, &runs),
+            Record::Delivered(queue, runs) => {
+                insert_all(&mut self.messages_of(queue).delivered, &runs)
+            }
+            Record::Definition(definition) => self.definition(definition),
+            Record::Checkpoint { next_queue, .. } => {
+                self.next_queue = self.next_queue.max(next_queue)
+            }
+            Record::Stopped => {}
+        }
+    }
+
+    /// The broker as it was. Exclusive queues end with their connections, so those that are left from before
+    /// go now; what is to land about it is among the effects.
+    pub fn finish(mut self, _now: Timestamp) -> Broker {
+        let mut broker = Broker::empty(&self.limits);
+        broker.landing = Landing::recovered(self.last);
+        broker.next_queue = self.next_queue;
+        broker.vhosts = self.vhosts.iter().cloned().map(Vhost::new).collect();
+        self.restore_queues(&mut broker);
+        self.restore_exchanges(&mut broker);
+        self.restore_bindings(&mut broker);
+        broker.publishers = self.publishers;
+        if broker.vhosts.is_empty() {
+            let vhost = ShortStr::from_static("/");
+            broker.vhosts.push(Vhost::new(vhost.clone()));
+            broker.land_definition(Definition::VhostMade { vhost });
+        }
+        let exclusive = broker
+            .queues
+            .values()
+            .filter(|queue| queue.definition.exclusive);
+        let mut exclusive: Vec<QueueId> = exclusive.map(|queue| queue.definition.id).collect();
+        exclusive.sort_unstable();
+        for queue in exclusive {
+            broker.remove_queue(queue);
+        }
+        broker
+    }
+
+    fn message(&mut self, position: Position, message: &MessageRecord) {
+        for &queue in &message.queues {
+            self.messages_of(queue).landed.insert(position.0);
+            self.next_queue = self.next_queue.max(QueueId(queue.0 + 1));
+        }
+        if let Some(publishing) = &message.publisher {
+            let vhost = self.vhost(&publishing.vhost);
+            let landed = [publishing.id.0].into_iter().collect();
+            self.publishers.learn(vhost, &publishing.publisher, &landed);
+        }
+    }
+
+    fn definition(&mut self, definition: Definition) {
+        self.told += 1;
+        match definition {
+            Definition::VhostMade { vhost } => {
+                self.vhost(&vhost);
+            }
+            Definition::ExchangeMade { vhost, exchange } => {
+                self.vhost(&vhost);
+                let exchange = ExchangeDefinition {
+                    name: exchange.name.detached(),
+                    kind: exchange.kind.detached(),
+                    arguments: exchange.arguments.detached(),
+                    ..exchange
+                };
+                self.exchanges
+                    .insert((vhost.detached(), exchange.name.clone()), exchange);
+            }
+            Definition::ExchangeRemoved { vhost, exchange } => {
+                self.exchanges.remove(&(vhost.clone(), exchange.clone()));
+                self.exchanges_removed
+                    .insert((vhost.detached(), exchange.detached()), self.told);
+            }
+            Definition::QueueMade { vhost, queue } => {
+                self.next_queue = self.next_queue.max(QueueId(queue.id.0 + 1));
+                let vhost = self.vhost(&vhost);
+                let queue = QueueDefinition {
+                    name: queue.name.detached(),
+                    arguments: queue.arguments.detached(),
+                    ..queue
+                };
+                self.queues.insert(queue.id, (vhost, queue));
+            }
+            Definition::QueueRemoved { queue } => {
+                self.next_queue = self.next_queue.max(QueueId(queue.0 + 1));
+                self.queues.remove(&queue);
+                self.messages.remove(&queue);
+            }
+            Definition::Bound(binding) => {
+                self.vhost(&binding.vhost);
+                let binding = BindingDefinition {
+                    vhost: binding.vhost.detached(),
+                    source: binding.source.detached(),
+                    destination: match binding.destination {
+                        Destination::Exchange(name) => Destination::Exchange(name.detached()),
+                        queue @ Destination::Queue(_) => queue,
+                    },
+                    routing_key: binding.routing_key.detached(),
+                    arguments: binding.arguments.detached(),
+                };
+                self.bindings.insert(binding, self.told);
+            }
+            Definition::Unbound(binding) => {
+                self.bindings.remove(&binding);
+            }
+            Definition::PublisherLanded {
+                vhost,
+                publisher,
+                landed,
+            } => {
+                let vhost = self.vhost(&vhost);
+                self.publishers.learn(vhost, &publisher, &landed);
+            }
+        }
+    }
+
+    fn restore_queues(&mut self, broker: &mut Broker) {
+        for (id, (vhost, definition)) in std::mem::take(&mut self.queues) {
+            broker.vhosts[vhost.0]
+                .queues
+                .insert(definition.name.clone(), id);
+            let mut queue = Queue::new(vhost, definition);
+            if let Some(messages) = self.messages.remove(&id) {
+                let waiting = messages.landed.without(&messages.settled);
+                let suspect = if self.stopped {
+                    messages.delivered
+                } else {
+                    waiting.clone()
+                };
+                queue.backlog.restore(&waiting, &suspect);
+            }
+            broker.queues.insert(id, queue);
+        }
+    }
+
+    fn restore_exchanges(&mut self, broker: &mut Broker) {
+        for ((vhost, name), definition) in std::mem::take(&mut self.exchanges) {
+            let vhost = self.vhost(&vhost);
+            let exchange =
+                Exchange::new(definition).expect("only exchanges of known kinds were declared");
+            broker.vhosts[vhost.0].exchanges.insert(name, exchange);
+        }
+    }
+
+    /// A binding counts if both its ends are there and were not removed after it was made.
+    fn restore_bindings(&mut self, broker: &mut Broker) {
+        for (binding, told) in std::mem::take(&mut self.bindings) {
+            let vhost = self.vhost(&binding.vhost);
+            let vhost = &mut broker.vhosts[vhost.0];
+            let removed_since = |exchange: &ShortStr| {
+                let removed = self
+                    .exchanges_removed
+                    .get(&(binding.vhost.clone(), exchange.clone()));
+                removed.is_some_and(|removed| *removed > told)
+            };
+            let destination_is_there = match &binding.destination {
+                Destination::Queue(queue) => broker.queues.contains_key(queue),
+                Destination::Exchange(name) => {
+                    vhost.exchanges.contains_key(name) && !removed_since(name)
+                }
+            };
+            if let Some(source) = vhost.exchanges.get_mut(&binding.source)
+                && destination_is_there
+                && !removed_since(&binding.source)
+            {
+                source.bind(
+                    &binding.destination,
+                    &binding.routing_key,
+                    &binding.arguments,
+                );
+            }
+        }
+    }
+
+    /// The virtual host of that name; they keep their order.
+    fn vhost(&mut self, name: &ShortStr) -> VhostIndex {
+        let at = self
+            .vhosts
+            .iter()
+            .position(|vhost| vhost == name)
+            .unwrap_or_else(|| {
+                self.vhosts.push(name.detached());
+                self.vhosts.len() - 1
+            });
+        VhostIndex(at)
+    }
+
+    fn messages_of(&mut self, queue: QueueId) -> &mut Messages {
+        self.messages.entry(queue).or_default()
+    }
+}
+
+fn insert_all(into: &mut Runs, runs: &Runs) {
+    for &run in runs.as_slice() {
+        into.insert_run(run);
+    }
+}

@@ -1,0 +1,243 @@
+//! Routing: exchanges, their bindings, and which queues a message goes to. No queues inside, only their ids.
+
+pub(crate) mod headers;
+mod topic;
+
+use headers::HeaderBindings;
+use model::record::{Destination, ExchangeDefinition};
+use model::{FieldTable, Properties, QueueId, ShortStr};
+use smallvec::{SmallVec, smallvec};
+use std::collections::{HashMap, HashSet};
+use topic::TopicTree;
+
+/// Where a virtual host stands in the broker's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct VhostIndex(pub(crate) usize);
+
+/// A virtual host: a world of names of its own.
+#[derive(Debug)]
+pub(crate) struct Vhost {
+    pub(crate) name: ShortStr,
+    pub(crate) queues: HashMap<ShortStr, QueueId>,
+    pub(crate) exchanges: HashMap<ShortStr, Exchange>,
+}
+
+/// An exchange and the bindings that start at it.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) definition: ExchangeDefinition,
+    /// Every virtual host has it; it is no definition that lands.
+    pub(crate) predeclared: bool,
+    bindings: HashMap<Destination, Vec<(ShortStr, FieldTable)>>,
+    kind: Kind,
+    /// It had a binding: the last one's leaving deletes an auto-delete exchange.
+    pub(crate) was_bound: bool,
+}
+
+/// How an exchange finds destinations.
+#[derive(Debug)]
+enum Kind {
+    Direct(HashMap<ShortStr, Vec<Destination>>),
+    Fanout,
+    Topic(TopicTree),
+    Headers(HeaderBindings),
+}
+
+/// The queues that a message goes to, each once.
+pub(crate) type Queues = SmallVec<[QueueId; 2]>;
+
+impl Vhost {
+    /// A virtual host with the exchanges that every client expects.
+    pub(crate) fn new(name: ShortStr) -> Self {
+        let predeclared = [
+            ("amq.direct", "direct"),
+            ("amq.fanout", "fanout"),
+            ("amq.topic", "topic"),
+            ("amq.headers", "headers"),
+            ("amq.match", "headers"),
+            ("amq.rabbitmq.trace", "topic"),
+        ];
+        let exchanges = predeclared.map(|(name, kind)| {
+            let name = ShortStr::from_static(name);
+            let definition = ExchangeDefinition {
+                name: name.clone(),
+                kind: ShortStr::from_static(kind),
+                durable: true,
+                auto_delete: false,
+                internal: name == "amq.rabbitmq.trace",
+                arguments: FieldTable::new(),
+            };
+            let mut exchange = Exchange::new(definition).expect("the kind is known");
+            exchange.predeclared = true;
+            (name, exchange)
+        });
+        Self {
+            name,
+            queues: HashMap::new(),
+            exchanges: exchanges.into(),
+        }
+    }
+
+    /// The queues for a message that enters at `exchange`.
+    pub(crate) fn route(
+        &self,
+        exchange: &Exchange,
+        routing_key: &ShortStr,
+        properties: &Properties,
+    ) -> Queues {
+        let mut queues = Queues::new();
+        let mut entered: HashSet<&ShortStr> = HashSet::new();
+        let mut ahead: SmallVec<[&Exchange; 4]> = smallvec![exchange];
+        while let Some(exchange) = ahead.pop() {
+            exchange.for_each(routing_key, properties, |destination| match destination {
+                Destination::Queue(queue) => queues.push(*queue),
+                Destination::Exchange(name) => {
+                    if entered.insert(name) {
+                        ahead.extend(self.exchanges.get(name));
+                    }
+                }
+            });
+        }
+        if queues.len() > 1 {
+            queues.sort_unstable();
+            queues.dedup();
+        }
+        queues
+    }
+
+    /// Removes every binding that leads to `destination`; names the exchanges that lost their last one by it.
+    pub(crate) fn unbind_all(&mut self, destination: &Destination) -> Vec<ShortStr> {
+        let mut left_unbound = Vec::new();
+        for (name, exchange) in &mut self.exchanges {
+            let Some(keys) = exchange.bindings.remove(destination) else {
+                continue;
+            };
+            for (key, arguments) in keys {
+                exchange.kind.remove(destination, &key, &arguments);
+            }
+            if exchange.bindings.is_empty() {
+                left_unbound.push(name.clone());
+            }
+        }
+        left_unbound.sort_unstable();
+        left_unbound
+    }
+}
+
+impl Exchange {
+    /// `None` for a kind that nobody knows.
+    pub(crate) fn new(definition: ExchangeDefinition) -> Option<Self> {
+        let kind = match definition.kind.as_str() {
+            "direct" => Kind::Direct(HashMap::new()),
+            "fanout" => Kind::Fanout,
+            "topic" => Kind::Topic(TopicTree::default()),
+            "headers" => Kind::Headers(HeaderBindings::default()),
+            _ => return None,
+        };
+        Some(Self {
+            definition,
+            predeclared: false,
+            bindings: HashMap::new(),
+            kind,
+            was_bound: false,
+        })
+    }
+
+    /// Adds a binding; false if it was there.
+    pub(crate) fn bind(
+        &mut self,
+        destination: &Destination,
+        key: &ShortStr,
+        arguments: &FieldTable,
+    ) -> bool {
+        let bound = self.bindings.entry(destination.clone()).or_default();
+        if bound.iter().any(|(a, b)| a == key && b == arguments) {
+            return false;
+        }
+        bound.push((key.clone(), arguments.clone()));
+        self.kind.add(destination, key, arguments);
+        self.was_bound = true;
+        true
+    }
+
+    /// Removes a binding; false if there was none.
+    pub(crate) fn unbind(
+        &mut self,
+        destination: &Destination,
+        key: &ShortStr,
+        arguments: &FieldTable,
+    ) -> bool {
+        let Some(bound) = self.bindings.get_mut(destination) else {
+            return false;
+        };
+        let Some(at) = bound.iter().position(|(a, b)| a == key && b == arguments) else {
+            return false;
+        };
+        bound.swap_remove(at);
+        if bound.is_empty() {
+            self.bindings.remove(destination);
+        }
+        self.kind.remove(destination, key, arguments);
+        true
+    }
+
+    pub(crate) fn is_bound(&self) -> bool {
+        !self.bindings.is_empty()
+    }
+
+    /// All bindings, in no order.
+    pub(crate) fn bindings(&self) -> impl Iterator<Item = (&Destination, &ShortStr, &FieldTable)> {
+        self.bindings.iter().flat_map(|(destination, bound)| {
+            bound
+                .iter()
+                .map(move |(key, arguments)| (destination, key, arguments))
+        })
+    }
+
+    fn for_each<'a>(
+        &'a self,
+        key: &ShortStr,
+        properties: &Properties,
+        mut found: impl FnMut(&'a Destination),
+    ) {
+        match &self.kind {
+            Kind::Direct(keys) => keys.get(key).into_iter().flatten().for_each(found),
+            Kind::Fanout => self.bindings.keys().for_each(found),
+            Kind::Topic(tree) => tree.for_each(key, &mut found),
+            Kind::Headers(bindings) => bindings.for_each(properties, found),
+        }
+    }
+}
+
+impl Kind {
+    fn add(&mut self, destination: &Destination, key: &ShortStr, arguments: &FieldTable) {
+        match self {
+            Self::Direct(keys) => {
+                let bound = keys.entry(key.clone()).or_default();
+                // Bindings that differ only in their arguments are one for routing.
+                if !bound.contains(destination) {
+                    bound.push(destination.clone());
+                }
+            }
+            Self::Fanout => {}
+            Self::Topic(tree) => tree.add(key, destination),
+            Self::Headers(bindings) => bindings.add(destination, arguments),
+        }
+    }
+
+    fn remove(&mut self, destination: &Destination, key: &ShortStr, arguments: &FieldTable) {
+        match self {
+            Self::Direct(keys) => {
+                if let Some(bound) = keys.get_mut(key) {
+                    bound.retain(|other| other != destination);
+                    if bound.is_empty() {
+                        keys.remove(key);
+                    }
+                }
+            }
+            Self::Fanout => {}
+            Self::Topic(tree) => tree.remove(key, destination),
+            Self::Headers(bindings) => bindings.remove(destination, arguments),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Settling: ack, nack, reject and recover. What is settled leaves its queue; a record tells the store.
+
+use crate::Broker;
+use crate::connection::{ChannelId, Refusal, precondition_failed};
+use crate::unacked::Unsettled;
+use model::method::basic;
+use model::{ConnectionError, DeliveryTag, MethodId, QueueId, Record, ReplyCode};
+
+impl Broker {
+    pub(crate) fn ack(&mut self, id: ChannelId, ack: &basic::Ack) -> Result<(), Refusal> {
+        for entry in self.take_unacked(id, ack.delivery_tag, ack.multiple, basic::Ack::ID)? {
+            self.settle(&entry);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn nack(&mut self, id: ChannelId, nack: &basic::Nack) -> Result<(), Refusal> {
+        let entries = self.take_unacked(id, nack.delivery_tag, nack.multiple, basic::Nack::ID)?;
+        self.refuse_all(entries, nack.requeue);
+        Ok(())
+    }
+
+    pub(crate) fn reject(&mut self, id: ChannelId, reject: &basic::Reject) -> Result<(), Refusal> {
+        let entries = self.take_unacked(id, reject.delivery_tag, false, basic::Reject::ID)?;
+        self.refuse_all(entries, reject.requeue);
+        Ok(())
+    }
+
+    /// basic.recover: everything unacked on the channel comes again.
+    pub(crate) fn recover(
+        &mut self,
+        id: ChannelId,
+        requeue: bool,
+        answered: bool,
+    ) -> Result<(), Refusal> {
+        if !requeue {
+            let error = ConnectionError::new(
+                ReplyCode::NotImplemented,
+                "requeue=false",
+                basic::Recover::ID,
+            );
+            return Err(error.into());
+        }
+        let entries = self.open_channel_mut(id).unacked.take_upto(DeliveryTag(0));
+        self.refuse_all(entries, true);
+        if answered {
+            self.reply(id, basic::RecoverOk);
+        }
+        Ok(())
+    }
+
+    /// A delivery is done with: its message leaves its queue.
+    pub(crate) fn settle(&mut self, entry: &Unsettled) {
+        // A queue that was deleted has settled all of its messages.
+        if let Some(queue) = self.queues.get_mut(&entry.queue) {
+            queue.unacked -= 1;
+            if queue.settled.is_empty() {
+                self.settling.push(entry.queue);
+            }
+            queue.settled.insert(entry.position.0);
+        }
+        self.free_consumer(entry);
+    }
+
+    /// A delivery failed: its message returns to its place.
+    pub(crate) fn give_back(&mut self, entry: &Unsettled) {
+        if let Some(queue) = self.queues.get_mut(&entry.queue) {
+            queue.unacked -= 1;
+            queue.backlog.give_back(entry.position, entry.delivered);
+            self.activate(entry.queue);
+        }
+        self.free_consumer(entry);
+    }
+
+    /// What was settled in this turn becomes one record for each queue.
+    pub(crate) fn record_settled(&mut self) {
+        for id in std::mem::take(&mut self.settling) {
+            self.record_settled_of(id);
+        }
+    }
+
+    pub(crate) fn record_settled_of(&mut self, id: QueueId) {
+        if let Some(queue) = self.queues.get_mut(&id)
+            && !queue.settled.is_empty()
+        {
+            let settled = std::mem::take(&mut queue.settled);
+            self.land(Record::Settled(id, settled), false);
+        }
+    }
+
+    fn refuse_all(&mut self, entries: Vec<Unsettled>, requeue: bool) {
+        for entry in entries {
+            if requeue {
+                self.give_back(&entry);
+            } else {
+                self.settle(&entry);
+            }
+        }
+    }
+
+    fn take_unacked(
+        &mut self,
+        id: ChannelId,
+        tag: DeliveryTag,
+        multiple: bool,
+        method: MethodId,
+    ) -> Result<Vec<Unsettled>, Refusal> {
+        let unacked = &mut self.open_channel_mut(id).unacked;
+        if multiple && (tag == DeliveryTag(0) || unacked.contains(tag)) {
+            return Ok(unacked.take_upto(tag));
+        }
+        match unacked.take(tag) {
+            Some(entry) => Ok(vec![entry]),
+            None => Err(precondition_failed(
+                format!("unknown delivery tag {tag}"),
+                method,
+            )),
+        }
+    }
+
+    fn free_consumer(&mut self, entry: &Unsettled) {
+        let Some(id) = entry.consumer else { return };
+        let Some(consumer) = self.consumers.get_mut(&id) else {
+            return;
+        };
+        consumer.unacked -= u32::from(!entry.no_ack);
+        let channel = consumer.channel;
+        // A limit for the whole channel that was reached kept its other consumers waiting, too.
+        if self
+            .channel_mut(channel)
+            .is_some_and(|channel| channel.prefetch_all > 0)
+        {
+            self.wake_channel(channel);
+        } else {
+            self.wake_consumer(id);
+        }
+    }
+}

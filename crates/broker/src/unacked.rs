@@ -1,0 +1,212 @@
+//! What a channel was handed and has not settled, by delivery tag.
+
+use crate::connection::ConsumerId;
+use model::{DeliveryTag, Position, QueueId};
+use std::collections::VecDeque;
+
+/// One delivery that is not settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unsettled {
+    pub(crate) tag: DeliveryTag,
+    pub(crate) queue: QueueId,
+    pub(crate) position: Position,
+    /// `None` for what basic.get brought.
+    pub(crate) consumer: Option<ConsumerId>,
+    /// Being written settles it; the client has no say.
+    pub(crate) no_ack: bool,
+    /// How often the message was delivered, this time included.
+    pub(crate) delivered: u32,
+}
+
+/// Deliveries in the order of their tags. What is settled in the middle leaves a gap that is closed when
+/// gaps are half of all, so that settling in any order costs the same.
+#[derive(Debug, Default)]
+pub(crate) struct Unacked {
+    entries: VecDeque<(Unsettled, bool)>,
+    gaps: usize,
+    /// Those that wait for an acknowledgement by the client.
+    awaiting_ack: u32,
+    last_tag: u64,
+}
+
+impl Unacked {
+    /// How many wait for an acknowledgement by the client: what a prefetch count limits.
+    pub(crate) fn awaiting_ack(&self) -> u32 {
+        self.awaiting_ack
+    }
+
+    /// The tag that the next delivery gets.
+    pub(crate) fn next_tag(&mut self) -> DeliveryTag {
+        self.last_tag += 1;
+        DeliveryTag(self.last_tag)
+    }
+
+    /// Adds the delivery that was given the last tag.
+    pub(crate) fn push(&mut self, entry: Unsettled) {
+        assert!(
+            entry.tag.0 == self.last_tag,
+            "deliveries are added in the order of their tags"
+        );
+        self.awaiting_ack += u32::from(!entry.no_ack);
+        self.entries.push_back((entry, true));
+    }
+
+    /// Whether the client may settle `tag`.
+    pub(crate) fn contains(&self, tag: DeliveryTag) -> bool {
+        let at = self
+            .entries
+            .binary_search_by_key(&tag, |(entry, _)| entry.tag);
+        at.is_ok_and(|at| self.entries[at].1 && !self.entries[at].0.no_ack)
+    }
+
+    /// Takes out one that the client may settle.
+    pub(crate) fn take(&mut self, tag: DeliveryTag) -> Option<Unsettled> {
+        self.take_if(tag, |entry| !entry.no_ack)
+    }
+
+    /// Takes out one that being written settles.
+    pub(crate) fn take_written(&mut self, tag: DeliveryTag) -> Option<Unsettled> {
+        self.take_if(tag, |entry| entry.no_ack)
+    }
+
+    /// Takes out one of either kind.
+    pub(crate) fn take_any(&mut self, tag: DeliveryTag) -> Option<Unsettled> {
+        self.take_if(tag, |_| true)
+    }
+
+    /// Takes out all that the client may settle up to `tag`, in order; all of them for tag 0.
+    pub(crate) fn take_upto(&mut self, tag: DeliveryTag) -> Vec<Unsettled> {
+        let end = match tag {
+            DeliveryTag(0) => self.entries.len(),
+            tag => self.entries.partition_point(|(entry, _)| entry.tag <= tag),
+        };
+        let mut taken = Vec::with_capacity(end);
+        for (entry, live) in self
+            .entries
+            .range_mut(..end)
+            .filter(|(entry, live)| *live && !entry.no_ack)
+        {
+            *live = false;
+            taken.push(*entry);
+        }
+        self.gaps += taken.len();
+        self.awaiting_ack -= u32::try_from(taken.len()).expect("as many as were counted");
+        self.close_gaps();
+        taken
+    }
+
+    /// The messages of one queue.
+    pub(crate) fn of_queue(&self, queue: QueueId) -> impl Iterator<Item = Position> + '_ {
+        let entries = self
+            .entries
+            .iter()
+            .filter(move |(entry, live)| *live && entry.queue == queue);
+        entries.map(|(entry, _)| entry.position)
+    }
+
+    /// Takes out everything, in order.
+    pub(crate) fn drain(&mut self) -> Vec<Unsettled> {
+        self.gaps = 0;
+        self.awaiting_ack = 0;
+        self.entries
+            .drain(..)
+            .filter(|(_, live)| *live)
+            .map(|(entry, _)| entry)
+            .collect()
+    }
+
+    fn take_if(
+        &mut self,
+        tag: DeliveryTag,
+        wanted: impl Fn(&Unsettled) -> bool,
+    ) -> Option<Unsettled> {
+        let at = self
+            .entries
+            .binary_search_by_key(&tag, |(entry, _)| entry.tag)
+            .ok()?;
+        let (entry, live) = self
+            .entries
+            .get_mut(at)
+            .filter(|(entry, live)| *live && wanted(entry))?;
+        let entry = *entry;
+        *live = false;
+        self.gaps += 1;
+        self.awaiting_ack -= u32::from(!entry.no_ack);
+        self.close_gaps();
+        Some(entry)
+    }
+
+    fn close_gaps(&mut self) {
+        while self.entries.front().is_some_and(|(_, live)| !live) {
+            self.entries.pop_front();
+            self.gaps -= 1;
+        }
+        if self.gaps > 64 && self.gaps * 2 > self.entries.len() {
+            self.entries.retain(|(_, live)| *live);
+            self.gaps = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(count: u64, no_ack: impl Fn(u64) -> bool) -> Unacked {
+        let mut unacked = Unacked::default();
+        for number in 1..=count {
+            let tag = unacked.next_tag();
+            unacked.push(Unsettled {
+                tag,
+                queue: QueueId(1),
+                position: Position(number),
+                consumer: None,
+                no_ack: no_ack(number),
+                delivered: 1,
+            });
+        }
+        unacked
+    }
+
+    fn tags(entries: &[Unsettled]) -> Vec<u64> {
+        entries.iter().map(|entry| entry.tag.0).collect()
+    }
+
+    #[test]
+    fn a_tag_is_taken_once_and_multiple_takes_what_is_left_below() {
+        let mut unacked = with(6, |number| number == 2);
+        assert!(unacked.take(DeliveryTag(3)).is_some());
+        assert!(unacked.take(DeliveryTag(3)).is_none());
+        assert!(
+            unacked.take(DeliveryTag(2)).is_none(),
+            "what needs no acknowledgement cannot be acknowledged"
+        );
+        assert!(unacked.take(DeliveryTag(7)).is_none());
+        assert_eq!(tags(&unacked.take_upto(DeliveryTag(4))), [1, 4]);
+        assert_eq!(unacked.awaiting_ack(), 2);
+        assert!(unacked.take_written(DeliveryTag(2)).is_some());
+        assert_eq!(tags(&unacked.take_upto(DeliveryTag(0))), [5, 6]);
+        assert_eq!(unacked.awaiting_ack(), 0);
+    }
+
+    #[test]
+    fn settling_behind_one_that_stays_does_not_grow_memory() {
+        let mut unacked = with(1, |_| false);
+        for number in 2..10_000 {
+            let tag = unacked.next_tag();
+            let position = Position(number);
+            let consumer = None;
+            unacked.push(Unsettled {
+                tag,
+                queue: QueueId(1),
+                position,
+                consumer,
+                no_ack: false,
+                delivered: 1,
+            });
+            assert!(unacked.take(tag).is_some());
+        }
+        assert!(unacked.entries.len() < 200);
+        assert_eq!(tags(&unacked.drain()), [1]);
+    }
+}
