@@ -1,0 +1,204 @@
+//! The payloads of definitions, in the notation of `chunk/record.rs`:
+//!
+//! ```text
+//! kind                  payload
+//! 16 vhost made         vhost short
+//! 17 vhost removed      vhost short
+//! 18 exchange made      vhost short, name short, kind short, flags u8 (1 durable, 2 auto-delete, 4 internal),
+//!                       arguments long
+//! 19 exchange removed   vhost short, name short
+//! 20 queue made         vhost short, id u64, name short, flags u8 (1 durable, 2 auto-delete, 8 exclusive),
+//!                       arguments long
+//! 21 queue removed      id u64
+//! 22 bound              vhost short, source short, destination, routing key short, arguments long
+//! 23 unbound            as 22
+//! 24 publisher landed   vhost short, publisher short, runs (publishing ids)
+//!
+//! destination = 0 u8, queue id u64   or   1 u8, exchange short
+//! ```
+
+use super::ChunkError;
+use super::cursor::{Cursor, Put};
+use model::record::{BindingDefinition, Destination, ExchangeDefinition, QueueDefinition};
+use model::{Definition, QueueId, ShortStr};
+
+/// The numbers of the kinds.
+mod kind {
+    pub(super) const VHOST_MADE: u8 = 16;
+    pub(super) const EXCHANGE_MADE: u8 = 18;
+    pub(super) const EXCHANGE_REMOVED: u8 = 19;
+    pub(super) const QUEUE_MADE: u8 = 20;
+    pub(super) const QUEUE_REMOVED: u8 = 21;
+    pub(super) const BOUND: u8 = 22;
+    pub(super) const UNBOUND: u8 = 23;
+    pub(super) const PUBLISHER_LANDED: u8 = 24;
+}
+
+const DURABLE: u8 = 1;
+const AUTO_DELETE: u8 = 2;
+const INTERNAL: u8 = 4;
+const EXCLUSIVE: u8 = 8;
+
+const TO_QUEUE: u8 = 0;
+const TO_EXCHANGE: u8 = 1;
+
+/// Decodes the definition of a kind.
+pub(super) fn read(kind: u8, cursor: &mut Cursor<'_>) -> Result<Definition, ChunkError> {
+    Ok(match kind {
+        kind::VHOST_MADE => Definition::VhostMade {
+            vhost: cursor.short_str()?,
+        },
+        kind::EXCHANGE_MADE => Definition::ExchangeMade {
+            vhost: cursor.short_str()?,
+            exchange: read_exchange(cursor)?,
+        },
+        kind::EXCHANGE_REMOVED => Definition::ExchangeRemoved {
+            vhost: cursor.short_str()?,
+            exchange: cursor.short_str()?,
+        },
+        kind::QUEUE_MADE => Definition::QueueMade {
+            vhost: cursor.short_str()?,
+            queue: read_queue(cursor)?,
+        },
+        kind::QUEUE_REMOVED => Definition::QueueRemoved {
+            queue: QueueId(cursor.u64()?),
+        },
+        kind::BOUND => Definition::Bound(read_binding(cursor)?),
+        kind::UNBOUND => Definition::Unbound(read_binding(cursor)?),
+        kind::PUBLISHER_LANDED => Definition::PublisherLanded {
+            vhost: cursor.short_str()?,
+            publisher: cursor.short_str()?,
+            landed: cursor.runs()?,
+        },
+        _ => {
+            return Err(ChunkError::Damaged {
+                what: "unknown kind of record",
+            });
+        }
+    })
+}
+
+fn read_exchange(cursor: &mut Cursor<'_>) -> Result<ExchangeDefinition, ChunkError> {
+    let name = cursor.short_str()?;
+    let kind = cursor.short_str()?;
+    let flags = cursor.u8()?;
+    Ok(ExchangeDefinition {
+        name,
+        kind,
+        durable: flags & DURABLE != 0,
+        auto_delete: flags & AUTO_DELETE != 0,
+        internal: flags & INTERNAL != 0,
+        arguments: cursor.table()?,
+    })
+}
+
+fn read_queue(cursor: &mut Cursor<'_>) -> Result<QueueDefinition, ChunkError> {
+    let id = QueueId(cursor.u64()?);
+    let name = cursor.short_str()?;
+    let flags = cursor.u8()?;
+    Ok(QueueDefinition {
+        id,
+        name,
+        durable: flags & DURABLE != 0,
+        exclusive: flags & EXCLUSIVE != 0,
+        auto_delete: flags & AUTO_DELETE != 0,
+        arguments: cursor.table()?,
+    })
+}
+
+fn read_binding(cursor: &mut Cursor<'_>) -> Result<BindingDefinition, ChunkError> {
+    Ok(BindingDefinition {
+        vhost: cursor.short_str()?,
+        source: cursor.short_str()?,
+        destination: match cursor.u8()? {
+            TO_QUEUE => Destination::Queue(QueueId(cursor.u64()?)),
+            TO_EXCHANGE => Destination::Exchange(cursor.short_str()?),
+            _ => {
+                return Err(ChunkError::Damaged {
+                    what: "unknown destination of a binding",
+                });
+            }
+        },
+        routing_key: cursor.short_str()?,
+        arguments: cursor.table()?,
+    })
+}
+
+/// Appends a definition's kind and payload.
+pub(super) fn write(out: &mut Vec<u8>, definition: &Definition) {
+    let names = |out: &mut Vec<u8>, kind: u8, names: &[&ShortStr]| {
+        out.push(kind);
+        for name in names {
+            out.put_short(name);
+        }
+    };
+    match definition {
+        Definition::VhostMade { vhost } => names(out, kind::VHOST_MADE, &[vhost]),
+        Definition::ExchangeMade { vhost, exchange } => {
+            names(
+                out,
+                kind::EXCHANGE_MADE,
+                &[vhost, &exchange.name, &exchange.kind],
+            );
+            out.push(flags(&[
+                (exchange.durable, DURABLE),
+                (exchange.auto_delete, AUTO_DELETE),
+                (exchange.internal, INTERNAL),
+            ]));
+            out.put_long(exchange.arguments.as_bytes());
+        }
+        Definition::ExchangeRemoved { vhost, exchange } => {
+            names(out, kind::EXCHANGE_REMOVED, &[vhost, exchange]);
+        }
+        Definition::QueueMade { vhost, queue } => {
+            names(out, kind::QUEUE_MADE, &[vhost]);
+            out.extend_from_slice(&queue.id.0.to_le_bytes());
+            out.put_short(&queue.name);
+            out.push(flags(&[
+                (queue.durable, DURABLE),
+                (queue.exclusive, EXCLUSIVE),
+                (queue.auto_delete, AUTO_DELETE),
+            ]));
+            out.put_long(queue.arguments.as_bytes());
+        }
+        Definition::QueueRemoved { queue } => {
+            out.push(kind::QUEUE_REMOVED);
+            out.extend_from_slice(&queue.0.to_le_bytes());
+        }
+        Definition::Bound(binding) => write_binding(out, kind::BOUND, binding),
+        Definition::Unbound(binding) => write_binding(out, kind::UNBOUND, binding),
+        Definition::PublisherLanded {
+            vhost,
+            publisher,
+            landed,
+        } => {
+            names(out, kind::PUBLISHER_LANDED, &[vhost, publisher]);
+            out.put_runs(landed);
+        }
+    }
+}
+
+fn flags(flags: &[(bool, u8)]) -> u8 {
+    flags
+        .iter()
+        .filter(|(set, _)| *set)
+        .fold(0, |all, (_, flag)| all | flag)
+}
+
+fn write_binding(out: &mut Vec<u8>, kind: u8, binding: &BindingDefinition) {
+    out.push(kind);
+    out.put_short(&binding.vhost);
+    out.put_short(&binding.source);
+    match &binding.destination {
+        Destination::Queue(queue) => {
+            out.push(TO_QUEUE);
+            out.extend_from_slice(&queue.0.to_le_bytes());
+        }
+        Destination::Exchange(name) => {
+            out.push(TO_EXCHANGE);
+            out.put_short(name);
+        }
+    }
+    out.put_short(&binding.routing_key);
+    out.put_long(binding.arguments.as_bytes());
+}

@@ -1,0 +1,1 @@
+//! The format, from outside and inside.
