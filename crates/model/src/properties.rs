@@ -93,6 +93,11 @@ impl Properties {
         &self.0
     }
 
+    /// A copy that does not keep the buffer alive that these came in.
+    pub fn detached(&self) -> Self {
+        Self(Bytes::copy_from_slice(&self.0))
+    }
+
     /// The headers, if there are any.
     pub fn headers(&self) -> Option<Fields<'_>> {
         self.field(HEADERS)
