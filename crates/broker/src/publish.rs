@@ -41,6 +41,7 @@ impl Broker {
         let connection = self.connection_of(id);
         connection.publishes = true;
         let vhost = connection.vhost;
+        check_user(&publish.properties, &connection.user)?;
         if !self.room {
             self.block(id.connection);
         }
@@ -130,6 +131,18 @@ impl Broker {
             self.activate(queue);
         }
         position
+    }
+}
+
+/// Who says who sends must say the truth: receivers rely on it.
+fn check_user(properties: &Properties, user: &str) -> Result<(), Refusal> {
+    match properties.user_id() {
+        Some(said) if said != user => {
+            let explanation =
+                format!("user_id property set to '{said}' but authenticated user was '{user}'");
+            Err(precondition_failed(explanation, basic::Publish::ID))
+        }
+        _ => Ok(()),
     }
 }
 

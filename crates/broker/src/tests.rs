@@ -1,1 +1,9 @@
-//! T
+//! The heart's tests: transcripts of what goes in and what comes out, and random histories.
+
+mod history;
+mod script;
+
+mod definitions;
+mod delivery;
+mod publishing;
+mod recovery;

@@ -205,7 +205,7 @@ impl<'a> Iterator for Values<'a> {
 }
 
 /// Takes `N` bytes that are known to be there.
-fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> [u8; N] {
+fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
     let (head, rest) = bytes
         .split_first_chunk()
         .expect("lengths were checked when the table was made");

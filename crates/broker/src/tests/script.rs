@@ -1,0 +1,531 @@
+//! Scripts of inputs in words, and the transcript of effects that they lead to.
+
+use crate::{Broker, Delivery, Effect, Input, Opened, Recovery, Written};
+use model::method::{basic, confirm, exchange, queue};
+use model::publish::{PUBLISHER_ID_HEADER, PUBLISHING_ID_HEADER};
+use model::{
+    ChannelNumber, ConnectionId, Definition, DeliveryTag, FieldTable, Limits, Method, Position,
+    Properties, PropertiesBuilder, Publish, Record, ShortStr, TableBuilder, Timestamp, Value,
+};
+use std::fmt::Write;
+
+/// A broker with the lane that it asked for; what has landed survives a crash.
+pub(super) struct Heart {
+    broker: Broker,
+    lane: Vec<(Position, Record)>,
+    landed: usize,
+}
+
+/// Runs a script and compares the transcript. A line is an input, followed by the end of its turn.
+pub(super) fn check(script: &str, expect: expect_test::Expect) {
+    let mut heart = Heart::new();
+    let mut transcript = String::new();
+    for line in script
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
+        writeln!(transcript, "{line}").expect("a string takes all");
+        for shown in heart.run(line) {
+            writeln!(transcript, "    {shown}").expect("a string takes all");
+        }
+    }
+    expect.assert_eq(&transcript);
+}
+
+fn short(text: &str) -> ShortStr {
+    let text = if text == "-" { "" } else { text };
+    ShortStr::try_from(text).expect("scripts use short names")
+}
+
+fn number(word: &str) -> u64 {
+    word.parse()
+        .unwrap_or_else(|_| panic!("{word} should be a number"))
+}
+
+impl Heart {
+    fn new() -> Self {
+        let mut heart = Self {
+            broker: Recovery::new(&Limits::default()).finish(Timestamp(0)),
+            lane: Vec::new(),
+            landed: 0,
+        };
+        heart.effects();
+        heart.land_all();
+        heart.effects();
+        heart
+    }
+
+    fn run(&mut self, line: &str) -> Vec<String> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let turn = match words[..] {
+            ["connect", id] => Some(opened(number(id))),
+            ["close", id] => Some(Input::ConnectionClosed(ConnectionId(number(id)))),
+            ["landed"] => {
+                self.land_all();
+                None
+            }
+            ["landed", upto] => {
+                self.landed = self
+                    .lane
+                    .iter()
+                    .position(|(at, _)| at.0 == number(upto))
+                    .expect("asked for")
+                    + 1;
+                Some(Input::Landed(Position(number(upto))))
+            }
+            ["crash"] => {
+                self.come_back();
+                None
+            }
+            ["stop"] => Some(Input::Stopping),
+            ["checkpoint"] => Some(Input::CheckpointWanted),
+            ["room", word] => Some(Input::Room(word == "yes")),
+            ["written", id, count] => {
+                let deliveries = u32::try_from(number(count)).expect("small");
+                Some(Input::Written(
+                    ConnectionId(number(id)),
+                    Written {
+                        deliveries,
+                        settled: Vec::new(),
+                    },
+                ))
+            }
+            ["written", id, "settled", ref tags @ ..] => {
+                let settled = tags
+                    .iter()
+                    .map(|tag| (ChannelNumber(1), DeliveryTag(number(tag))));
+                let written = Written {
+                    deliveries: 0,
+                    settled: settled.collect(),
+                };
+                Some(Input::Written(ConnectionId(number(id)), written))
+            }
+            [place, ref request @ ..] => Some(on_channel(place, request)),
+            [] => None,
+        };
+        if let Some(input) = turn {
+            self.broker.handle(Timestamp(1000), input);
+        }
+        self.broker.tick(Timestamp(1000));
+        self.effects()
+    }
+
+    fn effects(&mut self) -> Vec<String> {
+        let mut shown = Vec::new();
+        while let Some(effect) = self.broker.poll_effect() {
+            shown.push(show(&effect));
+            if let Effect::Land {
+                position, record, ..
+            } = effect
+            {
+                self.lane.push((position, record));
+            }
+        }
+        shown
+    }
+
+    fn land_all(&mut self) {
+        self.landed = self.lane.len();
+        if let Some((position, _)) = self.lane.last() {
+            self.broker
+                .handle(Timestamp(1000), Input::Landed(*position));
+        }
+    }
+
+    /// What has not landed is gone; the rest is told to a new broker.
+    fn come_back(&mut self) {
+        self.lane.truncate(self.landed);
+        let mut recovery = Recovery::new(&Limits::default());
+        for (position, record) in &self.lane {
+            recovery.apply(*position, record.clone());
+        }
+        self.broker = recovery.finish(Timestamp(1000));
+    }
+}
+
+fn opened(id: u64) -> Input {
+    Input::ConnectionOpened(Opened {
+        connection: ConnectionId(id),
+        user: short("guest"),
+        vhost: short("/"),
+        consumer_cancel_notify: true,
+        blocked_notify: true,
+    })
+}
+
+fn on_channel(place: &str, request: &[&str]) -> Input {
+    let (connection, channel) = place
+        .split_once('.')
+        .unwrap_or_else(|| panic!("what is {place}?"));
+    let connection = ConnectionId(number(connection));
+    let channel = ChannelNumber(u16::try_from(number(channel)).expect("small"));
+    match request {
+        ["open"] => Input::ChannelOpened(connection, channel),
+        ["close"] => Input::ChannelClosed(connection, channel),
+        ["publish", exchange, key, body, flags @ ..] => {
+            let publish = Publish {
+                exchange: short(exchange),
+                routing_key: short(key),
+                mandatory: flags.contains(&"mandatory"),
+                immediate: flags.contains(&"immediate"),
+                properties: properties(flags),
+                body: body.to_string().into(),
+            };
+            Input::Publish(connection, channel, publish)
+        }
+        _ => Input::Method(connection, channel, method(request)),
+    }
+}
+
+/// `id=PUBLISHER:NUMBER` and `user=NAME` among the flags of a publish.
+fn properties(flags: &[&str]) -> Properties {
+    let mut builder = PropertiesBuilder::new();
+    for flag in flags {
+        if let Some((publisher, id)) = flag
+            .strip_prefix("id=")
+            .and_then(|flag| flag.split_once(':'))
+        {
+            let id = Value::I64(id.parse().expect("a number"));
+            let headers = TableBuilder::new()
+                .text(PUBLISHER_ID_HEADER, publisher)
+                .field(PUBLISHING_ID_HEADER, id)
+                .build();
+            builder = builder.headers(&headers);
+        } else if let Some(user) = flag.strip_prefix("user=") {
+            builder = builder.user_id(&short(user));
+        }
+    }
+    builder.build()
+}
+
+/// `NAME=NUMBER` and `NAME:TEXT` among the flags of a declaration or binding.
+fn arguments(flags: &[&str]) -> FieldTable {
+    let table = flags.iter().fold(TableBuilder::new(), |table, flag| {
+        if let Some((name, value)) = flag.split_once('=') {
+            table.field(name, Value::I32(value.parse().expect("a number")))
+        } else if let Some((name, text)) = flag.split_once(':') {
+            table.text(name, text)
+        } else {
+            table
+        }
+    });
+    table.build()
+}
+
+fn method(request: &[&str]) -> Method {
+    let has = |flag: &str| request.contains(&flag);
+    let no_wait = has("no-wait");
+    match *request {
+        ["declare", name, ref flags @ ..] => queue::Declare {
+            queue: short(name),
+            passive: has("passive"),
+            durable: has("durable"),
+            exclusive: has("exclusive"),
+            auto_delete: has("auto-delete"),
+            no_wait,
+            arguments: arguments(flags),
+            ..Default::default()
+        }
+        .into(),
+        ["delete", name, ..] => {
+            let (if_unused, if_empty) = (has("if-unused"), has("if-empty"));
+            queue::Delete {
+                queue: short(name),
+                if_unused,
+                if_empty,
+                no_wait,
+                ticket: 0,
+            }
+            .into()
+        }
+        ["purge", name, ..] => queue::Purge {
+            queue: short(name),
+            no_wait,
+            ticket: 0,
+        }
+        .into(),
+        ["exchange", name, kind, ref flags @ ..] => exchange::Declare {
+            exchange: short(name),
+            kind: short(kind),
+            passive: has("passive"),
+            durable: has("durable"),
+            auto_delete: has("auto-delete"),
+            internal: has("internal"),
+            no_wait,
+            arguments: arguments(flags),
+            ..Default::default()
+        }
+        .into(),
+        ["delete-exchange", name, ..] => exchange::Delete {
+            exchange: short(name),
+            if_unused: has("if-unused"),
+            no_wait,
+            ticket: 0,
+        }
+        .into(),
+        ["bind", queue, exchange, key, ref flags @ ..] => {
+            let (queue, exchange, routing_key) = (short(queue), short(exchange), short(key));
+            queue::Bind {
+                queue,
+                exchange,
+                routing_key,
+                no_wait,
+                arguments: arguments(flags),
+                ticket: 0,
+            }
+            .into()
+        }
+        ["unbind", queue, exchange, key, ref flags @ ..] => {
+            let (queue, exchange, routing_key) = (short(queue), short(exchange), short(key));
+            queue::Unbind {
+                queue,
+                exchange,
+                routing_key,
+                arguments: arguments(flags),
+                ticket: 0,
+            }
+            .into()
+        }
+        ["bind-exchange", destination, source, key, ref flags @ ..] => {
+            let (destination, source, routing_key) =
+                (short(destination), short(source), short(key));
+            let arguments = arguments(flags);
+            exchange::Bind {
+                destination,
+                source,
+                routing_key,
+                no_wait,
+                arguments,
+                ticket: 0,
+            }
+            .into()
+        }
+        ["unbind-exchange", destination, source, key, ref flags @ ..] => {
+            let (destination, source, routing_key) =
+                (short(destination), short(source), short(key));
+            let arguments = arguments(flags);
+            exchange::Unbind {
+                destination,
+                source,
+                routing_key,
+                no_wait,
+                arguments,
+                ticket: 0,
+            }
+            .into()
+        }
+        _ => on_messages(request),
+    }
+}
+
+fn on_messages(request: &[&str]) -> Method {
+    let has = |flag: &str| request.contains(&flag);
+    let (multiple, requeue) = (has("multiple"), has("requeue"));
+    let tag = |word: &str| DeliveryTag(number(word));
+    match *request {
+        ["confirm"] => confirm::Select { no_wait: false }.into(),
+        ["qos", count, ..] => {
+            let prefetch_count = u16::try_from(number(count)).expect("small");
+            basic::Qos {
+                prefetch_size: 0,
+                prefetch_count,
+                global: has("global"),
+            }
+            .into()
+        }
+        ["consume", queue, tag, ..] => basic::Consume {
+            queue: short(queue),
+            consumer_tag: short(tag),
+            no_ack: has("no-ack"),
+            exclusive: has("exclusive"),
+            no_wait: has("no-wait"),
+            ..Default::default()
+        }
+        .into(),
+        ["cancel", tag] => basic::Cancel {
+            consumer_tag: short(tag),
+            no_wait: false,
+        }
+        .into(),
+        ["get", queue, ..] => basic::Get {
+            queue: short(queue),
+            no_ack: has("no-ack"),
+            ticket: 0,
+        }
+        .into(),
+        ["ack", word, ..] => basic::Ack {
+            delivery_tag: tag(word),
+            multiple,
+        }
+        .into(),
+        ["nack", word, ..] => basic::Nack {
+            delivery_tag: tag(word),
+            multiple,
+            requeue,
+        }
+        .into(),
+        ["reject", word, ..] => basic::Reject {
+            delivery_tag: tag(word),
+            requeue,
+        }
+        .into(),
+        ["recover", ..] => basic::Recover {
+            requeue: !has("no-requeue"),
+        }
+        .into(),
+        _ => panic!("what is {request:?}?"),
+    }
+}
+
+fn show(effect: &Effect) -> String {
+    match effect {
+        Effect::Land {
+            position, record, ..
+        } => format!("land #{position} {}", show_record(record)),
+        Effect::Send(connection, channel, method) => {
+            format!("{connection}.{channel} {}", show_method(method))
+        }
+        Effect::Deliver {
+            connection,
+            channel,
+            consumer_tag,
+            delivery,
+        } => {
+            format!(
+                "{connection}.{channel} deliver to {consumer_tag} {}",
+                show_delivery(delivery)
+            )
+        }
+        Effect::GetOk {
+            connection,
+            channel,
+            delivery,
+            message_count,
+        } => {
+            format!(
+                "{connection}.{channel} get-ok {}, {message_count} more",
+                show_delivery(delivery)
+            )
+        }
+        Effect::Return {
+            connection,
+            channel,
+            message,
+        } => {
+            let body = String::from_utf8_lossy(&message.body);
+            format!(
+                "{connection}.{channel} return {body} ({} {})",
+                message.exchange, message.routing_key
+            )
+        }
+        Effect::CloseChannel(connection, channel, error) => {
+            let method = (error.method.class, error.method.method);
+            format!(
+                "{connection}.{channel} channel.close {} {} {method:?}",
+                error.code.number(),
+                error.text
+            )
+        }
+        Effect::CloseConnection(connection, error) => {
+            format!(
+                "{connection} connection.close {} {}",
+                error.code.number(),
+                error.text
+            )
+        }
+        Effect::Block {
+            connection, reason, ..
+        } => format!("{connection} block: {reason}"),
+        Effect::Unblock { connection, .. } => format!("{connection} unblock"),
+    }
+}
+
+fn show_delivery(delivery: &Delivery) -> String {
+    let mut shown = format!("[{}] #{}", delivery.tag, delivery.position);
+    if delivery.redelivered {
+        write!(shown, " redelivered after {}", delivery.delivery_count)
+            .expect("a string takes all");
+    }
+    shown
+}
+
+fn show_method(method: &Method) -> String {
+    match method {
+        Method::QueueDeclareOk(ok) => {
+            format!(
+                "queue.declare-ok {} {} {}",
+                ok.queue, ok.message_count, ok.consumer_count
+            )
+        }
+        Method::QueueDeleteOk(ok) => format!("queue.delete-ok {}", ok.message_count),
+        Method::QueuePurgeOk(ok) => format!("queue.purge-ok {}", ok.message_count),
+        Method::BasicConsumeOk(ok) => format!("basic.consume-ok {}", ok.consumer_tag),
+        Method::BasicCancel(cancel) => format!("basic.cancel {}", cancel.consumer_tag),
+        Method::BasicAck(ack) => {
+            format!(
+                "confirm {}{}",
+                if ack.multiple { "up to " } else { "" },
+                ack.delivery_tag
+            )
+        }
+        other => other.name().into(),
+    }
+}
+
+fn show_record(record: &Record) -> String {
+    match record {
+        Record::Message(message) => {
+            let queues: Vec<u64> = message.queues.iter().map(|queue| queue.0).collect();
+            format!(
+                "message {} for {queues:?}",
+                String::from_utf8_lossy(&message.body)
+            )
+        }
+        Record::Settled(queue, runs) => format!("settled in {queue}: {}", show_runs(runs)),
+        Record::Delivered(queue, runs) => format!("delivered in {queue}: {}", show_runs(runs)),
+        Record::Definition(definition) => show_definition(definition),
+        Record::Checkpoint { begin, next_queue } => {
+            format!("checkpoint from #{begin}, next queue {next_queue}")
+        }
+        Record::Stopped => "stopped".into(),
+    }
+}
+
+fn show_runs(runs: &model::Runs) -> String {
+    let runs: Vec<String> = runs
+        .as_slice()
+        .iter()
+        .map(|run| format!("#{}+{}", run.first, run.count))
+        .collect();
+    runs.join(" ")
+}
+
+fn show_definition(definition: &Definition) -> String {
+    match definition {
+        Definition::VhostMade { vhost } => format!("vhost {vhost}"),
+        Definition::ExchangeMade { exchange, .. } => {
+            format!("exchange {} {}", exchange.name, exchange.kind)
+        }
+        Definition::ExchangeRemoved { exchange, .. } => format!("no exchange {exchange}"),
+        Definition::QueueMade { queue, .. } => format!("queue {} {}", queue.id, queue.name),
+        Definition::QueueRemoved { queue } => format!("no queue {queue}"),
+        Definition::Bound(binding) => {
+            format!(
+                "bound {} -{}-> {:?}",
+                binding.source, binding.routing_key, binding.destination
+            )
+        }
+        Definition::Unbound(binding) => {
+            format!(
+                "unbound {} -{}-> {:?}",
+                binding.source, binding.routing_key, binding.destination
+            )
+        }
+        Definition::PublisherLanded {
+            publisher, landed, ..
+        } => {
+            format!("publisher {publisher} landed {}", show_runs(landed))
+        }
+    }
+}
