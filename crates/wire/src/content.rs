@@ -83,6 +83,8 @@ pub(crate) struct Assembly {
     announced: Option<usize>,
     /// The parts of the body so far. A body that is one frame never comes here.
     parts: Vec<u8>,
+    /// Nothing in `publish` is a slice of a larger buffer.
+    detached: bool,
 }
 
 impl Assembly {
@@ -97,6 +99,7 @@ impl Assembly {
             },
             announced: None,
             parts: Vec::new(),
+            detached: false,
         }
     }
 
@@ -127,6 +130,7 @@ impl Assembly {
             )));
         }
         self.publish.properties = header.properties;
+        self.detached = false;
         self.announced = Some(usize::try_from(size).expect("512 MiB fit"));
         Ok(size == 0)
     }
@@ -168,9 +172,12 @@ impl Assembly {
     /// Lets go of the buffer that it came in, which may be much larger, and tells what it holds itself.
     pub(crate) fn detach(&mut self) -> usize {
         let publish = &mut self.publish;
-        publish.exchange = publish.exchange.detached();
-        publish.routing_key = publish.routing_key.detached();
-        publish.properties = publish.properties.detached();
+        if !self.detached {
+            publish.exchange = publish.exchange.detached();
+            publish.routing_key = publish.routing_key.detached();
+            publish.properties = publish.properties.detached();
+            self.detached = true;
+        }
         publish.exchange.len()
             + publish.routing_key.len()
             + publish.properties.as_bytes().len()

@@ -23,6 +23,12 @@ pub use content::{Content, ContentHeader, encode_content};
 mod output;
 pub use output::Output;
 
+mod login;
+
+mod channel;
+
+mod heartbeat;
+
 mod event;
 pub use event::{Event, Password};
 

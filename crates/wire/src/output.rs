@@ -18,14 +18,21 @@ const KEPT_ROOM_MAX: usize = 256 * 1024;
 #[derive(Debug, Default)]
 pub struct Output {
     chunks: VecDeque<Bytes>,
+    /// Octets in `chunks`.
     chunked: usize,
     tail: BytesMut,
+    written: u64,
 }
 
 impl Output {
     /// Whether all is written.
     pub fn is_empty(&self) -> bool {
         self.remaining() == 0
+    }
+
+    /// How many octets were ever taken out.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
     }
 
     /// Where small things are appended.
@@ -76,6 +83,7 @@ impl Buf for Output {
             count <= self.remaining(),
             "no more can be written than there is"
         );
+        self.written += count as u64;
         while let Some(chunk) = self.chunks.front_mut() {
             if count < chunk.len() {
                 chunk.advance(count);
