@@ -1,4 +1,9 @@
-//! The suite that every store passes: the promises of the contract, one case each.
+//! The suite that every store passes: the promises of the [`contract`](crate::contract), a case each, and random
+//! histories of landing, settling, checkpoints and crashes.
+
+mod cases;
+mod history;
+mod lane;
 
 use crate::contract::Store;
 use model::{Position, Record};
@@ -16,17 +21,17 @@ pub trait Harness {
     /// Makes an empty lane, instead of the one before: each case begins with this.
     fn empty(&mut self);
 
-    /// Opens the lane; called again after each `close` and `crash`.
+    /// Opens the lane; called again after the store was closed, and after `crash`.
     fn open(&mut self) -> Opened;
 
-    /// The power goes while `store` is open: it is dropped without having been closed.
+    /// The power goes while `store` is open: it ends without having been closed.
     fn crash(&mut self, store: Box<dyn Store>);
 
     /// Makes the next landing of the open store fail.
     fn fail_next(&mut self);
 
-    /// A number of bytes: when as many have landed behind a record that nothing needs, the record is reclaimed.
-    /// Small segments make the suite quick.
+    /// A number of bytes: a record that nothing needs is gone when so many have landed behind it. The smaller the
+    /// segments, the quicker the suite; a few hundred KiB are good.
     fn reclaimed_after(&self) -> usize;
 }
 
@@ -34,6 +39,30 @@ pub trait Harness {
 ///
 /// # Panics
 /// If the store breaks a promise.
-pub fn run(_harness: &mut dyn Harness) {
-    unimplemented!()
+pub fn run(harness: &mut dyn Harness) {
+    for case in cases::ALL {
+        harness.empty();
+        case(harness);
+    }
+    for seed in 1..=history::SEEDS {
+        harness.empty();
+        history::run(harness, seed);
+    }
+}
+
+/// Fills an empty lane: one message waits, and so many times as much as [`Harness::reclaimed_after`] says is landed
+/// and settled behind it. For what only one kind of store can be asked, such as what it has left on its disk.
+///
+/// # Panics
+/// If the store breaks a promise on the way.
+pub fn fill(harness: &mut dyn Harness, times: usize) {
+    harness.empty();
+    let mut lane = lane::Lane::new(harness);
+    lane.message(&[1], 100);
+    lane.land();
+    for _ in 0..times {
+        lane.fill();
+    }
+    lane.check_readable();
+    lane.reopen();
 }

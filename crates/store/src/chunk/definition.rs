@@ -3,7 +3,6 @@
 //! ```text
 //! kind                  payload
 //! 16 vhost made         vhost short
-//! 17 vhost removed      vhost short
 //! 18 exchange made      vhost short, name short, kind short, flags u8 (1 durable, 2 auto-delete, 4 internal),
 //!                       arguments long
 //! 19 exchange removed   vhost short, name short
