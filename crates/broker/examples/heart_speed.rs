@@ -2,6 +2,13 @@
 //!
 //! `cargo run --release -p landfall-broker --example heart_speed`
 
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "a measurement reads the clock and prints"
+)]
+
 use landfall_broker::{Broker, Effect, Input, Opened, Recovery, Written};
 use model::method::{basic, confirm, queue};
 use model::{
