@@ -72,7 +72,10 @@ impl LandedChunk {
         if checksum(&bytes) != header.crc {
             return Err(ChunkError::Damaged { what: "checksum" });
         }
-        let (mut offsets, mut relocated) = (Vec::new(), Vec::new());
+        // A record takes at least the octets of its length and its kind, whatever the header claims.
+        let most = (bytes.len() - HEADER_LENGTH) / (record::LENGTH_OCTETS + 1);
+        let mut offsets = Vec::with_capacity(most.min(header.count as usize));
+        let mut relocated = Vec::with_capacity(most.min(header.relocated as usize));
         let mut offset = HEADER_LENGTH;
         while offset < bytes.len() {
             let (payload, end) = record::at(&bytes, offset)?;

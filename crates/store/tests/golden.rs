@@ -1,0 +1,162 @@
+//! The format is frozen: version 1 is written as these files hold it, and they are read for ever.
+
+use bytes::Bytes;
+use landfall_store::chunk::{ChunkBuilder, LandedChunk};
+use model::record::{
+    BindingDefinition, Destination, ExchangeDefinition, Publishing, QueueDefinition,
+};
+use model::{
+    Definition, FieldTable, MessageRecord, Position, Properties, PropertiesBuilder, PublishingId,
+    QueueId, Record, Runs, ShortStr, TableBuilder, Timestamp, Value,
+};
+
+const VERSION_1: &[u8] = include_bytes!("golden/chunk-v1.bin");
+
+const EPOCH: u64 = 0x0102_0304_0506_0708;
+const SEGMENT: u64 = 42;
+const FIRST: u64 = 1_000_000_007;
+const RELOCATED: Position = Position(77);
+
+fn text(text: &'static str) -> ShortStr {
+    ShortStr::from_static(text)
+}
+
+fn arguments() -> FieldTable {
+    TableBuilder::new()
+        .field("x-max-length", Value::I32(1000))
+        .text("x-queue-type", "classic")
+        .build()
+}
+
+fn queues(ids: &[u64]) -> smallvec::SmallVec<[QueueId; 2]> {
+    ids.iter().copied().map(QueueId).collect()
+}
+
+fn runs(numbers: &[u64]) -> Runs {
+    numbers.iter().copied().collect()
+}
+
+fn messages() -> [MessageRecord; 2] {
+    let plain = MessageRecord {
+        queues: queues(&[1]),
+        publisher: None,
+        accepted: Timestamp(1_700_000_000_123),
+        exchange: ShortStr::empty(),
+        routing_key: text("orders"),
+        properties: Properties::default(),
+        body: Bytes::new(),
+    };
+    let full = MessageRecord {
+        queues: queues(&[1, 128, u64::MAX]),
+        publisher: Some(Publishing {
+            vhost: text("/"),
+            publisher: text("till 4"),
+            id: PublishingId(99),
+        }),
+        exchange: text("sales"),
+        routing_key: text("shop.é"),
+        properties: PropertiesBuilder::new()
+            .delivery_mode(2)
+            .headers(&arguments())
+            .build(),
+        body: Bytes::from_static(b"one pound of figs"),
+        ..plain.clone()
+    };
+    [plain, full]
+}
+
+fn definitions() -> Vec<Definition> {
+    let vhost = || text("/");
+    let exchange = ExchangeDefinition {
+        name: text("sales"),
+        kind: text("topic"),
+        durable: true,
+        auto_delete: false,
+        internal: true,
+        arguments: FieldTable::new(),
+    };
+    let queue = QueueDefinition {
+        id: QueueId(128),
+        name: text("orders"),
+        durable: true,
+        exclusive: true,
+        auto_delete: true,
+        arguments: arguments(),
+    };
+    let binding = |destination| BindingDefinition {
+        vhost: text("/"),
+        source: text("sales"),
+        destination,
+        routing_key: text("shop.*"),
+        arguments: arguments(),
+    };
+    vec![
+        Definition::VhostMade { vhost: vhost() },
+        Definition::ExchangeMade {
+            vhost: vhost(),
+            exchange,
+        },
+        Definition::ExchangeRemoved {
+            vhost: vhost(),
+            exchange: text("old"),
+        },
+        Definition::QueueMade {
+            vhost: vhost(),
+            queue,
+        },
+        Definition::QueueRemoved { queue: QueueId(7) },
+        Definition::Bound(binding(Destination::Queue(QueueId(128)))),
+        Definition::Unbound(binding(Destination::Exchange(text("old")))),
+        Definition::PublisherLanded {
+            vhost: vhost(),
+            publisher: text("till 4"),
+            landed: runs(&[0, 1, 2, 3, 500, 501, 1 << 50]),
+        },
+    ]
+}
+
+fn records() -> Vec<Record> {
+    let mut records: Vec<Record> = messages().map(Record::Message).into();
+    records.push(Record::Settled(QueueId(1), runs(&[FIRST, FIRST + 1])));
+    records.push(Record::Delivered(QueueId(300), runs(&[5, 9, 10, 11])));
+    records.extend(definitions().into_iter().map(Record::Definition));
+    records.push(Record::Checkpoint {
+        begin: Position(FIRST + 4),
+        next_queue: QueueId(129),
+    });
+    records.push(Record::Stopped);
+    records
+}
+
+#[test]
+fn version_1_is_written_as_it_ever_was() {
+    let mut source = ChunkBuilder::new();
+    source.push(RELOCATED, &Record::Message(messages()[1].clone()));
+    let source = source.take().seal(1, 1);
+    let mut builder = ChunkBuilder::new();
+    for (position, record) in (FIRST..).map(Position).zip(records()) {
+        builder.push(position, &record);
+    }
+    let view = source.message(RELOCATED).expect("it was put there");
+    builder.relocate(RELOCATED, &[QueueId(128)], &view);
+    let chunk = builder.take().seal(EPOCH, SEGMENT);
+    assert_eq!(chunk.bytes(), VERSION_1);
+}
+
+#[test]
+fn version_1_is_read_as_it_ever_was() {
+    let chunk = LandedChunk::parse(Bytes::from_static(VERSION_1)).expect("a chunk of version 1");
+    assert_eq!((chunk.epoch(), chunk.segment()), (EPOCH, SEGMENT));
+    let mut expected: Vec<_> = (FIRST..).map(Position).zip(records()).collect();
+    let relocated = MessageRecord {
+        queues: queues(&[128]),
+        ..messages()[1].clone()
+    };
+    expected.push((RELOCATED, Record::Message(relocated)));
+    let read: Vec<_> = chunk
+        .records()
+        .map(|entry| entry.expect("every record can be read"))
+        .map(|entry| (entry.position, entry.record))
+        .collect();
+    assert_eq!(read, expected);
+}
