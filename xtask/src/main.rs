@@ -1,3 +1,68 @@
-//! Every chore of the project has one name here.
+//! Every chore of the project has one name here: `cargo xtask <chore>`.
+//!
+//! A chore installs what it needs, prints what it does before doing it, and ends with a line that says how it went.
 
-fn main() {}
+mod bench;
+mod clients;
+mod install;
+mod server;
+mod shell;
+mod steps;
+mod suite;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Every chore of the project has one name here."
+)]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Everything that has to hold: style, lints, ranks, documents, tests, fuzzing, other people's clients
+    Test(suite::TestArgs),
+    /// What the continuous integration runs: the same as `test`
+    Ci(suite::TestArgs),
+    /// Formatting, clippy with warnings as errors, the documents' warnings
+    Lint,
+    /// The order of the crates, their purity, and the style of the house
+    Ranks,
+    /// The tests that drive the server with other people's clients
+    Clients(clients::ClientsArgs),
+    /// The long form of the crash tests: kill -9 under load, again and again
+    Crash(suite::CrashArgs),
+    /// Random input for every decoder
+    Fuzz(suite::FuzzArgs),
+    /// The dependencies: licences, duplicates, sources
+    Deny,
+    /// Confirmed publish, consume and ack beside RabbitMQ, in one run on one machine
+    Bench(bench::BenchArgs),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().chore {
+        Chore::Test(args) | Chore::Ci(args) => suite::test(&args),
+        Chore::Lint => suite::lint(),
+        Chore::Ranks => suite::ranks(),
+        Chore::Clients(args) => clients::run_suites(&args),
+        Chore::Crash(args) => suite::crash(&args),
+        Chore::Fuzz(args) => suite::fuzz(&args),
+        Chore::Deny => suite::deny(),
+        Chore::Bench(args) => bench::run_bench(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !error.is::<steps::AlreadyTold>() {
+                eprintln!("xtask: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The processor time of a server: user and system time of its process and of all that descend from it.
+
+use anyhow::{Context, Result};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// The parts of `/proc/PID/stat` that count here.
+struct Process {
+    parent: u32,
+    /// User and system time, its own and that of children that have ended, in the kernel's ticks.
+    ticks: u64,
+}
+
+/// The time used so far.
+pub(super) fn used_by(pid: u32) -> Result<Duration> {
+    let processes = processes()?;
+    let mut family = vec![pid];
+    let mut at = 0;
+    while at < family.len() {
+        let parent = family[at];
+        family.extend(
+            processes
+                .iter()
+                .filter(|(_, process)| process.parent == parent)
+                .map(|(pid, _)| *pid),
+        );
+        at += 1;
+    }
+    let ticks: u64 = family
+        .iter()
+        .filter_map(|pid| processes.get(pid))
+        .map(|process| process.ticks)
+        .sum();
+    Ok(Duration::from_secs_f64(
+        ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
+    ))
+}
+
+fn processes() -> Result<HashMap<u32, Process>> {
+    let mut processes = HashMap::new();
+    for entry in std::fs::read_dir("/proc")
+        .context("cannot list the processes")?
+        .flatten()
+    {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        // A process may end while we look at it.
+        if let Some(process) = std::fs::read_to_string(entry.path().join("stat"))
+            .ok()
+            .as_deref()
+            .and_then(parse)
+        {
+            processes.insert(pid, process);
+        }
+    }
+    Ok(processes)
+}
+
+/// Reads a line of `/proc/PID/stat` (proc(5)). The program's name may hold blanks and brackets, so fields are
+/// counted from its last closing bracket.
+fn parse(stat: &str) -> Option<Process> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    // Here field 0 is the state, which proc(5) counts as 3: so the parent (4) is 1, and utime (14) is 11.
+    let ticks = fields
+        .get(11..15)?
+        .iter()
+        .map(|field| field.parse::<u64>())
+        .sum::<Result<u64, _>>()
+        .ok()?;
+    Some(Process {
+        parent: fields.get(1)?.parse().ok()?,
+        ticks,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_brackets_does_not_shift_the_fields() {
+        let process = parse("7 (a) b) S 3 7 7 0 -1 4194560 1 2 3 4 10 20 30 40 20 0 1 0 5")
+            .expect("a stat line");
+        assert_eq!((process.parent, process.ticks), (3, 100));
+    }
+
+    #[test]
+    fn our_own_time_grows() {
+        let before = used_by(std::process::id()).expect("we are a process");
+        let start = std::time::Instant::now();
+        while start.elapsed() < Duration::from_millis(200) {}
+        let used = used_by(std::process::id()).expect("we are a process") - before;
+        assert!(used >= Duration::from_millis(50), "{used:?}");
+    }
+}

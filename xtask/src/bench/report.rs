@@ -1,0 +1,227 @@
+//! The figures as tables: for the terminal and docs/benchmarks.md, and as JSON with every single run.
+
+use super::load::Figures;
+use super::{Cell, Subject};
+use crate::shell::{command, root};
+use anyhow::{Context, Result};
+use serde_json::json;
+use std::fmt::Write;
+
+/// A row of the table.
+pub(super) struct Line {
+    cell: Cell,
+    subject: Subject,
+    /// The median of each figure by itself.
+    median: Figures,
+    runs: Vec<Figures>,
+}
+
+impl Line {
+    /// The medians of some runs.
+    pub(super) fn new(cell: Cell, subject: Subject, runs: Vec<Figures>) -> Self {
+        let of = |figure: fn(&Figures) -> f64| median(runs.iter().map(figure).collect());
+        let median = Figures {
+            messages: runs.iter().map(|run| run.messages).sum(),
+            confirmed_per_s: of(|run| run.confirmed_per_s),
+            acked_per_s: of(|run| run.acked_per_s),
+            confirm_p50_us: of(|run| run.confirm_p50_us),
+            confirm_p99_us: of(|run| run.confirm_p99_us),
+            server_cpu_us: of(|run| run.server_cpu_us),
+            generator_cpu_us: of(|run| run.generator_cpu_us),
+        };
+        Self {
+            cell,
+            subject,
+            median,
+            runs,
+        }
+    }
+}
+
+/// All that was measured.
+pub(super) struct Report {
+    pub(super) lines: Vec<Line>,
+    /// By size: writes with fdatasync in a second.
+    pub(super) raw: Vec<(usize, f64)>,
+    pub(super) seconds: f64,
+    pub(super) rounds: u32,
+}
+
+/// One run, told while the others are still to come.
+pub(super) fn progress(round: u32, subject: Subject, cell: Cell, figures: &Figures) -> String {
+    format!(
+        "round {} {:>16} {:>5} B window {:>4}: {:>9.0} confirmed/s {:>9.0} acked/s {:>7.1} µs CPU",
+        round + 1,
+        subject.name(),
+        cell.size,
+        cell.window,
+        figures.confirmed_per_s,
+        figures.acked_per_s,
+        figures.server_cpu_us,
+    )
+}
+
+impl Report {
+    /// The tables, in Markdown that reads well as plain text too.
+    pub(super) fn table(&self) -> String {
+        let mut out = format!("{}\n\n", self.circumstances());
+        out += "| body B | window | server | confirmed/s | acked/s | confirm p50 µs | p99 µs | server CPU µs/msg | generator CPU µs/msg | confirmed/s, RabbitMQ quorum = 1 |\n";
+        out += "|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|\n";
+        for line in &self.lines {
+            let Figures {
+                confirmed_per_s,
+                acked_per_s,
+                confirm_p50_us,
+                confirm_p99_us,
+                server_cpu_us,
+                ..
+            } = line.median;
+            let ratio = self
+                .ratio_to_quorum(line)
+                .map_or("-".to_owned(), |ratio| format!("{ratio:.1}"));
+            writeln!(
+                out,
+                "| {} | {} | {} | {confirmed_per_s:.0} | {acked_per_s:.0} | {confirm_p50_us:.0} | {confirm_p99_us:.0} | {server_cpu_us:.1} | {:.1} | {ratio} |",
+                line.cell.size,
+                line.cell.window,
+                line.subject.name(),
+                line.median.generator_cpu_us,
+            )
+            .expect("a string takes all that is written");
+        }
+        if !self.raw.is_empty() {
+            out += "\n| body B | write + fdatasync /s | Landfall, window 1, confirmed/s | part of it |\n|---:|---:|---:|---:|\n";
+        }
+        for (size, raw) in &self.raw {
+            let cell = Cell {
+                size: *size,
+                window: 1,
+            };
+            if let Some(ours) = self.find(cell, Subject::Landfall) {
+                let rate = ours.median.confirmed_per_s;
+                writeln!(
+                    out,
+                    "| {size} | {raw:.0} | {rate:.0} | {:.0} % |",
+                    100.0 * rate / raw
+                )
+                .expect("a string takes all that is written");
+            }
+        }
+        out
+    }
+
+    fn find(&self, cell: Cell, subject: Subject) -> Option<&Line> {
+        self.lines
+            .iter()
+            .find(|line| line.cell == cell && line.subject == subject)
+    }
+
+    fn ratio_to_quorum(&self, line: &Line) -> Option<f64> {
+        let quorum = self.find(line.cell, Subject::RabbitQuorum)?;
+        Some(line.median.confirmed_per_s / quorum.median.confirmed_per_s)
+    }
+
+    /// When, on what and how it was measured: a figure without this is worth nothing.
+    fn circumstances(&self) -> String {
+        let said = |program: &str, args: &[&str]| {
+            let output = command(program, args)
+                .output()
+                .ok()
+                .filter(|output| output.status.success());
+            output.map_or("?".to_owned(), |output| {
+                String::from_utf8_lossy(&output.stdout).trim().to_owned()
+            })
+        };
+        let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let processor = processor
+            .lines()
+            .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let rabbitmq = said(
+            "dpkg-query",
+            &["--show", "--showformat=${Version}", "rabbitmq-server"],
+        );
+        format!(
+            "Measured on {} at commit {}; {} × {}, Linux {}; RabbitMQ {rabbitmq}; medians of {} runs of {} s each.",
+            said("date", &["-u", "+%Y-%m-%d"]),
+            said("git", &["describe", "--always", "--dirty"]),
+            std::thread::available_parallelism().map_or(0, usize::from),
+            processor.map_or("unknown processor", |(_, name)| name.trim()),
+            said("uname", &["-r"]),
+            self.rounds,
+            self.seconds,
+        )
+    }
+
+    /// Every run.
+    pub(super) fn json(&self) -> String {
+        let lines = self.lines.iter().map(|line| {
+            json!({
+                "body_bytes": line.cell.size,
+                "window": line.cell.window,
+                "server": line.subject.name(),
+                "median": figures(&line.median),
+                "runs": line.runs.iter().map(figures).collect::<Vec<_>>(),
+            })
+        });
+        let raw = self
+            .raw
+            .iter()
+            .map(|(size, rate)| json!({ "bytes": size, "write_fdatasync_per_s": rate }));
+        let all = json!({
+            "circumstances": self.circumstances(),
+            "lines": lines.collect::<Vec<_>>(),
+            "raw": raw.collect::<Vec<_>>(),
+        });
+        format!("{all:#}\n")
+    }
+
+    /// Puts the tables between the two marks in docs/benchmarks.md.
+    pub(super) fn write_into_the_documents(&self) -> Result<()> {
+        let path = root().join("docs/benchmarks.md");
+        let old = std::fs::read_to_string(&path).context("cannot read docs/benchmarks.md")?;
+        let (before, rest) = old
+            .split_once(BEGIN)
+            .context("docs/benchmarks.md has lost its first mark")?;
+        let (_, after) = rest
+            .split_once(END)
+            .context("docs/benchmarks.md has lost its second mark")?;
+        let new = format!("{before}{BEGIN}\n\n{}\n{END}{after}", self.table());
+        std::fs::write(&path, new).context("cannot write docs/benchmarks.md")
+    }
+}
+
+const BEGIN: &str = "<!-- figures from here, written by `cargo xtask bench --write` -->";
+const END: &str = "<!-- figures to here -->";
+
+fn figures(figures: &Figures) -> serde_json::Value {
+    json!({
+        "messages": figures.messages,
+        "confirmed_per_s": figures.confirmed_per_s,
+        "acked_per_s": figures.acked_per_s,
+        "confirm_p50_us": figures.confirm_p50_us,
+        "confirm_p99_us": figures.confirm_p99_us,
+        "server_cpu_us_per_message": figures.server_cpu_us,
+        "generator_cpu_us_per_message": figures.generator_cpu_us,
+    })
+}
+
+/// The middle value, or the mean of the two in the middle; 0 of nothing.
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => 0.0,
+        odd if odd % 2 == 1 => values[odd / 2],
+        even => f64::midpoint(values[even / 2 - 1], values[even / 2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+}

@@ -1,0 +1,180 @@
+//! What the chores need from outside cargo, installed where it is missing: Debian packages by name,
+//! Python packages into a folder under `target/`, Node packages beside the tests that use them.
+
+use crate::shell::{command, run, succeeds, target_dir};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+
+/// A Debian package.
+pub(crate) struct Package {
+    name: &'static str,
+    /// A line for the shell that succeeds where the package is not needed (any more).
+    have: &'static str,
+    why: &'static str,
+}
+
+/// For `cargo xtask test`.
+pub(crate) const FOR_TESTS: &[Package] = &[
+    Package {
+        name: "build-essential",
+        have: "command -v cc",
+        why: "a linker, and the C compiler for the allocator",
+    },
+    Package {
+        name: "wamerican",
+        have: "test -e /usr/share/dict/american-english",
+        why: "real lines to send and receive",
+    },
+    Package {
+        name: "e2fsprogs",
+        have: "command -v mkfs.ext4",
+        why: "file systems on devices that fail on demand",
+    },
+    Package {
+        name: "mount",
+        have: "command -v losetup",
+        why: "loop devices for those file systems",
+    },
+    Package {
+        name: "nbdkit",
+        have: "command -v nbdkit",
+        why: "a disk whose writes fail on demand",
+    },
+    Package {
+        name: "libnbd-bin",
+        have: "command -v nbdfuse",
+        why: "that disk as a file",
+    },
+    Package {
+        name: "fuse3",
+        have: "command -v fusermount3",
+        why: "a place for that file",
+    },
+];
+
+/// For the tests with other people's clients.
+pub(crate) const FOR_CLIENTS: &[Package] = &[
+    Package {
+        name: "python3-venv",
+        have: "python3 -c 'import venv, ensurepip'",
+        why: "a folder for pika and aio-pika",
+    },
+    Package {
+        name: "nodejs",
+        have: "command -v node",
+        why: "runs the tests with amqplib",
+    },
+    Package {
+        name: "npm",
+        have: "command -v npm",
+        why: "fetches amqplib",
+    },
+];
+
+/// For whatever runs RabbitMQ beside us.
+pub(crate) const FOR_RABBITMQ: &[Package] = &[Package {
+    name: "rabbitmq-server",
+    have: "test -x /usr/lib/rabbitmq/bin/rabbitmq-server",
+    why: "the server that we are compared with",
+}];
+
+/// Installs what is missing of a list.
+pub(crate) fn packages(wanted: &[Package]) -> Result<()> {
+    let missing: Vec<&Package> = wanted
+        .iter()
+        .filter(|package| !succeeds(&mut command("sh", &["-c", package.have])))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for package in &missing {
+        println!("needs the Debian package {}: {}", package.name, package.why);
+    }
+    let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
+    if !rustix::process::geteuid().is_root() {
+        bail!(
+            "not root, so please run: sudo apt-get install --no-install-recommends {}",
+            names.join(" ")
+        );
+    }
+    let _quiet = NoServices::enter()?;
+    run(&mut command("apt-get", &["update", "-qq"]))?;
+    let mut install = command(
+        "apt-get",
+        &["install", "-y", "-qq", "--no-install-recommends"],
+    );
+    run(install.args(names).env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+/// While it lives, Debian packages do not start the services that they bring: the chores start their own
+/// servers, and a second one on the machine would take the port and spoil the figures.
+struct NoServices {
+    made: Option<PathBuf>,
+}
+
+impl NoServices {
+    fn enter() -> Result<Self> {
+        let policy = Path::new("/usr/sbin/policy-rc.d");
+        if policy.exists() {
+            return Ok(Self { made: None });
+        }
+        std::fs::write(policy, "#!/bin/sh\nexit 101\n")
+            .context("cannot write the rule that keeps services down")?;
+        run(&mut command("chmod", &["755", "/usr/sbin/policy-rc.d"]))?;
+        Ok(Self {
+            made: Some(policy.to_owned()),
+        })
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if let Some(policy) = &self.made {
+            // If it stays, services stay down: a nuisance that the next chore does not add to.
+            let _ = std::fs::remove_file(policy);
+        }
+    }
+}
+
+/// The interpreter of a Python environment that holds what `requirements` pins.
+pub(crate) fn python(requirements: &Path) -> Result<PathBuf> {
+    let home = target_dir().join("clients-python");
+    let python = home.join("bin").join("python");
+    let wanted =
+        std::fs::read_to_string(requirements).context("cannot read the Python requirements")?;
+    let stamp = home.join("installed.txt");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    run(command("python3", &["-m", "venv", "--clear"]).arg(&home))?;
+    run(command(
+        &python,
+        &[
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-r",
+        ],
+    )
+    .arg(requirements))?;
+    std::fs::write(&stamp, wanted).context("cannot note what was installed")?;
+    Ok(python)
+}
+
+/// Fetches the Node packages that the lock file in `folder` pins.
+pub(crate) fn node(folder: &Path) -> Result<()> {
+    let lock = std::fs::read_to_string(folder.join("package-lock.json"))
+        .context("cannot read package-lock.json")?;
+    let stamp = folder.join("node_modules").join(".installed-by-xtask");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == lock) {
+        return Ok(());
+    }
+    run(command(
+        "npm",
+        &["ci", "--no-fund", "--no-audit", "--loglevel=error"],
+    )
+    .current_dir(folder))?;
+    std::fs::write(&stamp, lock).context("cannot note what was installed")
+}
