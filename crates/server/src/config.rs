@@ -1,0 +1,201 @@
+//! The configuration: every option in one table, from which flag, environment variable, key of the
+//! configuration file, default and help are made.
+//!
+//! A flag is stronger than the environment, the environment than the file, the file than the default.
+
+use crate::log::LogFormat;
+use crate::units::{Size, Span};
+use anyhow::{Context, ensure};
+use model::Limits;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Makes of one row an option in all its forms. The name of a flag is also its key in the file.
+macro_rules! options {
+    ($($name:ident: $type:ty, $env:literal, $value:literal, $default:literal, $help:literal;)*) => {
+        /// What was said in one place: on the command line and in the environment, or in the file.
+        #[derive(Clone, Debug, Default, clap::Args, serde::Deserialize)]
+        #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+        pub struct Given {
+            /// Address and port to listen on; may be given several times
+            /// [default: 127.0.0.1:5672, and [::1]:5672 where there is one]
+            #[arg(long, env = "LANDFALL_LISTEN", value_name = "ADDRESS:PORT", value_delimiter = ',')]
+            listen: Option<Vec<SocketAddr>>,
+            $(
+                #[doc = $help]
+                #[arg(
+                    long, env = $env, value_name = $value,
+                    help = concat!($help, " [default: ", $default, "]")
+                )]
+                $name: Option<$type>,
+            )*
+        }
+
+        impl Given {
+            /// What was said here, and where nothing was, what was said there.
+            fn or(self, weaker: Self) -> Self {
+                Self {
+                    listen: self.listen.or(weaker.listen),
+                    $($name: self.$name.or(weaker.$name),)*
+                }
+            }
+        }
+
+        /// Every option with its value.
+        struct Decided {
+            listen: Option<Vec<SocketAddr>>,
+            $($name: $type,)*
+        }
+
+        impl From<Given> for Decided {
+            fn from(given: Given) -> Self {
+                Self {
+                    listen: given.listen,
+                    $($name: given.$name.unwrap_or_else(|| $default.parse().expect("each default is valid")),)*
+                }
+            }
+        }
+    };
+}
+
+options! {
+    data_dir: PathBuf, "LANDFALL_DATA_DIR", "DIR", "./landfall-data",
+        "Directory that holds all that has landed";
+    disk_free_limit: Size, "LANDFALL_DISK_FREE_LIMIT", "SIZE", "256MiB",
+        "Publishers are blocked while the disk has less room than this";
+    log_format: LogFormat, "LANDFALL_LOG_FORMAT", "text|json|auto", "text",
+        "How a line of the log looks; auto is text on a terminal and JSON elsewhere";
+    log_level: String, "LANDFALL_LOG_LEVEL", "LEVEL", "info",
+        "What to log: error, warn, info, debug, trace, or filters like info,server=debug";
+    product: String, "LANDFALL_PRODUCT", "NAME", "Landfall",
+        "Product name told to clients, for those that work with one name only";
+    cluster_name: String, "LANDFALL_CLUSTER_NAME", "NAME", "landfall",
+        "Cluster name told to clients";
+    frame_max: Size, "LANDFALL_FRAME_MAX", "SIZE", "131072",
+        "Largest frame offered to clients";
+    channel_max: u16, "LANDFALL_CHANNEL_MAX", "N", "2047",
+        "Most channels of one connection";
+    heartbeat: Span, "LANDFALL_HEARTBEAT", "TIME", "60s",
+        "Heartbeat offered to clients; 0 for none";
+    handshake_timeout: Span, "LANDFALL_HANDSHAKE_TIMEOUT", "TIME", "10s",
+        "Time that a client has from connecting to being logged in";
+    message_size_max: Size, "LANDFALL_MESSAGE_SIZE_MAX", "SIZE", "16MiB",
+        "Largest message body";
+    connections_max: usize, "LANDFALL_CONNECTIONS_MAX", "N", "65536",
+        "Most connections at a time";
+    publishers_max: usize, "LANDFALL_PUBLISHERS_MAX", "N", "100000",
+        "Most publishers whose publishing ids are remembered";
+}
+
+/// The command line of `landfall serve`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ServeArgs {
+    /// Configuration file (TOML; its keys are the names of the flags)
+    #[arg(long, env = "LANDFALL_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    given: Given,
+}
+
+/// All that the server needs to know, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where all that has landed is kept.
+    pub data_dir: PathBuf,
+    /// Where to listen; `None` for the default, which depends on what the machine has.
+    pub listen: Option<Vec<SocketAddr>>,
+    /// How a line of the log looks.
+    pub log_format: LogFormat,
+    /// What is logged.
+    pub log_level: String,
+    /// Publishers are blocked while fewer bytes than this are free on the disk.
+    pub disk_free_limit: u64,
+    /// The product name told to clients.
+    pub product: String,
+    /// The cluster name told to clients.
+    pub cluster_name: String,
+    /// What keeps memory bounded.
+    pub limits: Limits,
+}
+
+impl ServeArgs {
+    /// Puts command line, environment, file and defaults together.
+    pub fn config(self) -> anyhow::Result<Config> {
+        let file = match &self.config {
+            Some(path) => read_file(path)?,
+            None => Given::default(),
+        };
+        check(self.given.or(file).into())
+    }
+}
+
+fn read_file(path: &Path) -> anyhow::Result<Given> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
+    toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| {
+            let upto = span.start.min(text.len());
+            1 + text.as_bytes()[..upto]
+                .iter()
+                .filter(|b| **b == b'\n')
+                .count()
+        });
+        anyhow::anyhow!("{}, line {line}: {}", path.display(), error.message())
+    })
+}
+
+/// The largest body that any setting may allow, in bytes; RabbitMQ's bound too.
+const MESSAGE_SIZE_MOST: u64 = 512 * 1024 * 1024;
+
+fn check(decided: Decided) -> anyhow::Result<Config> {
+    let frame_max = u32::try_from(decided.frame_max.0)
+        .ok()
+        .filter(|frame_max| (Limits::FRAME_MAX_LEAST..=1 << 30).contains(frame_max))
+        .with_context(|| {
+            format!(
+                "frame-max is {}; it must be between {} bytes and 1GiB",
+                decided.frame_max.0,
+                Limits::FRAME_MAX_LEAST
+            )
+        })?;
+    ensure!(decided.channel_max > 0, "channel-max must be at least 1");
+    ensure!(
+        decided.message_size_max.0 <= MESSAGE_SIZE_MOST,
+        "message-size-max is {}; it must be at most {MESSAGE_SIZE_MOST}",
+        decided.message_size_max.0
+    );
+    ensure!(
+        decided.heartbeat.0.as_secs() <= u64::from(u16::MAX),
+        "heartbeat must be at most {} seconds",
+        u16::MAX
+    );
+    ensure!(
+        !decided.handshake_timeout.0.is_zero(),
+        "handshake-timeout must be more than 0"
+    );
+    ensure!(
+        decided.listen.as_ref().is_none_or(|list| !list.is_empty()),
+        "listen must name at least one address"
+    );
+    Ok(Config {
+        data_dir: decided.data_dir,
+        listen: decided.listen,
+        log_format: decided.log_format,
+        log_level: decided.log_level,
+        disk_free_limit: decided.disk_free_limit.0,
+        product: decided.product,
+        cluster_name: decided.cluster_name,
+        limits: Limits {
+            frame_max,
+            channel_max: decided.channel_max,
+            heartbeat: decided.heartbeat.0,
+            handshake_timeout: decided.handshake_timeout.0,
+            message_size_max: decided.message_size_max.0,
+            connections_max: decided.connections_max,
+            publishers_max: decided.publishers_max,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests;

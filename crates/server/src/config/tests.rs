@@ -1,0 +1,76 @@
+//! Precedence, defaults, and errors that say where.
+
+use super::*;
+use clap::Parser;
+use std::io::Write;
+
+#[derive(Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+fn config(args: &[&str]) -> anyhow::Result<Config> {
+    let args = std::iter::once("landfall").chain(args.iter().copied());
+    CommandLine::try_parse_from(args)?.serve.config()
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().expect("a scratch file");
+    file.write_all(text.as_bytes())
+        .expect("a scratch file can be written");
+    file
+}
+
+fn error(args: &[&str]) -> String {
+    format!("{:#}", config(args).expect_err("refused"))
+}
+
+#[test]
+fn without_a_word_everything_has_its_default() {
+    let config = config(&[]).expect("valid");
+    assert_eq!(config.data_dir, Path::new("./landfall-data"));
+    assert_eq!(config.listen, None);
+    assert_eq!(config.product, "Landfall");
+    assert_eq!(
+        config.limits,
+        Limits::default(),
+        "the table's defaults are the model's"
+    );
+}
+
+#[test]
+fn a_flag_is_stronger_than_the_file_and_the_file_than_the_default() {
+    let file = file("data-dir = '/from/file'\nmessage-size-max = '1MiB'\nheartbeat = 5\n");
+    let path = file.path().to_str().expect("a plain path");
+    let config = config(&["--config", path, "--data-dir", "/from/flag"]).expect("valid");
+    assert_eq!(config.data_dir, Path::new("/from/flag"));
+    assert_eq!(config.limits.message_size_max, 1024 * 1024);
+    assert_eq!(config.limits.heartbeat.as_secs(), 5);
+    assert_eq!(config.limits.channel_max, 2047);
+}
+
+#[test]
+fn listen_may_be_given_several_times() {
+    let config = config(&["--listen", "127.0.0.1:0", "--listen", "[::1]:0"]).expect("valid");
+    let expected = ["127.0.0.1:0", "[::1]:0"].map(|text| text.parse().expect("an address"));
+    assert_eq!(config.listen.as_deref(), Some(&expected[..]));
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line() {
+    let file = file("product = 'Landfall'\n\ndata_dir = '/tmp'\n");
+    let path = file.path().to_str().expect("a plain path");
+    let error = error(&["--config", path]);
+    assert!(error.contains("line 3"), "{error}");
+    assert!(error.contains("data_dir"), "{error}");
+    assert!(!error.contains('\n'), "one line: {error}");
+}
+
+#[test]
+fn values_out_of_range_are_refused_by_name() {
+    assert!(error(&["--frame-max", "100"]).contains("frame-max"));
+    assert!(error(&["--message-size-max", "2GiB"]).contains("message-size-max"));
+    assert!(error(&["--heartbeat", "soon"]).contains("heartbeat"));
+    assert!(error(&["--config", "/nowhere/landfall.toml"]).contains("/nowhere/landfall.toml"));
+}

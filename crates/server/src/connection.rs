@@ -1,0 +1,427 @@
+//! One connection: a task that reads, hands over, hands out and writes, and waits for nothing but all of these
+//! at once.
+//!
+//! A client that does not read slows nobody: its socket is written when it takes something, and read as long as
+//! what it causes has room.
+
+use crate::clock::Clock;
+use crate::handout::{Fetched, Handout};
+use crate::inbox::{Batch, Handover, InboxSender};
+use crate::login;
+use crate::outbox::{OutboxReceiver, Outgoing, outbox};
+use broker::{Input, Opened};
+use bytes::{Buf, BytesMut};
+use model::{ConnectionError, ConnectionId, FieldTable, Limits, ShortStr, Timestamp};
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{ReadError, Reader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::WriteHalf;
+use tracing::{info, warn};
+use wire::{Event, ServerConnection};
+
+/// What all connections share.
+pub struct House {
+    /// What keeps memory bounded.
+    pub limits: Limits,
+    /// What clients are told about the server.
+    pub server_properties: FieldTable,
+    /// Where inputs go.
+    pub inbox: InboxSender,
+    /// Where landed messages are read.
+    pub reader: Arc<dyn Reader>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// The first read of a connection asks for so many bytes: ten thousand silent clients must cost little each.
+const READ_LEAST: usize = 512;
+
+/// The most bytes of one read, so that one turn of a busy client stays short.
+const READ_MOST: usize = 128 * 1024;
+
+/// A client that has so many bytes of replies to read is not read itself.
+const UNREAD_MAX: usize = 16 * 1024 * 1024;
+
+/// How long a finished connection may take to accept the last bytes.
+const FLUSH_MAX: Duration = Duration::from_secs(5);
+
+/// How long the peer is listened to after the last bytes were written: closing a socket with unread input
+/// resets it, and the peer might never see why it was closed.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The most pieces of one vectored write.
+const WRITE_PIECES: usize = 64;
+
+/// Serves one client until it is gone.
+pub async fn serve(house: Arc<House>, id: ConnectionId, mut stream: TcpStream, peer: SocketAddr) {
+    let mut connection = Connection::new(&house, id, peer);
+    let end = connection.converse(&mut stream).await;
+    // What the client sent before it went still counts.
+    if !connection.batch.is_empty() {
+        house.inbox.hand_over(&mut connection.batch).await;
+    }
+    connection.log_end(&end);
+    drop(connection);
+    if matches!(end, End::Finished) {
+        linger(stream).await;
+    }
+}
+
+/// Why a connection ended.
+enum End {
+    /// By the protocol's rules, or for breaking them.
+    Finished,
+    /// The peer hung up without a word.
+    PeerGone,
+    /// The socket failed.
+    Socket(io::Error),
+    /// The process is about to end.
+    ServerGone,
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        Self::Socket(error)
+    }
+}
+
+/// What a connection waited for.
+enum Happened {
+    Read(io::Result<usize>),
+    Outgoing(Option<Vec<Outgoing>>),
+    Fetched(Result<Fetched, ReadError>),
+    HandedOver,
+    Writable(io::Result<()>),
+    Time,
+}
+
+struct Connection<'a> {
+    house: &'a House,
+    id: ConnectionId,
+    peer: SocketAddr,
+    wire: ServerConnection,
+    input: BytesMut,
+    read_size: usize,
+    handout: Handout,
+    outbox: Option<OutboxReceiver>,
+    batch: Batch,
+    presence: Presence<'a>,
+    user: ShortStr,
+    /// When a refused login is answered.
+    refusal_at: Option<Timestamp>,
+    /// As `wire` was told.
+    reading: bool,
+    /// The client closed, or was given up, and why.
+    closed: Option<Option<ConnectionError>>,
+    /// When the last bytes are given up.
+    flush_by: Option<Timestamp>,
+}
+
+/// Tells the shard, exactly once and whatever ends the task, that a connection has left that had joined.
+struct Presence<'a> {
+    inbox: &'a InboxSender,
+    id: ConnectionId,
+    joined: bool,
+}
+
+impl Presence<'_> {
+    fn leave(&mut self) {
+        if std::mem::take(&mut self.joined) {
+            self.inbox.tell(Handover::Left(self.id));
+        }
+    }
+}
+
+impl Drop for Presence<'_> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl<'a> Connection<'a> {
+    fn new(house: &'a House, id: ConnectionId, peer: SocketAddr) -> Self {
+        let now = house.clock.now();
+        let properties = house.server_properties.clone();
+        Self {
+            house,
+            id,
+            peer,
+            wire: ServerConnection::new(&house.limits, properties, login::MECHANISMS, now),
+            input: BytesMut::new(),
+            read_size: READ_LEAST,
+            handout: Handout::new(id, house.reader.clone()),
+            outbox: None,
+            batch: Batch::default(),
+            presence: Presence {
+                inbox: &house.inbox,
+                id,
+                joined: false,
+            },
+            user: ShortStr::empty(),
+            refusal_at: None,
+            reading: true,
+            closed: None,
+            flush_by: None,
+        }
+    }
+
+    /// Turn after turn, until there is nothing more to say.
+    async fn converse(&mut self, stream: &mut TcpStream) -> End {
+        let (mut reader, writer) = stream.split();
+        let mut armed_at = self.wake_at();
+        let mut timer = pin!(tokio::time::sleep_until(self.house.clock.instant(armed_at)));
+        loop {
+            match self.turn(&writer).await {
+                Ok(()) if self.is_over() => return End::Finished,
+                Ok(()) => {}
+                Err(end) => return end,
+            }
+            let reads = self.may_read();
+            if reads != self.reading {
+                self.reading = reads;
+                self.wire.set_reading(self.house.clock.now(), reads);
+            }
+            if reads {
+                self.input.reserve(self.read_size);
+            }
+            let wake_at = self.wake_at();
+            if wake_at < armed_at {
+                armed_at = wake_at;
+                timer.as_mut().reset(self.house.clock.instant(wake_at));
+            }
+            let writes = !self.wire.output().is_empty() && !self.must_leave_first();
+            let happened = tokio::select! {
+                read = reader.read_buf(&mut self.input), if reads => Happened::Read(read),
+                outgoing = receive(&mut self.outbox), if self.outbox.is_some() => Happened::Outgoing(outgoing),
+                fetched = self.handout.fetched(), if self.handout.is_fetching() => Happened::Fetched(fetched),
+                () = self.house.inbox.hand_over(&mut self.batch), if !self.batch.is_empty() => Happened::HandedOver,
+                ready = writer.writable(), if writes => Happened::Writable(ready),
+                () = &mut timer => Happened::Time,
+            };
+            if matches!(happened, Happened::Time) {
+                self.time();
+                armed_at = self.wake_at();
+                timer.as_mut().reset(self.house.clock.instant(armed_at));
+            } else if let Err(end) = self.take_in(happened) {
+                return end;
+            }
+        }
+    }
+
+    fn take_in(&mut self, happened: Happened) -> Result<(), End> {
+        match happened {
+            Happened::Read(read) => self.read(read?)?,
+            Happened::Outgoing(Some(outgoing)) => self.handout.extend(outgoing),
+            Happened::Outgoing(None) if self.presence.joined => return Err(End::ServerGone),
+            Happened::Outgoing(None) => self.outbox = None,
+            Happened::Fetched(Ok(fetched)) => self.handout.take_in(fetched),
+            Happened::Fetched(Err(error)) => {
+                self.house.inbox.tell(Handover::Unreadable(error));
+                return Err(End::ServerGone);
+            }
+            Happened::Writable(ready) => ready?,
+            Happened::HandedOver | Happened::Time => {}
+        }
+        Ok(())
+    }
+
+    /// Does all that can be done without waiting.
+    async fn turn(&mut self, writer: &WriteHalf<'_>) -> Result<(), End> {
+        while let Some(outgoing) = self
+            .outbox
+            .as_mut()
+            .and_then(|outbox| outbox.try_recv().ok())
+        {
+            self.handout.extend(outgoing);
+        }
+        loop {
+            self.handout.perform(&mut self.wire, &mut self.batch);
+            while let Some(event) = self.wire.poll_event() {
+                self.event(event);
+            }
+            self.handout.report(&mut self.batch);
+            if !self.batch.is_empty() {
+                self.house.inbox.try_hand_over(&mut self.batch);
+            }
+            if self.must_leave_first() {
+                if !self.batch.is_empty() {
+                    return Ok(());
+                }
+                self.presence.leave();
+            }
+            self.write(writer)?;
+            if !self.wire.output().is_empty() || !self.handout.can_perform() {
+                return Ok(());
+            }
+            // A client that reads quickly must not keep the others waiting.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The client that sees its close answered may connect again at once: what was exclusively its own must be
+    /// gone by then.
+    fn must_leave_first(&self) -> bool {
+        self.closed.is_some() && self.presence.joined
+    }
+
+    fn write(&mut self, writer: &WriteHalf<'_>) -> Result<(), End> {
+        let output = self.wire.output();
+        while !output.is_empty() {
+            let mut pieces = [IoSlice::new(&[]); WRITE_PIECES];
+            let count = output.chunks_vectored(&mut pieces);
+            match writer.try_write_vectored(&pieces[..count]) {
+                Ok(0) => return Err(End::PeerGone),
+                Ok(written) => output.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.handout.note_written();
+        self.handout.report(&mut self.batch);
+        if !self.batch.is_empty() {
+            self.house.inbox.try_hand_over(&mut self.batch);
+        }
+        Ok(())
+    }
+
+    fn may_read(&mut self) -> bool {
+        !self.handout.is_blocked()
+            && self.batch.is_empty()
+            && !self.wire.is_finished()
+            && self.wire.output().remaining() + self.handout.waiting_bytes() < UNREAD_MAX
+    }
+
+    fn is_over(&mut self) -> bool {
+        let finished = self.wire.is_finished();
+        let given_up = self.flush_by.is_some_and(|by| self.house.clock.now() >= by);
+        if finished && self.flush_by.is_none() {
+            self.flush_by = Some(self.house.clock.now() + FLUSH_MAX);
+        }
+        finished && (given_up || self.wire.output().is_empty() && self.batch.is_empty())
+    }
+
+    /// When something is to be done even if nothing happens.
+    fn wake_at(&self) -> Timestamp {
+        let times = [self.wire.wake_at(), self.refusal_at, self.flush_by];
+        let never = Timestamp(u64::MAX / 2);
+        times.into_iter().flatten().min().unwrap_or(never)
+    }
+
+    fn read(&mut self, count: usize) -> Result<(), End> {
+        if count == 0 {
+            return Err(End::PeerGone);
+        }
+        if count >= self.read_size {
+            self.read_size = (self.read_size * 2).min(READ_MOST);
+        }
+        self.wire.handle(self.house.clock.now(), &mut self.input);
+        Ok(())
+    }
+
+    fn time(&mut self) {
+        let now = self.house.clock.now();
+        if self.refusal_at.take_if(|at| *at <= now).is_some() {
+            self.wire.refuse_login();
+        }
+        self.wire.tick(now);
+        if self.input.is_empty() {
+            // An idle connection holds no buffer.
+            self.input = BytesMut::new();
+            self.read_size = READ_LEAST;
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Publish(channel, publish) => {
+                self.batch.push(Input::Publish(self.id, channel, publish));
+            }
+            Event::Method(channel, method) => {
+                self.batch.push(Input::Method(self.id, channel, method));
+            }
+            Event::ChannelOpened(channel) => {
+                self.batch.push(Input::ChannelOpened(self.id, channel));
+            }
+            Event::ChannelClosed(channel) => {
+                self.batch.push(Input::ChannelClosed(self.id, channel));
+            }
+            Event::Login { user, password, .. } => self.login(user, password.as_str()),
+            Event::Open {
+                vhost,
+                client_properties,
+                consumer_cancel_notify,
+                blocked_notify,
+            } => {
+                let text = |name| client_properties.get(name).and_then(model::Value::as_str);
+                info!(
+                    connection = %self.id, peer = %self.peer, user = %self.user, %vhost,
+                    client = text("product").unwrap_or_default(),
+                    name = text("connection_name").unwrap_or_default(),
+                    "connection opened"
+                );
+                self.join(Opened {
+                    connection: self.id,
+                    user: self.user.clone(),
+                    vhost: vhost.detached(),
+                    consumer_cancel_notify,
+                    blocked_notify,
+                });
+            }
+            Event::Closed(why) => self.closed = Some(why),
+        }
+    }
+
+    fn login(&mut self, user: String, password: &str) {
+        match login::check(&user, password, self.peer.ip()) {
+            Ok(()) => {
+                self.user = ShortStr::truncated(&user);
+                self.wire.accept_login();
+            }
+            Err(why) => {
+                warn!(connection = %self.id, peer = %self.peer, user, %why, "login refused");
+                self.refusal_at = Some(self.house.clock.now() + login::REFUSAL_DELAY);
+            }
+        }
+    }
+
+    fn join(&mut self, opened: Opened) {
+        let (sender, receiver) = outbox();
+        self.house.inbox.tell(Handover::Joined(self.id, sender));
+        self.presence.joined = true;
+        self.outbox = Some(receiver);
+        self.batch.push(Input::ConnectionOpened(opened));
+    }
+
+    fn log_end(&self, end: &End) {
+        let reason = match (end, &self.closed) {
+            (_, Some(Some(error))) => error.text.to_string(),
+            (_, Some(None)) => "closed by the client".to_owned(),
+            (End::Finished, None) => "closed by the server".to_owned(),
+            (End::PeerGone, None) => "the client hung up without closing".to_owned(),
+            (End::Socket(error), None) => error.to_string(),
+            (End::ServerGone, None) => "the server ends".to_owned(),
+        };
+        info!(connection = %self.id, peer = %self.peer, reason, "connection closed");
+    }
+}
+
+async fn receive(outbox: &mut Option<OutboxReceiver>) -> Option<Vec<Outgoing>> {
+    outbox.as_mut()?.recv().await
+}
+
+/// Listens to what the peer still says, so that it sees what was said to it last.
+async fn linger(mut stream: TcpStream) {
+    if stream.shutdown().await.is_ok() {
+        let listen = async {
+            let mut ignored = [0; 512];
+            while matches!(stream.read(&mut ignored).await, Ok(count) if count > 0) {}
+        };
+        // The peer may go on for ever; a second is enough for our last words to arrive.
+        let _ = tokio::time::timeout(LINGER, listen).await;
+    }
+}

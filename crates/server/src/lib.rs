@@ -1,0 +1,28 @@
+//! The shell: configuration, listeners, connections, the shard's loop and the landing thread. It decides nothing
+//! about messages.
+//!
+//! In reading order: a server is put together by [`serve`] and run by [`server`]; clients come in by [`listen`],
+//! each to a [`connection`] of its own. What a client does goes through the [`inbox`] to the [`shard`], whose
+//! [`effects`] go to the [`lander`] and, by the [`outbox`], back to the connection, which is [`handout`]'s work.
+
+pub mod server;
+pub mod stop;
+
+pub mod config;
+pub mod log;
+pub mod units;
+
+pub mod clock;
+pub mod listen;
+pub mod login;
+
+pub mod connection;
+pub mod handout;
+
+pub mod inbox;
+pub mod outbox;
+
+pub mod effects;
+pub mod lander;
+pub mod shard;
+

@@ -1,0 +1,128 @@
+//! Listening: sockets are bound before the server says that it is there, and accept until it stops.
+
+use crate::connection::{House, serve};
+use anyhow::{Context, Result};
+use model::ConnectionId;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
+use tracing::{debug, error, warn};
+
+/// The port that IANA gave to AMQP.
+pub const PORT: u16 = 5672;
+
+/// How many connections may wait to be accepted; the system may allow fewer.
+const BACKLOG: u32 = 4096;
+
+/// After an error of accept (no file descriptors left, mostly) the next try waits so long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Binds what the configuration says, or the loopback addresses.
+pub fn bind(configured: Option<&[SocketAddr]>) -> Result<Vec<TcpListener>> {
+    if let Some(addresses) = configured {
+        return addresses.iter().map(|address| bind_to(*address)).collect();
+    }
+    let v4 = bind_to((IpAddr::from(Ipv4Addr::LOCALHOST), PORT).into())?;
+    // Several clients try ::1 first for "localhost".
+    let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, PORT));
+    let v6 = match listener(v6) {
+        Ok(listener) => Some(listener),
+        Err(error) if lacks_ipv6(&error) => None,
+        Err(error) => return Err(error).with_context(|| refusal(v6)),
+    };
+    Ok([v4].into_iter().chain(v6).collect())
+}
+
+fn bind_to(address: SocketAddr) -> Result<TcpListener> {
+    listener(address).with_context(|| refusal(address))
+}
+
+fn refusal(address: SocketAddr) -> String {
+    format!("cannot listen on {address} (--listen chooses another address)")
+}
+
+fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A restart need not wait for connections of the last run to be forgotten by the system.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn lacks_ipv6(error: &io::Error) -> bool {
+    let unsupported = rustix::io::Errno::AFNOSUPPORT.raw_os_error();
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(unsupported)
+}
+
+/// What the listeners share: numbers for connections, and how many there may be.
+pub struct Door {
+    house: Arc<House>,
+    next: AtomicU64,
+    places: Arc<Semaphore>,
+}
+
+impl Door {
+    /// A door to `house`.
+    pub fn new(house: Arc<House>) -> Arc<Self> {
+        let places = house.limits.connections_max.min(Semaphore::MAX_PERMITS);
+        Arc::new(Self {
+            house,
+            next: AtomicU64::new(1),
+            places: Arc::new(Semaphore::new(places)),
+        })
+    }
+
+    /// Accepts connections for as long as the server runs.
+    pub async fn accept(self: Arc<Self>, listener: TcpListener) {
+        let mut full = false;
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    let admitted = self.admit(stream, peer);
+                    if !admitted && !full {
+                        let most = self.house.limits.connections_max;
+                        warn!(%peer, "connections-max is {most}: refusing connections");
+                    }
+                    full = !admitted;
+                }
+                Err(error) if concerns_one_client(&error) => debug!(%error, "a client gave up"),
+                Err(error) => {
+                    error!(%error, "cannot accept connections; trying again");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Serves a client on a task of its own; false if there are too many.
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) -> bool {
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            return false;
+        };
+        // Replies are small and awaited; where this fails the connection has failed, which its task will see.
+        let _ = stream.set_nodelay(true);
+        let id = ConnectionId(self.next.fetch_add(1, Ordering::Relaxed));
+        let house = self.house.clone();
+        tokio::spawn(async move {
+            serve(house, id, stream, peer).await;
+            drop(place);
+        });
+        true
+    }
+}
+
+/// Errors of accept that the next client need not have.
+fn concerns_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
+}

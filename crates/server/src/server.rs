@@ -1,0 +1,70 @@
+//! A running server: a store, a broker, listeners, and the tasks between them.
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::connection::House;
+use crate::inbox::{Handover, inbox};
+use crate::lander::Lander;
+use crate::listen::Door;
+use crate::login;
+use crate::shard::Shard;
+use anyhow::Context;
+use broker::Broker;
+use std::sync::Arc;
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+
+/// What a server is put together from.
+pub struct Parts {
+    /// The store, opened.
+    pub store: Box<dyn Store>,
+    /// What recovery found in it.
+    pub broker: Broker,
+    /// Where clients come in.
+    pub listeners: Vec<TcpListener>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Serves clients until `asked_to_stop`, then ends in order: clients are told, what is in flight lands, the
+/// store is closed.
+///
+/// # Errors
+/// If something does not land or what had landed cannot be read. Clients were told nothing since, and the
+/// process must end (promise P7).
+pub async fn run(
+    config: &Config,
+    parts: Parts,
+    asked_to_stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let (inbox_sender, inbox) = inbox();
+    let house = Arc::new(House {
+        limits: config.limits.clone(),
+        server_properties: login::server_properties(config),
+        inbox: inbox_sender.clone(),
+        reader: parts.store.reader(),
+        clock: parts.clock,
+    });
+    let lander = Lander::start(parts.store).context("cannot start the landing thread")?;
+    let shard = Shard::new(parts.broker, inbox, lander, parts.clock);
+    let mut shard = tokio::spawn(shard.run());
+    let door = Door::new(house);
+    let accepting: Vec<AbortHandle> = parts
+        .listeners
+        .into_iter()
+        .map(|listener| tokio::spawn(door.clone().accept(listener)).abort_handle())
+        .collect();
+    let ended = tokio::select! {
+        ended = &mut shard => ended,
+        () = asked_to_stop => {
+            for listener in &accepting {
+                listener.abort();
+            }
+            inbox_sender.tell(Handover::Stop);
+            shard.await
+        }
+    };
+    ended.context("the shard ended by a defect of the program")??;
+    Ok(())
+}

@@ -1,0 +1,234 @@
+//! The shard's loop: inputs, landings and the clock meet here and nowhere else.
+//!
+//! A turn takes what is there, lets the broker handle all of it, and performs the effects. The loop never waits
+//! for a disk or a socket: landing has its thread, and each connection writes for itself.
+
+use crate::clock::Clock;
+use crate::effects::Effects;
+use crate::inbox::{Handover, Inbox, Turn};
+use crate::lander::Lander;
+use crate::outbox::Outgoing;
+use broker::{Broker, Input};
+use model::{ConnectionError, MethodId, Position, ReplyCode, Timestamp};
+use std::time::Duration;
+use store::{Landed, ReadError, Room, StoreFailure};
+use tracing::{info, warn};
+
+/// Records that nobody waits for (acknowledgements, mostly) wait so long for company: landing them alone would
+/// make the next publish wait behind their sync.
+const COMPANY_WAIT: Duration = Duration::from_millis(5);
+
+/// With so much to land nobody need wait for company.
+const COMPANY_BYTES: usize = 256 * 1024;
+
+/// Nothing more is taken in while a chunk of this size waits for the one before it to land (promise P9).
+const GROWING_MAX: usize = 32 * 1024 * 1024;
+
+/// How long clients may take to answer connection.close when the server stops.
+const FAREWELL_MAX: Duration = Duration::from_secs(5);
+
+/// Why a shard can not go on: this process confirms nothing more (promise P7).
+#[derive(Debug, thiserror::Error)]
+pub enum ShardFailure {
+    /// Something did not land.
+    #[error(transparent)]
+    Store(#[from] StoreFailure),
+    /// Something that had landed can not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// A shard: one broker, one lane, one loop.
+pub struct Shard {
+    broker: Broker,
+    effects: Effects,
+    inbox: Inbox,
+    lander: Lander,
+    clock: Clock,
+    /// Since when only records that nobody waits for have been growing.
+    company_by: Option<Timestamp>,
+    room: bool,
+    /// Up to here the store's wish for a checkpoint has been heard.
+    checkpoint_heard: Position,
+    /// While stopping: when the last clients are given up.
+    farewell_by: Option<Timestamp>,
+}
+
+impl Shard {
+    /// A shard that goes on where recovery ended.
+    pub fn new(broker: Broker, inbox: Inbox, lander: Lander, clock: Clock) -> Self {
+        Self {
+            broker,
+            effects: Effects::default(),
+            inbox,
+            lander,
+            clock,
+            company_by: None,
+            room: true,
+            checkpoint_heard: Position::NONE,
+            farewell_by: None,
+        }
+    }
+
+    /// Runs until the server was asked to stop, all clients are gone and all is landed.
+    pub async fn run(mut self) -> Result<(), ShardFailure> {
+        let mut turn = Turn::new();
+        // The effects of recovery's end, if there are any.
+        self.end_turn(self.clock.now());
+        while !self.is_done() {
+            if let Some(landed) = self.wait(&mut turn).await? {
+                self.landed(landed);
+            }
+            let now = self.clock.now();
+            for (handover, units) in turn.drain(..) {
+                self.handle(now, handover)?;
+                self.inbox.release(units);
+            }
+            self.end_turn(now);
+        }
+        self.finish().await
+    }
+
+    /// Waits until there is something to do; takes all of it that is there.
+    async fn wait(&mut self, turn: &mut Turn) -> Result<Option<Landed>, StoreFailure> {
+        let takes_more = self.effects.growing_bytes() < GROWING_MAX;
+        let wake_at = [self.company_by, self.farewell_by];
+        let wake_at = wake_at.into_iter().flatten().min();
+        let sleep = wake_at.map(|at| tokio::time::sleep_until(self.clock.instant(at)));
+        let mut landed = None;
+        tokio::select! {
+            biased;
+            answer = self.lander.landed(), if self.lander.is_landing() => landed = Some(answer?),
+            () = self.inbox.receive(turn), if takes_more => {}
+            () = async { sleep.expect("enabled only with a time").await }, if wake_at.is_some() => {}
+        }
+        if takes_more {
+            self.inbox.receive_now(turn);
+        }
+        if landed.is_none() && self.lander.is_landing() {
+            landed = self.lander.landed_now().transpose()?;
+        }
+        Ok(landed)
+    }
+
+    fn handle(&mut self, now: Timestamp, handover: Handover) -> Result<(), ShardFailure> {
+        match handover {
+            Handover::Inputs(inputs) => {
+                for input in inputs {
+                    self.broker.handle(now, input);
+                }
+            }
+            Handover::Joined(connection, outbox) => {
+                self.effects.join(connection, outbox);
+                if self.farewell_by.is_some() {
+                    self.effects.say(connection, farewell());
+                }
+            }
+            Handover::Left(connection) => {
+                self.broker.handle(now, Input::ConnectionClosed(connection));
+                self.effects.leave(connection);
+            }
+            Handover::Unreadable(error) => return Err(error.into()),
+            Handover::Stop => self.begin_stop(now),
+        }
+        Ok(())
+    }
+
+    /// Hears what the store says about a landed chunk.
+    fn landed(&mut self, landed: Landed) {
+        let now = self.clock.now();
+        self.broker.handle(now, Input::Landed(landed.upto));
+        let room = landed.room == Room::Open;
+        if room != self.room {
+            self.room = room;
+            if room {
+                info!("the disk has room again: publishers go on");
+            } else {
+                warn!(
+                    "the disk is nearly full: publishers are blocked, acknowledgements still land"
+                );
+            }
+            self.broker.handle(now, Input::Room(room));
+        }
+        // The wish stands until the checkpoint has landed: one checkpoint answers all of it.
+        if landed.checkpoint_wanted && landed.upto > self.checkpoint_heard {
+            self.broker.handle(now, Input::CheckpointWanted);
+            self.perform();
+            self.checkpoint_heard = self.effects.last_position().max(landed.upto);
+        }
+    }
+
+    fn end_turn(&mut self, now: Timestamp) {
+        self.broker.tick(now);
+        self.perform();
+        // The disk first: it works while the replies are handed out.
+        self.land(now);
+        self.effects.flush();
+    }
+
+    fn perform(&mut self) {
+        while let Some(effect) = self.broker.poll_effect() {
+            self.effects.perform(effect);
+        }
+    }
+
+    /// Begins to land what has grown, if it is time.
+    fn land(&mut self, now: Timestamp) {
+        if self.lander.is_landing() || self.effects.nothing_grows() {
+            return;
+        }
+        let company_by = *self.company_by.get_or_insert(now + COMPANY_WAIT);
+        let in_company = self.effects.is_awaited()
+            || self.effects.growing_bytes() >= COMPANY_BYTES
+            || now >= company_by;
+        if in_company {
+            self.company_by = None;
+            self.lander.land(self.effects.take_chunk());
+        }
+    }
+
+    fn begin_stop(&mut self, now: Timestamp) {
+        self.farewell_by = Some(now + FAREWELL_MAX);
+        let connections: Vec<_> = self.effects.connections().collect();
+        info!(connections = connections.len(), "stopping");
+        for connection in connections {
+            self.effects.say(connection, farewell());
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.farewell_by
+            .is_some_and(|by| self.effects.is_alone() || self.clock.now() >= by)
+    }
+
+    /// Lands what is left and closes the store.
+    async fn finish(mut self) -> Result<(), ShardFailure> {
+        let now = self.clock.now();
+        let late: Vec<_> = self.effects.connections().collect();
+        for connection in late {
+            self.broker.handle(now, Input::ConnectionClosed(connection));
+        }
+        self.broker.handle(now, Input::Stopping);
+        self.broker.tick(now);
+        self.perform();
+        while self.lander.is_landing() || !self.effects.nothing_grows() {
+            if !self.lander.is_landing() {
+                self.lander.land(self.effects.take_chunk());
+            }
+            // Nobody is there any more who could be told.
+            let _ = self.lander.landed().await?;
+        }
+        self.lander.close()?;
+        Ok(())
+    }
+}
+
+/// What clients are told when the server stops: they reconnect on 320.
+fn farewell() -> Outgoing {
+    let explanation = "broker forced connection closure with reason 'shutdown'";
+    Outgoing::Close(ConnectionError::new(
+        ReplyCode::ConnectionForced,
+        explanation,
+        MethodId::default(),
+    ))
+}

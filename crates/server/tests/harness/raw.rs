@@ -1,0 +1,232 @@
+//! A client that does exactly what a test says, right or wrong: blocking, one frame at a time.
+
+use bytes::{Bytes, BytesMut};
+use model::method::{basic, channel, confirm, connection, queue};
+use model::{ChannelNumber, FieldTable, Method, Properties, ShortStr};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+use wire::{Frame, FrameReader, PROTOCOL_HEADER};
+
+/// Longer than anything should take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The channel that tests use.
+pub(crate) const CHANNEL: ChannelNumber = ChannelNumber(1);
+
+/// A connection.
+pub(crate) struct Raw {
+    stream: TcpStream,
+    input: BytesMut,
+    frames: FrameReader,
+}
+
+impl Raw {
+    /// A connected socket, nothing said yet.
+    pub(crate) fn dial(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("the server accepts");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a time-out can be set");
+        stream.set_nodelay(true).expect("an option can be set");
+        Self {
+            stream,
+            input: BytesMut::new(),
+            frames: FrameReader::new(131_072),
+        }
+    }
+
+    /// Logged in as guest, "/" opened.
+    pub(crate) fn open(address: SocketAddr) -> Self {
+        let mut raw = Self::dial(address);
+        raw.login(b"\0guest\0guest");
+        let Method::ConnectionTune(tune) = raw.method(ChannelNumber(0)) else {
+            panic!("connection.tune was expected");
+        };
+        let tune_ok = connection::TuneOk {
+            channel_max: tune.channel_max,
+            frame_max: tune.frame_max,
+            heartbeat_s: 0,
+        };
+        raw.send(ChannelNumber(0), &tune_ok.into());
+        let open = connection::Open {
+            virtual_host: ShortStr::from_static("/"),
+            ..connection::Open::default()
+        };
+        raw.send(ChannelNumber(0), &open.into());
+        let answer = raw.method(ChannelNumber(0));
+        assert!(matches!(answer, Method::ConnectionOpenOk(_)), "{answer:?}");
+        raw
+    }
+
+    /// The same with [`CHANNEL`] opened.
+    pub(crate) fn with_channel(address: SocketAddr) -> Self {
+        let mut raw = Self::open(address);
+        raw.send(CHANNEL, &channel::Open::default().into());
+        let answer = raw.method(CHANNEL);
+        assert!(matches!(answer, Method::ChannelOpenOk(_)), "{answer:?}");
+        raw
+    }
+
+    /// Protocol header and connection.start-ok, with a PLAIN response. Clients that say what they can are told
+    /// why a login is refused.
+    pub(crate) fn login(&mut self, response: &'static [u8]) {
+        self.write(PROTOCOL_HEADER);
+        let answer = self.method(ChannelNumber(0));
+        assert!(matches!(answer, Method::ConnectionStart(_)), "{answer:?}");
+        let capability = "authentication_failure_close";
+        let capabilities = model::TableBuilder::new()
+            .field(capability, model::Value::Bool(true))
+            .build();
+        let properties = model::TableBuilder::new()
+            .table("capabilities", &capabilities)
+            .build();
+        let start_ok = connection::StartOk {
+            client_properties: properties,
+            mechanism: ShortStr::from_static("PLAIN"),
+            response: Bytes::from_static(response),
+            locale: ShortStr::from_static("en_US"),
+        };
+        self.send(ChannelNumber(0), &start_ok.into());
+    }
+
+    /// Writes any bytes.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the server reads");
+    }
+
+    /// Writes a method.
+    pub(crate) fn send(&mut self, channel: ChannelNumber, method: &Method) {
+        let mut out = BytesMut::new();
+        wire::encode_method(&mut out, channel, method);
+        self.write(&out);
+    }
+
+    /// Writes basic.publish through the default exchange, in one piece.
+    pub(crate) fn publish(&mut self, queue: &str, body: &[u8]) {
+        let publish = basic::Publish {
+            routing_key: name(queue),
+            ..basic::Publish::default()
+        };
+        let mut out = BytesMut::new();
+        wire::encode_method(&mut out, CHANNEL, &publish.into());
+        let properties = Properties::default();
+        let properties = properties.as_bytes();
+        wire::encode_content(&mut out, CHANNEL, 60, properties, body, 131_072);
+        self.write(&out);
+    }
+
+    /// Declares a durable queue.
+    pub(crate) fn declare(&mut self, queue: &str) -> queue::DeclareOk {
+        let declare = queue::Declare {
+            queue: name(queue),
+            durable: true,
+            ..queue::Declare::default()
+        };
+        self.send(CHANNEL, &declare.into());
+        match self.method(CHANNEL) {
+            Method::QueueDeclareOk(ok) => ok,
+            other => panic!("queue.declare-ok was expected, not {other:?}"),
+        }
+    }
+
+    /// Turns confirms on.
+    pub(crate) fn confirm_select(&mut self) {
+        self.send(CHANNEL, &confirm::Select::default().into());
+        let answer = self.method(CHANNEL);
+        assert!(matches!(answer, Method::ConfirmSelectOk(_)), "{answer:?}");
+    }
+
+    /// Consumes from a queue.
+    pub(crate) fn consume(&mut self, queue: &str, no_ack: bool) {
+        let consume = basic::Consume {
+            queue: name(queue),
+            no_ack,
+            arguments: FieldTable::new(),
+            ..basic::Consume::default()
+        };
+        self.send(CHANNEL, &consume.into());
+        let answer = self.method(CHANNEL);
+        assert!(matches!(answer, Method::BasicConsumeOk(_)), "{answer:?}");
+    }
+
+    /// The next frame that is no heartbeat; `None` where the server hung up.
+    pub(crate) fn frame(&mut self) -> Option<Frame> {
+        loop {
+            match self
+                .frames
+                .read(&mut self.input)
+                .expect("the server speaks AMQP")
+            {
+                Some(Frame::Heartbeat) => {}
+                Some(frame) => return Some(frame),
+                None => {
+                    if self.read() == 0 {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next method, which is on this channel.
+    pub(crate) fn method(&mut self, channel: ChannelNumber) -> Method {
+        match self.frame() {
+            Some(Frame::Method(on, method)) if on == channel => method,
+            other => panic!("a method on channel {channel} was expected, not {other:?}"),
+        }
+    }
+
+    /// The next delivery: its method and its body.
+    pub(crate) fn delivery(&mut self) -> (basic::Deliver, Vec<u8>) {
+        let Method::BasicDeliver(deliver) = self.method(CHANNEL) else {
+            panic!("basic.deliver was expected");
+        };
+        let Some(Frame::Header(_, header)) = self.frame() else {
+            panic!("a content header was expected");
+        };
+        let mut body = Vec::new();
+        while (body.len() as u64) < header.body_size {
+            let Some(Frame::Body(_, part)) = self.frame() else {
+                panic!("a body frame was expected");
+            };
+            body.extend_from_slice(&part);
+        }
+        (deliver, body)
+    }
+
+    /// Everything up to the end of the connection, undecoded.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        while self.read() > 0 {}
+        self.input.split().to_vec()
+    }
+
+    /// The code of the connection.close that the server sends, which is answered.
+    pub(crate) fn closed_with(&mut self) -> (u16, String) {
+        loop {
+            match self.frame() {
+                Some(Frame::Method(_, Method::ConnectionClose(close))) => {
+                    self.send(ChannelNumber(0), &connection::CloseOk.into());
+                    return (close.reply_code, close.reply_text.to_string());
+                }
+                Some(_) => {}
+                None => panic!("the server hung up without connection.close"),
+            }
+        }
+    }
+
+    fn read(&mut self) -> usize {
+        let mut buffer = [0; 65_536];
+        let count = match self.stream.read(&mut buffer) {
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => 0,
+            Err(error) => panic!("the server said nothing: {error}"),
+        };
+        self.input.extend_from_slice(&buffer[..count]);
+        count
+    }
+}
+
+fn name(text: &str) -> ShortStr {
+    ShortStr::try_from(text).expect("a short name")
+}

@@ -1,0 +1,7 @@
+//! The server's tests from outside, in one program: they share the harness, and link once.
+//!
+//! A new file of tests is a module here; `cargo test -p landfall-server --test end_to_end bad_input` runs one.
+
+mod harness;
+
+mod landing;
