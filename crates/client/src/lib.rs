@@ -1,1 +1,48 @@
+//! The Rust client of Landfall, for any AMQP 0-9-1 server: messages that are sent until they landed, and received
+//! until they are acknowledged.
 //!
+//! [`Sender`] is the first half. Each message carries its publisher's id and a number (headers `x-publisher-id` and
+//! `x-publishing-id`), and has a timer: no confirm in time, and it is transmitted again under the same number, across
+//! connections too, so that the server lands it once. After the last attempt its sender is told that it failed, and
+//! why. [`Receiver`] is the second half: it hands out deliveries, tells the server what became of them in groups,
+//! comes back when the connection is lost, and can spare the application repeats. Both keep their memory within a
+//! window.
+//!
+//! In reading order: [`Options`] (where the servers are), [`Sender`], [`Receiver`]; then the state machines behind
+//! them, `outgoing` and `incoming`, which know no sockets and no clock; then the shell around those, `link` and the
+//! two `task`s.
+
+mod address;
+mod options;
+pub use address::{Address, AddressError};
+pub use options::Options;
+
+mod message;
+pub use message::{Message, SendCounts, SendFailed, Sent, WhyFailed};
+
+mod sender;
+pub use sender::{Handle, Sender, SenderBuilder};
+
+mod receiver;
+pub use receiver::{Delivery, ReceiveCounts, Receiver, ReceiverBuilder};
+
+mod error;
+pub use error::{ConnectError, FailedTry, LinkError};
+
+mod numbered;
+mod outgoing;
+
+mod incoming;
+mod seen;
+pub use seen::SeenWindow;
+
+mod arrival;
+mod backoff;
+mod clock;
+mod connector;
+mod encoder;
+mod heartbeat;
+mod link;
+
+/// The words that messages are made of: properties, tables, names, ids.
+pub use model;

@@ -1,0 +1,195 @@
+//! Messages as frames, with what is the same for all of a sender's messages made once.
+
+use crate::link::CHANNEL;
+use crate::message::Message;
+use bytes::BytesMut;
+use model::method::basic;
+use model::publish::{PUBLISHER_ID_HEADER, PUBLISHING_ID_HEADER};
+use model::{
+    FieldTable, Properties, PropertiesBuilder, PublishingId, ShortStr, TableBuilder, Value,
+};
+use wire::{encode_content, encode_method};
+
+/// 2 in the property delivery-mode.
+const PERSISTENT: u8 = 2;
+
+/// Writes messages of one sender.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    publisher: String,
+    publish: basic::Publish,
+    /// basic.publish as a frame.
+    method_frame: BytesMut,
+    /// Properties with a publishing id in them that is overwritten for each message.
+    properties: BytesMut,
+}
+
+impl Encoder {
+    /// Where messages go, unless they say otherwise, and whose they are.
+    pub(crate) fn new(
+        exchange: ShortStr,
+        routing_key: ShortStr,
+        mandatory: bool,
+        publisher: &str,
+    ) -> Self {
+        let publish = basic::Publish {
+            exchange,
+            routing_key,
+            mandatory,
+            ..basic::Publish::default()
+        };
+        let mut method_frame = BytesMut::new();
+        encode_method(&mut method_frame, CHANNEL, &publish.clone().into());
+        let properties = PropertiesBuilder::new()
+            .headers(&identity(publisher, PublishingId(0)))
+            .delivery_mode(PERSISTENT)
+            .build();
+        Self {
+            publisher: publisher.to_owned(),
+            publish,
+            method_frame,
+            properties: BytesMut::from(&properties.as_bytes()[..]),
+        }
+    }
+
+    /// Appends a message's frames.
+    pub(crate) fn encode(
+        &mut self,
+        out: &mut BytesMut,
+        id: PublishingId,
+        message: &Message,
+        frame_max: u32,
+    ) {
+        match message.own_routing_key() {
+            None => out.extend_from_slice(&self.method_frame),
+            Some(key) => {
+                let publish = basic::Publish {
+                    routing_key: key.clone(),
+                    ..self.publish.clone()
+                };
+                encode_method(out, CHANNEL, &publish.into());
+            }
+        }
+        let own;
+        let properties: &[u8] = match message.own_properties() {
+            None => {
+                self.put_id(id);
+                &self.properties
+            }
+            Some(properties) => {
+                own = self.with_identity(properties, id);
+                own.as_bytes()
+            }
+        };
+        encode_content(
+            out,
+            CHANNEL,
+            basic::Publish::ID.class,
+            properties,
+            message.body(),
+            frame_max,
+        );
+    }
+
+    /// The id is the last value of the headers, and only the octet of the delivery mode follows them.
+    fn put_id(&mut self, id: PublishingId) {
+        let end = self.properties.len() - 1;
+        self.properties[end - 8..end].copy_from_slice(&id.0.to_be_bytes());
+    }
+
+    fn with_identity(&self, properties: &Properties, id: PublishingId) -> Properties {
+        let ours = identity(&self.publisher, id);
+        let theirs = properties.headers().into_iter().flatten();
+        let headers = theirs
+            .chain(&ours)
+            .fold(TableBuilder::new(), |table, (key, value)| {
+                table.field(key, value)
+            })
+            .build();
+        let mode = properties.delivery_mode().unwrap_or(PERSISTENT);
+        PropertiesBuilder::from(properties)
+            .headers(&headers)
+            .delivery_mode(mode)
+            .build()
+    }
+}
+
+/// The headers by which the server lands a retransmission once.
+fn identity(publisher: &str, id: PublishingId) -> FieldTable {
+    let number = i64::try_from(id.0).expect("a publisher's messages are fewer than 2^63");
+    TableBuilder::new()
+        .text(PUBLISHER_ID_HEADER, publisher)
+        .field(PUBLISHING_ID_HEADER, Value::I64(number))
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::publisher_of;
+    use wire::{Frame, FrameReader};
+
+    /// The frames of a message: where it goes, its properties, its body.
+    fn frames(message: &Message, id: u64) -> (basic::Publish, Properties, Vec<u8>) {
+        let (exchange, key) = (ShortStr::empty(), ShortStr::from_static("queue"));
+        let mut encoder = Encoder::new(exchange, key, true, "me");
+        let mut out = BytesMut::new();
+        encoder.encode(&mut out, PublishingId(3), &Message::from("before"), 4096);
+        out.clear();
+        encoder.encode(&mut out, PublishingId(id), message, 4096);
+        let reader = FrameReader::new(4096);
+        let mut next = || reader.clone().read(&mut out).expect("well-formed");
+        let Some(Frame::Method(CHANNEL, model::Method::BasicPublish(publish))) = next() else {
+            panic!("no publish");
+        };
+        let Some(Frame::Header(CHANNEL, header)) = next() else {
+            panic!("no header");
+        };
+        let mut body = Vec::new();
+        while let Some(Frame::Body(CHANNEL, part)) = next() {
+            body.extend_from_slice(&part);
+        }
+        assert_eq!(header.body_size, body.len() as u64);
+        (publish, header.properties, body)
+    }
+
+    #[test]
+    fn a_plain_message_is_persistent_mandatory_and_says_who_sent_it() {
+        let (publish, properties, body) = frames(&Message::from("hello"), 0x0102_0304_0506_0708);
+        assert_eq!((&*publish.routing_key, publish.mandatory), ("queue", true));
+        assert_eq!(properties.delivery_mode(), Some(2));
+        assert_eq!(
+            publisher_of(&properties),
+            Some((&b"me"[..], 0x0102_0304_0506_0708))
+        );
+        assert_eq!(body, b"hello");
+    }
+
+    #[test]
+    fn a_message_keeps_its_own_properties_and_headers() {
+        let own = PropertiesBuilder::new()
+            .headers(&TableBuilder::new().text("colour", "red").build())
+            .priority(3)
+            .delivery_mode(1)
+            .build();
+        let message = Message::from("x")
+            .properties(own)
+            .routing_key(ShortStr::from_static("other"));
+        let (publish, properties, _) = frames(&message, 9);
+        assert_eq!(&*publish.routing_key, "other");
+        assert_eq!(
+            (properties.delivery_mode(), properties.priority()),
+            (Some(1), Some(3))
+        );
+        let headers = properties.headers().expect("headers");
+        assert_eq!(headers.get("colour"), Some(Value::Str(b"red")));
+        assert_eq!(publisher_of(&properties), Some((&b"me"[..], 9)));
+    }
+
+    #[test]
+    fn a_large_body_is_cut_into_frames() {
+        let body = vec![7; 10_000];
+        assert_eq!(frames(&Message::from(body.clone()), 1).2, body);
+        assert_eq!(frames(&Message::from(""), 1).2, b"");
+    }
+}

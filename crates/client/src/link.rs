@@ -1,0 +1,404 @@
+//! One connection with its one channel: bytes in, bytes out, heartbeats, login.
+//!
+//! The thin shell around the state machines. It reads and writes in large batches: whatever is in `output` when
+//! the socket takes it is one write, whatever the socket has is one read.
+
+use crate::address::Address;
+use crate::arrival::{Arrival, Assembly};
+use crate::clock::Clock;
+use crate::error::LinkError;
+use crate::heartbeat::{Heartbeat, Pulse};
+use crate::options::Options;
+use bytes::{Buf, BytesMut};
+use model::method::{channel, connection};
+use model::{ChannelNumber, FieldTable, Limits, Method, ShortStr, TableBuilder, Timestamp, Value};
+use std::io::ErrorKind;
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use wire::{Frame, FrameReader, PROTOCOL_HEADER, encode_heartbeat, encode_method};
+
+/// The largest frame that this client asks for.
+const FRAME_MAX: u32 = 131_072;
+/// Room for reading is made in steps of this size.
+const READ_ROOM: usize = 64 * 1024;
+/// The most that is read before it is dealt with.
+const READ_AT_ONCE: usize = 256 * 1024;
+const CONNECTION: ChannelNumber = ChannelNumber(0);
+/// The channel that is used.
+pub(crate) const CHANNEL: ChannelNumber = ChannelNumber(1);
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Link {
+    stream: TcpStream,
+    input: BytesMut,
+    /// What is to be written. Callers append to it; [`Self::exchange`] writes it.
+    pub(crate) output: BytesMut,
+    frames: FrameReader,
+    assembly: Assembly,
+    frame_max: u32,
+    heart: Heartbeat,
+    clock: Clock,
+    blocked: Option<String>,
+}
+
+impl Link {
+    /// Connects and logs in. The caller sets the time limit.
+    pub(crate) async fn open(
+        address: &Address,
+        options: &Options,
+        clock: Clock,
+    ) -> Result<Self, LinkError> {
+        let stream = TcpStream::connect(address.socket()).await?;
+        stream.set_nodelay(true)?;
+        let mut link = Self {
+            stream,
+            input: BytesMut::new(),
+            output: BytesMut::from(&PROTOCOL_HEADER[..]),
+            frames: FrameReader::new(FRAME_MAX),
+            assembly: Assembly::default(),
+            frame_max: FRAME_MAX,
+            heart: Heartbeat::new(Duration::ZERO, clock.now()),
+            clock,
+            blocked: None,
+        };
+        link.log_in(address, options).await?;
+        Ok(link)
+    }
+
+    async fn log_in(&mut self, address: &Address, options: &Options) -> Result<(), LinkError> {
+        self.start().await?;
+        let response = format!("\0{}\0{}", address.user, address.password);
+        self.put(
+            CONNECTION,
+            connection::StartOk {
+                client_properties: client_properties(options),
+                mechanism: ShortStr::from_static("PLAIN"),
+                response: response.into(),
+                locale: ShortStr::from_static("en_US"),
+            },
+        );
+        let tune = match self.connection_method().await {
+            Ok(Method::ConnectionTune(tune)) => tune,
+            // RabbitMQ before 3.2, and servers that do not tell strangers why, just hang up.
+            Err(LinkError::Ended) => return Err(LinkError::Login("wrong user or password".into())),
+            Err(LinkError::Closed { code: 403, text }) => return Err(LinkError::Login(text)),
+            other => return Err(out_of_turn(other)),
+        };
+        let heartbeat_s = negotiated_heartbeat(tune.heartbeat_s, options.heartbeat);
+        self.frame_max = match tune.frame_max {
+            0 => FRAME_MAX,
+            theirs => theirs.clamp(Limits::FRAME_MAX_LEAST, FRAME_MAX),
+        };
+        self.put(
+            CONNECTION,
+            connection::TuneOk {
+                channel_max: if tune.channel_max == 0 {
+                    1
+                } else {
+                    tune.channel_max
+                },
+                frame_max: self.frame_max,
+                heartbeat_s,
+            },
+        );
+        let virtual_host = ShortStr::truncated(&address.vhost);
+        self.put(
+            CONNECTION,
+            connection::Open {
+                virtual_host,
+                ..connection::Open::default()
+            },
+        );
+        match self.connection_method().await {
+            Ok(Method::ConnectionOpenOk(_)) => {}
+            other => return Err(out_of_turn(other)),
+        }
+        let interval = Duration::from_secs(heartbeat_s.into());
+        self.heart = Heartbeat::new(interval, self.clock.now());
+        Ok(())
+    }
+
+    /// Waits for connection.start. What does not speak AMQP answers with anything, or says nothing and hangs up.
+    async fn start(&mut self) -> Result<(), LinkError> {
+        match self.connection_method().await {
+            Ok(Method::ConnectionStart(_)) => Ok(()),
+            Ok(_) | Err(LinkError::Protocol(_) | LinkError::Ended) => Err(LinkError::NotAmqp),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The next method on channel 0, while the connection is being opened.
+    async fn connection_method(&mut self) -> Result<Method, LinkError> {
+        loop {
+            match self.frames.read(&mut self.input)? {
+                Some(Frame::Method(CONNECTION, Method::ConnectionClose(close))) => {
+                    return Err(closed(&close));
+                }
+                Some(Frame::Method(CONNECTION, method)) => return Ok(method),
+                Some(_) => {}
+                None => self.exchange(None, None).await?,
+            }
+        }
+    }
+
+    /// The most payload of a frame, as negotiated.
+    pub(crate) fn frame_max(&self) -> u32 {
+        self.frame_max
+    }
+
+    /// Why the server takes no publishes for now, if it said so.
+    pub(crate) fn blocked(&self) -> Option<&str> {
+        self.blocked.as_deref()
+    }
+
+    /// Appends a method on the channel to the output.
+    pub(crate) fn send(&mut self, method: impl Into<Method>) {
+        self.put(CHANNEL, method);
+    }
+
+    fn put(&mut self, channel: ChannelNumber, method: impl Into<Method>) {
+        encode_method(&mut self.output, channel, &method.into());
+    }
+
+    /// Sends a method that is answered by the one with the next number, and waits for that.
+    pub(crate) async fn call(&mut self, method: impl Into<Method>) -> Result<Method, LinkError> {
+        let method = method.into();
+        let (class, answer) = (method.id().class, method.id().method + 1);
+        self.send(method);
+        loop {
+            match self.next_arrival()? {
+                Some(Arrival::Method(Method::ChannelClose(close))) => {
+                    return Err(self.channel_closed(&close));
+                }
+                Some(Arrival::Method(method))
+                    if (method.id().class, method.id().method) == (class, answer) =>
+                {
+                    return Ok(method);
+                }
+                Some(_) => {}
+                None => self.exchange(None, None).await?,
+            }
+        }
+    }
+
+    /// Agrees to the end of the channel, whose number is free then, and says why it ended.
+    pub(crate) fn channel_closed(&mut self, close: &channel::Close) -> LinkError {
+        self.send(channel::CloseOk);
+        LinkError::Refused {
+            code: close.reply_code,
+            text: close.reply_text.to_string(),
+        }
+    }
+
+    /// The next thing that came on the channel, of what was read. What concerns the connection is dealt with.
+    pub(crate) fn next_arrival(&mut self) -> Result<Option<Arrival>, LinkError> {
+        while let Some(frame) = self.frames.read(&mut self.input)? {
+            let arrival = match frame {
+                Frame::Method(CHANNEL, method) => self.assembly.method(method)?,
+                Frame::Header(CHANNEL, header) => self.assembly.header(header)?,
+                Frame::Body(CHANNEL, part) => self.assembly.body(part)?,
+                Frame::Method(CONNECTION, method) => {
+                    self.on_connection(method)?;
+                    None
+                }
+                _ => None,
+            };
+            if arrival.is_some() {
+                return Ok(arrival);
+            }
+        }
+        Ok(None)
+    }
+
+    fn on_connection(&mut self, method: Method) -> Result<(), LinkError> {
+        match method {
+            Method::ConnectionClose(close) => {
+                self.put(CONNECTION, connection::CloseOk);
+                // The socket is dropped next; a server that does not hear close-ok manages as well.
+                let _ = self.stream.try_write(&self.output);
+                return Err(closed(&close));
+            }
+            Method::ConnectionBlocked(blocked) => self.blocked = Some(blocked.reason.to_string()),
+            Method::ConnectionUnblocked(_) => self.blocked = None,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Writes what there is to write, then waits until the socket has or takes something, `wake` is notified or
+    /// `until` has come, and reads what there is to read.
+    pub(crate) async fn exchange(
+        &mut self,
+        until: Option<Timestamp>,
+        wake: Option<&Notify>,
+    ) -> Result<(), LinkError> {
+        if let Err(error) = self.write() {
+            // The server may have said why before it hung up.
+            let before = self.input.len();
+            let _ = self.read();
+            return if self.input.len() > before {
+                Ok(())
+            } else {
+                Err(error)
+            };
+        }
+        let interest = if self.output.is_empty() {
+            Interest::READABLE
+        } else {
+            Interest::READABLE | Interest::WRITABLE
+        };
+        let until = [until, self.heart.wake_at()].into_iter().flatten().min();
+        tokio::select! {
+            ready = self.stream.ready(interest) => {
+                if ready?.is_readable() {
+                    self.read()?;
+                }
+            }
+            () = notified(wake) => {}
+            () = sleep_until(self.clock, until) => {}
+        }
+        match self.heart.pulse(self.clock.now()) {
+            Pulse::Fine => Ok(()),
+            Pulse::Beat if self.output.is_empty() => {
+                encode_heartbeat(&mut self.output);
+                self.write()
+            }
+            // What waits to be written is as good as a heartbeat.
+            Pulse::Beat => Ok(()),
+            Pulse::Dead => Err(LinkError::Silent),
+        }
+    }
+
+    /// Writes as much as the socket takes.
+    pub(crate) fn write(&mut self) -> Result<(), LinkError> {
+        while !self.output.is_empty() {
+            match self.stream.try_write(&self.output) {
+                Ok(count) => {
+                    self.output.advance(count);
+                    self.heart.written(self.clock.now());
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what the socket has, up to a limit. An end or an error behind something is left for the next call.
+    fn read(&mut self) -> Result<(), LinkError> {
+        let mut total = 0;
+        while total < READ_AT_ONCE {
+            self.input.reserve(READ_ROOM);
+            match self.stream.try_read_buf(&mut self.input) {
+                Ok(0) if total == 0 => return Err(LinkError::Ended),
+                Ok(0) => break,
+                Ok(count) => total += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock || total > 0 => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.heart.read(self.clock.now());
+        Ok(())
+    }
+
+    /// Says goodbye and waits for the server to have heard it, so that it has heard everything before it too.
+    /// The caller sets the time limit.
+    pub(crate) async fn close(mut self) -> Result<(), LinkError> {
+        self.put(
+            CONNECTION,
+            connection::Close {
+                reply_code: 200,
+                reply_text: ShortStr::from_static("Goodbye"),
+                ..connection::Close::default()
+            },
+        );
+        loop {
+            match self.frames.read(&mut self.input)? {
+                Some(Frame::Method(CONNECTION, Method::ConnectionCloseOk(_))) => return Ok(()),
+                Some(_) => {}
+                None => self.exchange(None, None).await?,
+            }
+        }
+    }
+}
+
+async fn notified(wake: Option<&Notify>) {
+    match wake {
+        Some(wake) => wake.notified().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until `time`; for ever if there is none.
+pub(crate) async fn sleep_until(clock: Clock, time: Option<Timestamp>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(clock.at(time)).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn closed(close: &connection::Close) -> LinkError {
+    LinkError::Closed {
+        code: close.reply_code,
+        text: close.reply_text.to_string(),
+    }
+}
+
+/// A method that nothing in the handshake allows here, or the error in its place.
+fn out_of_turn(result: Result<Method, LinkError>) -> LinkError {
+    match result {
+        Ok(method) => LinkError::Protocol(model::ConnectionError::new(
+            model::ReplyCode::CommandInvalid,
+            format_args!("{} out of turn", method.name()),
+            method.id(),
+        )),
+        Err(error) => error,
+    }
+}
+
+/// In whole seconds, the smaller of both sides' wishes; a side that says zero leaves it to the other.
+fn negotiated_heartbeat(theirs: u16, ours: Duration) -> u16 {
+    let ours = u16::try_from(ours.as_secs()).unwrap_or(u16::MAX);
+    match (theirs, ours) {
+        (_, 0) => 0,
+        (0, ours) => ours,
+        (theirs, ours) => theirs.min(ours),
+    }
+}
+
+fn client_properties(options: &Options) -> FieldTable {
+    let capability = |table: TableBuilder, name| table.field(name, Value::Bool(true));
+    let capabilities = [
+        "publisher_confirms",
+        "basic.nack",
+        "consumer_cancel_notify",
+        "connection.blocked",
+        "authentication_failure_close",
+    ]
+    .into_iter()
+    .fold(TableBuilder::new(), capability)
+    .build();
+    let mut table = TableBuilder::new()
+        .text("product", "Landfall client")
+        .text("version", env!("CARGO_PKG_VERSION"))
+        .text("platform", "Rust")
+        .table("capabilities", &capabilities);
+    if let Some(name) = &options.connection_name {
+        table = table.text("connection_name", name);
+    }
+    table.build()
+}
+
+/// What is known of a message's publisher: its id, and the message's publishing id.
+pub(crate) fn publisher_of(properties: &model::Properties) -> Option<(&[u8], u64)> {
+    use model::publish::{PUBLISHER_ID_HEADER, PUBLISHING_ID_HEADER};
+    let headers = properties.headers()?;
+    let Some(Value::Str(publisher)) = headers.get(PUBLISHER_ID_HEADER) else {
+        return None;
+    };
+    let id = headers.get(PUBLISHING_ID_HEADER)?.as_integer()?;
+    Some((publisher, u64::try_from(id).ok()?))
+}
