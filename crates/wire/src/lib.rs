@@ -34,3 +34,6 @@ pub use event::{Event, Password};
 
 mod server;
 pub use server::ServerConnection;
+
+#[cfg(test)]
+mod tests;

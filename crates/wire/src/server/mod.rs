@@ -118,14 +118,17 @@ impl ServerConnection {
         {
             heartbeat.heard(now);
         }
-        while match self.phase {
-            Phase::ProtocolHeader => self.read_protocol_header(input),
-            Phase::Deaf | Phase::Finished => {
-                input.clear();
-                false
-            }
-            _ => self.read_frames(input),
-        } {}
+        let mut more = true;
+        while more {
+            more = match self.phase {
+                Phase::ProtocolHeader => self.read_protocol_header(input),
+                Phase::Deaf | Phase::Finished => {
+                    input.clear();
+                    false
+                }
+                _ => self.read_frames(input),
+            };
+        }
         self.left_over = input.len();
     }
 
