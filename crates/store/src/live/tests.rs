@@ -222,3 +222,22 @@ fn ten_million_waiting_messages_of_one_queue_cost_an_octet_each() {
     assert!(set.fanned.is_empty() && set.moved.is_empty());
     assert!(set.segments.iter().all(Segment::has_one_label));
 }
+
+#[test]
+fn a_segment_serves_more_queues_than_an_octet_counts() {
+    let mut set = LiveSet::new();
+    for number in 0..2000 {
+        // Every other position holds something else.
+        set.born(1, &message(10 + number * 2, &BTreeSet::from([number]), 50));
+    }
+    let told: Vec<_> = set.live_messages(1, Position(0)).collect();
+    for (number, (position, queues)) in (0..).zip(told) {
+        assert_eq!(
+            (position, &queues[..]),
+            (Position(10 + number * 2), &[QueueId(number)][..])
+        );
+    }
+    let all: Runs = (0..5000).collect();
+    (0..2000).for_each(|queue| set.settled(QueueId(queue), &all));
+    assert_eq!(set.total(), Usage::default());
+}
