@@ -79,6 +79,11 @@ pub enum ChunkError {
     NewerVersion(u16),
 }
 
+/// A chunk that was written here and is not whole any more.
+const fn damaged(what: &'static str) -> ChunkError {
+    ChunkError::Damaged { what }
+}
+
 /// What a chunk says about itself. Believe it only after [`LandedChunk::parse`] has checked the whole chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkHeader {
@@ -151,7 +156,7 @@ pub fn header(bytes: &[u8]) -> Result<ChunkHeader, ChunkError> {
     } else {
         return Ok(header);
     };
-    Err(ChunkError::Damaged { what })
+    Err(damaged(what))
 }
 
 fn field<const N: usize>(header: &[u8; HEADER_LENGTH], at: usize) -> [u8; N] {

@@ -1,7 +1,7 @@
 //! The suite that every store passes: the promises of the [`contract`](crate::contract), a case each, and random
 //! histories of landing, settling, checkpoints and crashes.
 
-mod cases;
+pub(crate) mod cases;
 mod history;
 mod lane;
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// The smallest buffer to begin a chunk with.
 const CAPACITY_LEAST: usize = 4 * 1024;
 /// The largest buffer to begin a chunk with, however long the last one was.
-const CAPACITY_MOST: usize = 1024 * 1024;
+const CAPACITY_MOST: usize = 8 * 1024 * 1024;
 
 /// A message that a chunk brings, as the accounting of live data needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,14 +1,10 @@
 //! Reading and writing of what payloads are made of. Reading is total: whatever the bytes are, it ends with a
 //! value or an error, and nothing is allocated before the bytes that fill it are there.
 
-use super::ChunkError;
+use super::{ChunkError, damaged};
 use bytes::Bytes;
 use model::{FieldTable, QueueId, Run, Runs, ShortStr};
 use std::ops::Range;
-
-const fn damaged(what: &'static str) -> ChunkError {
-    ChunkError::Damaged { what }
-}
 
 /// Reads a stretch of a chunk from its front.
 #[derive(Clone, Debug)]

@@ -16,8 +16,8 @@
 //! destination = 0 u8, queue id u64   or   1 u8, exchange short
 //! ```
 
-use super::ChunkError;
 use super::cursor::{Cursor, Put};
+use super::{ChunkError, damaged};
 use model::record::{BindingDefinition, Destination, ExchangeDefinition, QueueDefinition};
 use model::{Definition, QueueId, ShortStr};
 
@@ -70,9 +70,7 @@ pub(super) fn read(kind: u8, cursor: &mut Cursor<'_>) -> Result<Definition, Chun
             landed: cursor.runs()?,
         },
         _ => {
-            return Err(ChunkError::Damaged {
-                what: "unknown kind of record",
-            });
+            return Err(damaged("unknown kind of record"));
         }
     })
 }
@@ -113,9 +111,7 @@ fn read_binding(cursor: &mut Cursor<'_>) -> Result<BindingDefinition, ChunkError
             TO_QUEUE => Destination::Queue(QueueId(cursor.u64()?)),
             TO_EXCHANGE => Destination::Exchange(cursor.short_str()?),
             _ => {
-                return Err(ChunkError::Damaged {
-                    what: "unknown destination of a binding",
-                });
+                return Err(damaged("unknown destination of a binding"));
             }
         },
         routing_key: cursor.short_str()?,

@@ -1,6 +1,8 @@
 //! Chunks that have landed: checked once, then read without errors.
 
-use super::{Born, ChunkError, ChunkHeader, HEADER_LENGTH, MessageView, checksum, header, record};
+use super::{
+    Born, ChunkError, ChunkHeader, HEADER_LENGTH, MessageView, checksum, damaged, header, record,
+};
 use bytes::Bytes;
 use model::{Position, Record};
 
@@ -70,7 +72,7 @@ impl LandedChunk {
         }
         let bytes = bytes.slice(..header.length as usize);
         if checksum(&bytes) != header.crc {
-            return Err(ChunkError::Damaged { what: "checksum" });
+            return Err(damaged("checksum"));
         }
         // A record takes at least the octets of its length and its kind, whatever the header claims.
         let most = (bytes.len() - HEADER_LENGTH) / (record::LENGTH_OCTETS + 1);
@@ -87,9 +89,7 @@ impl LandedChunk {
             offset = end;
         }
         if (offsets.len(), relocated.len()) != (header.count as usize, header.relocated as usize) {
-            return Err(ChunkError::Damaged {
-                what: "number of records",
-            });
+            return Err(damaged("number of records"));
         }
         Ok(Self::sealed(header, bytes, offsets, relocated))
     }

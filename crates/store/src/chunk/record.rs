@@ -20,7 +20,7 @@
 //! ```
 
 use super::cursor::{Cursor, Put, Queues};
-use super::{ChunkError, definition};
+use super::{ChunkError, damaged, definition};
 use bytes::Bytes;
 use model::record::Publishing;
 use model::{MessageRecord, Position, Properties, PublishingId, QueueId, Record, Timestamp};
@@ -40,10 +40,6 @@ mod kind {
 }
 
 const HAS_PUBLISHER: u8 = 1;
-
-const fn damaged(what: &'static str) -> ChunkError {
-    ChunkError::Damaged { what }
-}
 
 /// A message where it stands in its chunk: reading it allocates nothing.
 #[derive(Clone, Debug)]

@@ -209,7 +209,7 @@ fn what_has_not_landed_cannot_be_read(harness: &mut dyn Harness) {
     assert!(lane.reader.read(Position::NONE).is_err());
 }
 
-fn a_failure_is_final(harness: &mut dyn Harness) {
+pub(crate) fn a_failure_is_final(harness: &mut dyn Harness) {
     let mut lane = Lane::new(harness);
     lane.message(&[1], 100);
     lane.land();

@@ -51,11 +51,20 @@ fn stopped(position: u64) -> Chunk {
     builder.take()
 }
 
+fn in_memory(fault: Fault) -> InMemory {
+    let disk = Disk::new(SEGMENT_BYTES);
+    InMemory { disk, fault }
+}
+
 #[test]
 fn it_passes_the_suite() {
-    for fault in [Fault::Lost, Fault::Torn(5000), Fault::Kept] {
-        let disk = Disk::new(SEGMENT_BYTES);
-        conformance::run(&mut InMemory { disk, fault });
+    conformance::run(&mut in_memory(Fault::Torn(5000)));
+}
+
+#[test]
+fn a_failure_is_final_whatever_reached_the_disk() {
+    for fault in [Fault::Lost, Fault::Kept] {
+        conformance::cases::a_failure_is_final(&mut in_memory(fault));
     }
 }
 
@@ -127,12 +136,9 @@ fn a_slow_disk_lands_when_it_is_released() {
 
 #[test]
 fn a_long_lane_is_reclaimed_to_what_is_live() {
-    let disk = Disk::new(SEGMENT_BYTES);
-    let mut harness = InMemory {
-        disk: disk.clone(),
-        fault: Fault::Lost,
-    };
+    let mut harness = in_memory(Fault::Lost);
     conformance::fill(&mut harness, 100);
+    let disk = harness.disk;
     assert!(
         disk.bytes() < 10 * SEGMENT_BYTES as usize,
         "{} bytes are left",
