@@ -1,1 +1,32 @@
+//! The store on this machine: a lane of segment files, written ahead of use, one write and one sync a chunk.
 //!
+//! In reading order: the `writer` lands chunks, `places` says where everything stands, the `reader` finds it
+//! again through the `cache`, `reclaim` gives back what nobody needs, the `stock` makes files ahead of use.
+//! `recover` opens a directory, by `scan`ning its segments; [`check()`] looks at one without changing it. All of
+//! them touch the disk through `disk` alone.
+//!
+//! The bytes of segments and the tables of recovery are in `docs/format.md`.
+
+mod cache;
+mod check;
+mod directory;
+mod disk;
+mod error;
+mod identity;
+mod mark;
+mod names;
+mod places;
+mod reader;
+mod reclaim;
+mod recover;
+mod scan;
+mod stock;
+mod writer;
+
+pub use check::{Counts, Report, check};
+pub use error::OpenError;
+pub use recover::Recovered;
+pub use writer::{Journal, Options};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! The names of the files of a data directory: one place gives them, the same place reads them.
+//!
+//! ```text
+//! LOCK                          held by the process that has the directory open; its id
+//! format                        the version of the layout, and the directory's own key
+//! segments/000000000001.seg     a segment, by its number
+//! segments/spare-1              a file written ahead of use
+//! segments/spare-2.tmp          a file that is being made
+//! ```
+
+use std::path::{Path, PathBuf};
+
+/// What a name in `segments/` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Name {
+    /// The segment of this number.
+    Segment(u64),
+    /// A spare file.
+    Spare(u64),
+    /// A file that was being made when the power went; it holds nothing that counts.
+    Unfinished,
+}
+
+const SEGMENT_END: &str = ".seg";
+const SPARE_START: &str = "spare-";
+const UNFINISHED_END: &str = ".tmp";
+
+impl Name {
+    /// Reads a name; `None` if no journal gave it.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let number = |digits: &str| digits.parse().ok();
+        let name = if text.ends_with(UNFINISHED_END) {
+            return Some(Self::Unfinished);
+        } else if let Some(digits) = text.strip_suffix(SEGMENT_END) {
+            Self::Segment(number(digits)?)
+        } else {
+            Self::Spare(number(text.strip_prefix(SPARE_START)?)?)
+        };
+        (name.text() == text).then_some(name)
+    }
+
+    fn text(self) -> String {
+        match self {
+            Self::Segment(number) => format!("{number:012}{SEGMENT_END}"),
+            Self::Spare(number) => format!("{SPARE_START}{number}"),
+            Self::Unfinished => unreachable!("an unfinished file has the name of what it will be"),
+        }
+    }
+}
+
+/// Where the files of a data directory are.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    dir: PathBuf,
+    segments: PathBuf,
+}
+
+impl Layout {
+    /// Of the data directory `dir`.
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            segments: dir.join("segments"),
+        }
+    }
+
+    /// The data directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The directory of the segments and the spare files.
+    pub(crate) fn segments(&self) -> &Path {
+        &self.segments
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.dir.join("LOCK")
+    }
+
+    pub(crate) fn format(&self) -> PathBuf {
+        self.dir.join("format")
+    }
+
+    pub(crate) fn segment(&self, number: u64) -> PathBuf {
+        self.segments.join(Name::Segment(number).text())
+    }
+
+    pub(crate) fn spare(&self, number: u64) -> PathBuf {
+        self.segments.join(Name::Spare(number).text())
+    }
+
+    /// What `path` is called while it is being made.
+    pub(crate) fn unfinished(path: &Path) -> PathBuf {
+        let mut text = path.as_os_str().to_owned();
+        text.push(UNFINISHED_END);
+        text.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_as_what_it_was_given_for() {
+        let layout = Layout::new(Path::new("/data"));
+        let read = |path: &Path| {
+            let name = path.file_name().expect("a file has a name");
+            Name::parse(name.to_str().expect("names are ASCII"))
+        };
+        assert_eq!(read(&layout.segment(7)), Some(Name::Segment(7)));
+        assert_eq!(
+            read(&layout.segment(u64::MAX)),
+            Some(Name::Segment(u64::MAX))
+        );
+        assert_eq!(read(&layout.spare(3)), Some(Name::Spare(3)));
+        let unfinished = Layout::unfinished(&layout.segment(7));
+        assert_eq!(read(&unfinished), Some(Name::Unfinished));
+    }
+
+    #[test]
+    fn other_names_are_nobodys() {
+        for text in [
+            "",
+            "7.seg",
+            "+00000000007.seg",
+            "spare-",
+            "spare-07",
+            "spare-x",
+            "notes.txt",
+        ] {
+            assert_eq!(Name::parse(text), None, "{text}");
+        }
+    }
+}

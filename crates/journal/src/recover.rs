@@ -1,0 +1,331 @@
+//! Recovery: what the directory holds is read, checked and told, and the tail is written again.
+//!
+//! # Which files there may be
+//! | row | what is there | what is done |
+//! |---|---|---|
+//! | empty | no `format` file and no segment | a new directory is made |
+//! | not ours | segments, or a `format` file that says something else | refused |
+//! | newer | a `format` file of a newer version | refused |
+//! | unfinished | a file named `*.tmp` | removed: what was being made when the power went |
+//! | spare | a file named `spare-*` | kept if it has the length of a segment, else removed |
+//! | gap | segments n and n + 2, but not n + 1 | refused |
+//! | segments | one after the other | read; `scan.rs` has the table of how one may end |
+//!
+//! # Why the tail is written again
+//! After a failed sync the page cache may hold bytes as if they were clean that the disk never took. A restarted
+//! process reads them, takes them for landed, appends behind them and confirms; at the next loss of power there
+//! is a hole, and what was confirmed behind it is lost. So on every opening, for nobody can know how the last
+//! run ended, the cached pages of the tail are dropped before it is read, and what is kept of it is written to
+//! another file, synced, and put in its place, before anything is appended.
+
+use crate::directory::Directory;
+use crate::disk::{self, Access, Disk, DiskFile, Locking};
+use crate::error::{OpenError, failed};
+use crate::identity::Key;
+use crate::mark;
+use crate::names::{Layout, Name};
+use crate::places::{Places, Segment};
+use crate::scan::{Ending, Scan};
+use crate::stock::{Spare, Stock};
+use model::{Position, Record};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use store::chunk;
+use store::{Entry, LiveSet};
+
+/// How many bytes of the tail are copied at once.
+const COPY: usize = 1024 * 1024;
+
+/// What an opening found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// How many segments there were.
+    pub segments: u64,
+    /// How many records they held.
+    pub records: u64,
+    /// How many bytes of a chunk were cut that was being written when the last run ended.
+    pub cut_bytes: u64,
+    /// Whether the last run ended with [`Record::Stopped`], so that nothing was under way.
+    pub clean: bool,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What recovery has read: all that the writer goes on with.
+pub(crate) struct Lane {
+    pub(crate) places: Places,
+    pub(crate) live: LiveSet,
+    /// The position of the next record.
+    pub(crate) next: Position,
+    /// No definition before this position is needed.
+    pub(crate) checkpoint: Position,
+    /// The number of the last opening that wrote anything.
+    pub(crate) opening: u32,
+    pub(crate) recovered: Recovered,
+}
+
+/// The files in the directory of the segments.
+#[derive(Default)]
+pub(crate) struct Listing {
+    pub(crate) segments: Vec<u64>,
+    pub(crate) spares: Vec<u64>,
+    pub(crate) unfinished: Vec<PathBuf>,
+}
+
+/// Takes the directory's lock.
+pub(crate) fn lock(disk: &dyn Disk, layout: &Layout) -> Result<Box<dyn Send>, OpenError> {
+    let path = layout.lock();
+    match disk.lock(&path).map_err(failed("lock", &path))? {
+        Locking::Ours(lock) => Ok(lock),
+        Locking::Theirs(pid) => Err(OpenError::Locked {
+            dir: layout.dir().to_owned(),
+            pid,
+        }),
+    }
+}
+
+/// The directory's key; makes one for an empty directory.
+pub(crate) fn key(disk: &dyn Disk, layout: &Layout) -> Result<Key, OpenError> {
+    if let Some(key) = Key::read(disk, layout)? {
+        return Ok(key);
+    }
+    match Listing::read(disk, layout) {
+        Ok(listing) if !listing.segments.is_empty() => Err(OpenError::NotADataDirectory {
+            path: layout.format(),
+            what: "it is missing, though there are segments",
+        }),
+        _ => Key::make(disk, layout),
+    }
+}
+
+impl Listing {
+    /// Reads the names in the directory of the segments.
+    pub(crate) fn read(disk: &dyn Disk, layout: &Layout) -> Result<Self, OpenError> {
+        let dir = layout.segments();
+        let mut listing = Self::default();
+        for text in disk.list(dir).map_err(failed("list", dir))? {
+            match Name::parse(&text) {
+                Some(Name::Segment(number)) => listing.segments.push(number),
+                Some(Name::Spare(number)) => listing.spares.push(number),
+                Some(Name::Unfinished) => listing.unfinished.push(dir.join(text)),
+                None => {
+                    let dir = dir.display();
+                    tracing::warn!(file = text, %dir, "leaving alone a file that is none of ours");
+                }
+            }
+        }
+        listing.segments.sort_unstable();
+        listing.spares.sort_unstable();
+        Ok(listing)
+    }
+
+    /// The first segment that is missing between others.
+    pub(crate) fn gap(&self) -> Option<u64> {
+        let mut pairs = self.segments.windows(2);
+        pairs.find_map(|two| (two[0] + 1 != two[1]).then(|| two[0] + 1))
+    }
+}
+
+/// Removes what was being made, and opens the spares that can be used.
+pub(crate) fn spares(
+    directory: &Directory,
+    listing: &Listing,
+    segment_bytes: u64,
+) -> Result<Vec<Spare>, OpenError> {
+    let disk = &*directory.disk;
+    for path in &listing.unfinished {
+        disk.remove(path).map_err(failed("remove", path))?;
+    }
+    let mut ready = Vec::new();
+    for number in &listing.spares {
+        let path = directory.layout.spare(*number);
+        let file = disk
+            .open(&path, Access::Write)
+            .map_err(failed("open", &path))?;
+        let length = file.length().map_err(failed("measure", &path))?;
+        if length == segment_bytes {
+            ready.push(Spare { path, file, length });
+        } else {
+            disk.remove(&path).map_err(failed("remove", &path))?;
+        }
+    }
+    Ok(ready)
+}
+
+impl Lane {
+    /// Reads all segments and tells their records in the order in which they landed.
+    pub(crate) fn read(
+        directory: &Directory,
+        key: Key,
+        numbers: &[u64],
+        tell: &mut dyn FnMut(Position, Record),
+    ) -> Result<Self, OpenError> {
+        let mut lane = Self {
+            places: Places::default(),
+            live: LiveSet::new(),
+            next: Position::NONE.next(),
+            checkpoint: Position::NONE,
+            opening: 0,
+            recovered: Recovered::default(),
+        };
+        let mut next = None;
+        for number in numbers {
+            let path = directory.layout.segment(*number);
+            let access = Access::Write;
+            let file = directory
+                .disk
+                .open(&path, access)
+                .map_err(failed("open", &path))?;
+            let is_last = Some(number) == numbers.last();
+            if is_last {
+                file.forget_cached().map_err(failed("read afresh", &path))?;
+            }
+            let length = file.length().map_err(failed("measure", &path))?;
+            let segment = Segment::new(*number, file.clone(), length, lane.before());
+            lane.places.push(segment);
+            let scan = Scan::new(&*file, key, *number, next).map_err(failed("read", &path))?;
+            next = lane.read_segment(scan, &path, is_last, tell)?;
+            lane.next = next.unwrap_or(lane.next);
+        }
+        lane.recovered.segments = numbers.len() as u64;
+        Ok(lane)
+    }
+
+    /// The last position so far.
+    fn before(&self) -> Position {
+        Position(self.next.0 - 1)
+    }
+
+    fn read_segment(
+        &mut self,
+        mut scan: Scan<'_>,
+        path: &Path,
+        is_last: bool,
+        tell: &mut dyn FnMut(Position, Record),
+    ) -> Result<Option<Position>, OpenError> {
+        while let Some((offset, chunk)) = scan.next_chunk().map_err(failed("read", path))? {
+            self.opening = self.opening.max(scan.opening_of(&chunk));
+            for entry in chunk.records() {
+                let entry = entry.map_err(|error| damaged(path, offset, &error))?;
+                self.enter(chunk.segment(), entry, tell);
+            }
+            self.places.append(&chunk);
+        }
+        let ending = scan.ending().map_err(failed("read", path))?;
+        self.judge(&ending, &scan, path, is_last)?;
+        Ok(scan.next_position())
+    }
+
+    fn enter(&mut self, segment: u64, entry: Entry, tell: &mut dyn FnMut(Position, Record)) {
+        self.live.enter(segment, &entry);
+        self.recovered.records += 1;
+        self.recovered.clean = entry.record == Record::Stopped;
+        if let Record::Checkpoint { begin, .. } = entry.record {
+            self.checkpoint = begin;
+        }
+        tell(entry.position, entry.record);
+    }
+
+    /// The last two columns of the table in `scan.rs`.
+    fn judge(
+        &mut self,
+        ending: &Ending,
+        scan: &Scan<'_>,
+        path: &Path,
+        is_last: bool,
+    ) -> Result<(), OpenError> {
+        let offset = scan.offset();
+        match ending {
+            Ending::Newer(found) => Err(OpenError::NewerVersion {
+                path: path.to_owned(),
+                found: *found,
+                known: chunk::VERSION,
+            }),
+            Ending::Damaged { what, next } => {
+                let what = format!("{what}, but what was written later stands at byte {next}");
+                Err(damaged(path, offset, &what))
+            }
+            Ending::Closed => Ok(()),
+            Ending::Unwritten | Ending::Leftover | Ending::Torn { .. } if !is_last => {
+                let what = "the segment ends before its end mark, but there are later segments";
+                Err(damaged(path, offset, &what))
+            }
+            Ending::Unwritten | Ending::Leftover => Ok(()),
+            Ending::Torn { bytes } => {
+                tracing::warn!(
+                    segment = %path.display(), offset, bytes,
+                    "cutting a chunk that was being written when the last run ended; nothing in it was confirmed"
+                );
+                self.recovered.cut_bytes = *bytes;
+                self.recovered.clean = false;
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes what is kept of the tail to another file and puts it in the tail's place; makes the first segment
+    /// of an empty lane.
+    pub(crate) fn renew_tail(
+        &mut self,
+        directory: &Directory,
+        stock: &Stock,
+    ) -> Result<(), OpenError> {
+        let is_empty = self.places.count() == 0;
+        let number = if is_empty {
+            1
+        } else {
+            self.places.tail().number
+        };
+        let path = directory.layout.segment(number);
+        let (old, used) = if is_empty {
+            (None, 0)
+        } else {
+            let tail = self.places.tail();
+            (Some(tail.file.clone()), tail.used)
+        };
+        let renew = || -> io::Result<Spare> {
+            let spare = stock.take_sparing(used + mark::LENGTH as u64)?;
+            // A spare never holds chunks of a segment to come: under this name it is removed if the power goes now.
+            let unfinished = Layout::unfinished(&path);
+            directory.rename(&spare.path, &unfinished)?;
+            if let Some(old) = &old {
+                copy(&**old, &*spare.file, used)?;
+            }
+            spare.file.sync()?;
+            directory.rename(&unfinished, &path)?;
+            Ok(spare)
+        };
+        let spare = renew().map_err(failed("write again", &path))?;
+        if is_empty {
+            let before = self.before();
+            let segment = Segment::new(number, spare.file, spare.length, before);
+            self.places.push(segment);
+        } else {
+            self.places.replace_tail(spare.file, spare.length);
+        }
+        Ok(())
+    }
+}
+
+fn copy(from: &dyn DiskFile, to: &dyn DiskFile, length: u64) -> io::Result<()> {
+    let mut offset = 0;
+    while offset < length {
+        let left = usize::try_from(length - offset).unwrap_or(COPY);
+        let piece = disk::read(from, offset, left.min(COPY))?;
+        if piece.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        disk::write_all(to, offset, &piece)?;
+        offset += piece.len() as u64;
+    }
+    Ok(())
+}
+
+fn damaged(path: &Path, offset: u64, what: &dyn std::fmt::Display) -> OpenError {
+    OpenError::Damaged {
+        path: path.to_owned(),
+        offset,
+        what: what.to_string(),
+    }
+}

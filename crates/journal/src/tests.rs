@@ -1,0 +1,4 @@
+//! Tests of the whole journal on disks that can be cut off, filled and made to fail.
+
+mod conformance;
+mod sim;

@@ -1,0 +1,247 @@
+//! The writing half: one write and one sync for each chunk.
+
+use crate::directory::Directory;
+use crate::disk::{self, Disk, RealDisk};
+use crate::error::{OpenError, failed};
+use crate::identity::Key;
+use crate::mark;
+use crate::names::Layout;
+use crate::places::Segment;
+use crate::reader::Shared;
+use crate::reclaim::Reclaiming;
+use crate::recover::{self, Lane, Listing, Recovered};
+use crate::stock::{Maker, Stock};
+use model::{Position, Record};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+use store::{Chunk, Landed, LandedChunk, LiveSet, Reader, Store, StoreFailure};
+
+/// How a data directory is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The data directory; made if it is not there.
+    pub dir: PathBuf,
+    /// The length of a segment file in bytes, 4 KiB to 2 GiB. A chunk that does not fit gets a file of its own
+    /// length.
+    pub segment_bytes: u64,
+    /// Free bytes of the disk that are left alone: with fewer, publishers are told to wait.
+    pub disk_free_limit: u64,
+    /// The most bytes of chunks that are kept in memory.
+    pub cache_bytes: usize,
+}
+
+impl Options {
+    /// The defaults, for the data directory `dir`.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            segment_bytes: 64 * 1024 * 1024,
+            disk_free_limit: 256 * 1024 * 1024,
+            cache_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// The store on this machine's disk. Dropping it without [`Store::close`] is a crash: nothing landed is lost.
+pub struct Journal {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) live: LiveSet,
+    pub(crate) stock: Stock,
+    pub(crate) reclaiming: Reclaiming,
+    /// What this opening's chunks are marked with.
+    epoch: u64,
+    /// The position of the next record.
+    next: Position,
+    pub(crate) segment_bytes: u64,
+    /// What failed; nothing lands after it.
+    failed: Option<String>,
+    _lock: Box<dyn Send>,
+}
+
+impl Journal {
+    /// Opens a data directory and tells every record that it holds, in the order of landing. A message that was
+    /// written again is told again under its own position, with the queues that still needed it then.
+    ///
+    /// # Errors
+    /// If another process holds the directory, something that had landed is damaged or missing, a newer version
+    /// wrote it, or the disk fails. What was told until then is to be forgotten.
+    pub fn open(
+        options: Options,
+        tell: &mut dyn FnMut(Position, Record),
+    ) -> Result<(Self, Recovered), OpenError> {
+        Self::open_on(Arc::new(RealDisk), Maker::Thread, options, tell)
+    }
+
+    /// Opens a data directory on any disk.
+    pub(crate) fn open_on(
+        disk: Arc<dyn Disk>,
+        maker: Maker,
+        options: Options,
+        tell: &mut dyn FnMut(Position, Record),
+    ) -> Result<(Self, Recovered), OpenError> {
+        let began = Instant::now();
+        if !(4096..=1 << 31).contains(&options.segment_bytes) {
+            return Err(OpenError::Option(
+                "the length of a segment is 4 KiB to 2 GiB",
+            ));
+        }
+        let layout = Layout::new(&options.dir);
+        let make = |dir| disk.make_dir(dir).map_err(failed("make", dir));
+        make(layout.dir())?;
+        let lock = recover::lock(&*disk, &layout)?;
+        make(layout.segments())?;
+        let key = recover::key(&*disk, &layout)?;
+        let listing = Listing::read(&*disk, &layout)?;
+        if let Some(number) = listing.gap() {
+            return Err(OpenError::MissingSegment {
+                dir: layout.segments().to_owned(),
+                number,
+            });
+        }
+        let directory = Arc::new(Directory::new(disk.clone(), layout));
+        let mut lane = Lane::read(&directory, key, &listing.segments, tell)?;
+        let spares = recover::spares(&directory, &listing, options.segment_bytes)?;
+        let next_spare = listing.spares.last().map_or(1, |last| last + 1);
+        let lengths = (options.segment_bytes, options.disk_free_limit);
+        let mut stock = Stock::new(directory.clone(), lengths, spares, next_spare);
+        lane.renew_tail(&directory, &stock)?;
+        let segments = directory.layout.segments();
+        stock
+            .begin(maker)
+            .map_err(failed("start the thread for", segments))?;
+        let recovered = Recovered {
+            took: began.elapsed(),
+            ..lane.recovered
+        };
+        let journal = Self {
+            shared: Arc::new(Shared::new(lane.places, options.cache_bytes)),
+            live: lane.live,
+            stock,
+            reclaiming: Reclaiming::new(lane.checkpoint),
+            epoch: epoch_after(key, lane.opening),
+            next: lane.next,
+            segment_bytes: options.segment_bytes,
+            failed: None,
+            directory,
+            _lock: lock,
+        };
+        Ok((journal, recovered))
+    }
+
+    /// Writes a chunk to the tail and returns when it has landed there.
+    pub(crate) fn append(&mut self, chunk: Chunk) -> Result<Arc<LandedChunk>, StoreFailure> {
+        if !self.shared.places().tail().has_room(chunk.bytes_len()) {
+            self.begin_segment(chunk.bytes_len())?;
+        }
+        let (number, file, offset) = {
+            let places = self.shared.places();
+            let tail = places.tail();
+            (tail.number, tail.file.clone(), tail.used)
+        };
+        self.live.enter_chunk(number, &chunk);
+        let chunk = chunk.seal(self.epoch, number);
+        disk::write_all(&*file, offset, chunk.bytes())
+            .map_err(|error| self.failure("write to segment", number, error))?;
+        file.sync()
+            .map_err(|error| self.failure("sync segment", number, error))?;
+        self.shared.places_mut().append(&chunk);
+        Ok(chunk)
+    }
+
+    /// Ends the tail with its end mark and begins the next segment.
+    fn begin_segment(&mut self, chunk_bytes: usize) -> Result<(), StoreFailure> {
+        let (number, file, used, last) = {
+            let places = self.shared.places();
+            let tail = places.tail();
+            (tail.number, tail.file.clone(), tail.used, tail.last)
+        };
+        // The end mark lands before the next segment has its name: so every segment but the last has one.
+        disk::write_all(&*file, used, &mark::write(self.epoch, number))
+            .and_then(|()| file.sync())
+            .map_err(|error| self.failure("end segment", number, error))?;
+        let needed = (chunk_bytes + mark::LENGTH) as u64;
+        let next = number + 1;
+        let path = self.directory.layout.segment(next);
+        let spare = self.stock.take(needed).and_then(|spare| {
+            self.directory.rename(&spare.path, &path)?;
+            Ok(spare)
+        });
+        let spare = spare.map_err(|error| self.failure("begin segment", next, error))?;
+        let segment = Segment::new(next, spare.file, spare.length, last);
+        self.shared.places_mut().push(segment);
+        Ok(())
+    }
+
+    fn land_chunk(&mut self, chunk: Chunk) -> Result<Landed, StoreFailure> {
+        let (first, last, checkpoint) = (chunk.first(), chunk.last(), chunk.checkpoint());
+        let bytes = chunk.bytes_len();
+        if first != Position::NONE {
+            assert!(
+                first == self.next,
+                "chunks land in the order of their positions"
+            );
+        }
+        self.stock
+            .tend()
+            .map_err(|error| self.failure("begin segment", 0, error))?;
+        if !chunk.is_empty() {
+            let landed = self.append(chunk)?;
+            if last != Position::NONE {
+                self.shared.cache().landed(landed);
+                self.next = last.next();
+            }
+        }
+        if let Some(checkpoint) = checkpoint {
+            self.reclaiming.checkpoint_landed(checkpoint.begin);
+        }
+        self.reclaim(bytes)?;
+        Ok(Landed {
+            upto: Position(self.next.0 - 1),
+            room: self.stock.room(),
+            checkpoint_wanted: self.wants_checkpoint(),
+        })
+    }
+
+    /// Says what failed, and where.
+    pub(crate) fn failure(&self, what: &str, segment: u64, source: io::Error) -> StoreFailure {
+        let path = self.directory.layout.segment(segment);
+        StoreFailure {
+            what: format!("{what} {}", path.display()),
+            source,
+        }
+    }
+}
+
+/// The epoch of the opening behind the last one that wrote anything.
+fn epoch_after(key: Key, opening: u32) -> u64 {
+    let next = opening.checked_add(1);
+    key.epoch(next.expect("a directory is opened fewer than 2^32 times"))
+}
+
+impl Store for Journal {
+    fn land(&mut self, chunk: Chunk) -> Result<Landed, StoreFailure> {
+        if let Some(what) = &self.failed {
+            return Err(StoreFailure {
+                what: "anything after a failure".into(),
+                source: io::Error::other(what.clone()),
+            });
+        }
+        let outcome = self.land_chunk(chunk);
+        if let Err(failure) = &outcome {
+            self.failed = Some(failure.to_string());
+        }
+        outcome
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        self.shared.clone()
+    }
+
+    fn close(mut self: Box<Self>) -> Result<(), StoreFailure> {
+        self.stock.stop();
+        Ok(())
+    }
+}
