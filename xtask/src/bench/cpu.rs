@@ -7,8 +7,10 @@ use std::time::Duration;
 /// The parts of `/proc/PID/stat` that count here.
 struct Process {
     parent: u32,
-    /// User and system time, its own and that of children that have ended, in the kernel's ticks.
-    ticks: u64,
+    /// User and system time in the kernel's ticks.
+    own: u64,
+    /// That of its children that have ended.
+    ended: u64,
 }
 
 /// The time used so far.
@@ -26,14 +28,22 @@ pub(super) fn used_by(pid: u32) -> Result<Duration> {
         );
         at += 1;
     }
-    let ticks: u64 = family
-        .iter()
-        .filter_map(|pid| processes.get(pid))
-        .map(|process| process.ticks)
-        .sum();
-    Ok(Duration::from_secs_f64(
-        ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
+    let family = family.iter().filter_map(|pid| processes.get(pid));
+    Ok(time(
+        family.map(|process| process.own + process.ended).sum(),
     ))
+}
+
+/// The time that this process itself used so far.
+pub(super) fn used_by_us() -> Result<Duration> {
+    let stat = std::fs::read_to_string("/proc/self/stat").context("cannot read our own times")?;
+    Ok(time(
+        parse(&stat).context("our own times make no sense")?.own,
+    ))
+}
+
+fn time(ticks: u64) -> Duration {
+    Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
 fn processes() -> Result<HashMap<u32, Process>> {
@@ -67,15 +77,11 @@ fn parse(stat: &str) -> Option<Process> {
     let (_, fields) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = fields.split_whitespace().collect();
     // Here field 0 is the state, which proc(5) counts as 3: so the parent (4) is 1, and utime (14) is 11.
-    let ticks = fields
-        .get(11..15)?
-        .iter()
-        .map(|field| field.parse::<u64>())
-        .sum::<Result<u64, _>>()
-        .ok()?;
+    let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
     Some(Process {
         parent: fields.get(1)?.parse().ok()?,
-        ticks,
+        own: number(11)? + number(12)?,
+        ended: number(13)? + number(14)?,
     })
 }
 
@@ -87,15 +93,15 @@ mod tests {
     fn a_name_with_brackets_does_not_shift_the_fields() {
         let process = parse("7 (a) b) S 3 7 7 0 -1 4194560 1 2 3 4 10 20 30 40 20 0 1 0 5")
             .expect("a stat line");
-        assert_eq!((process.parent, process.ticks), (3, 100));
+        assert_eq!((process.parent, process.own, process.ended), (3, 30, 70));
     }
 
     #[test]
     fn our_own_time_grows() {
-        let before = used_by(std::process::id()).expect("we are a process");
+        let before = used_by_us().expect("we are a process");
         let start = std::time::Instant::now();
         while start.elapsed() < Duration::from_millis(200) {}
-        let used = used_by(std::process::id()).expect("we are a process") - before;
+        let used = used_by_us().expect("we are a process") - before;
         assert!(used >= Duration::from_millis(50), "{used:?}");
     }
 }
