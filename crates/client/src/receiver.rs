@@ -162,8 +162,8 @@ impl ReceiverBuilder {
         self
     }
 
-    /// Ends the receiver when the server cancels it: the queue was deleted. Default: it subscribes again, with
-    /// pauses, until there is such a queue.
+    /// Ends the receiver when the server cancels it: the queue was deleted. What came before can still be settled.
+    /// Default: it subscribes again, with pauses, until there is such a queue.
     pub fn end_on_cancel(mut self) -> Self {
         self.end_on_cancel = true;
         self

@@ -115,10 +115,15 @@ impl Shared {
         debug_assert!(closed.is_err());
     }
 
-    /// The task has ended.
-    pub(super) fn end(&self) {
+    /// Nothing comes any more.
+    pub(super) fn no_more(&self) {
         self.arrived().ended = true;
         self.news.notify_one();
+    }
+
+    /// The task has ended.
+    pub(super) fn end(&self) {
+        self.no_more();
         self.end.close();
     }
 

@@ -21,6 +21,7 @@ pub(super) struct Task {
     shared: Arc<Shared>,
     incoming: Incoming,
     end_on_cancel: bool,
+    cancelled: bool,
     counts: ReceiveCounts,
     /// Empty between turns: kept for their room.
     came: Vec<Contents>,
@@ -33,13 +34,14 @@ impl Task {
             shared,
             incoming,
             end_on_cancel,
+            cancelled: false,
             counts: ReceiveCounts::default(),
             came: Vec::new(),
             settled: Vec::new(),
         }
     }
 
-    /// Until the receiver is closed, or cancelled where that ends it.
+    /// Until the receiver is closed, or the connection of one that was cancelled is lost.
     pub(super) async fn run(mut self, mut connector: Connector, mut link: Link) {
         let mut received_before = 0;
         loop {
@@ -49,11 +51,13 @@ impl Task {
                     let _ = timeout(connector.timeout(), link.close()).await;
                     return;
                 }
-                Err(LinkError::Cancelled) if self.end_on_cancel => return,
                 Err(error) => tracing::info!(%error, "subscription lost"),
             }
             drop(link);
             self.discard();
+            if self.cancelled {
+                return;
+            }
             let received = self.counts.received;
             let was_of_use = received > std::mem::replace(&mut received_before, received);
             link = match self.reconnect(&mut connector, was_of_use).await {
@@ -81,6 +85,10 @@ impl Task {
             }
             self.counts.suppressed = self.incoming.suppressed();
             self.shared.hand_over(&mut self.came, self.counts);
+            if self.cancelled {
+                // Nothing more comes, but what came can be settled until the receiver is closed.
+                self.shared.no_more();
+            }
         }
     }
 
@@ -101,6 +109,10 @@ impl Task {
                     properties,
                     body,
                 });
+                Ok(())
+            }
+            Arrival::Method(Method::BasicCancel(_)) if self.end_on_cancel => {
+                self.cancelled = true;
                 Ok(())
             }
             Arrival::Method(Method::BasicCancel(_)) => Err(LinkError::Cancelled),

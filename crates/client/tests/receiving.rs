@@ -1,0 +1,161 @@
+//! The receiver.
+
+use crate::peer::{CHANNEL, Peer, Port};
+use landfall_client::{Receiver, ReceiverBuilder};
+use model::method::basic;
+use model::{Properties, ShortStr};
+
+fn plain() -> ReceiverBuilder {
+    Receiver::of_queue("queue").prefetch(10)
+}
+
+async fn start(port: &Port, builder: ReceiverBuilder) -> (Receiver, Peer) {
+    let options = port.options();
+    let (receiver, peer) = tokio::join!(builder.connect(&options), port.serve());
+    (receiver.expect("the peer is there"), peer)
+}
+
+async fn next(receiver: &mut Receiver) -> landfall_client::Delivery {
+    receiver.recv().await.expect("the receiver goes on")
+}
+
+#[tokio::test]
+async fn acknowledgements_go_in_groups_and_close_waits_until_they_are_heard() {
+    let port = Port::open().await;
+    let (mut receiver, mut peer) = start(&port, plain()).await;
+    for (tag, body) in [(1, "a"), (2, "b"), (3, "c"), (4, "d")] {
+        peer.deliver(tag, 0, body).await;
+    }
+    let mut deliveries = Vec::new();
+    for body in ["a", "b", "c", "d"] {
+        let delivery = next(&mut receiver).await;
+        assert_eq!(delivery.body(), body);
+        deliveries.push(delivery);
+    }
+    deliveries.remove(2).reject();
+    deliveries
+        .into_iter()
+        .for_each(landfall_client::Delivery::ack);
+    assert_eq!(receiver.counts().received, 4);
+    let close = tokio::spawn(receiver.close());
+    assert_eq!(peer.verdict().await, "x3");
+    assert_eq!(peer.verdict().await, "..4");
+    assert!(peer.says_goodbye().await);
+    close.await.expect("no panic");
+}
+
+#[tokio::test]
+async fn a_delivery_tells_what_it_knows() {
+    let port = Port::open().await;
+    let (mut receiver, mut peer) = start(&port, plain()).await;
+    peer.deliver(1, 7, "a").await;
+    let delivery = next(&mut receiver).await;
+    let publisher = delivery.publisher().map(|(name, id)| (name.to_vec(), id.0));
+    assert_eq!(publisher, Some((b"p".to_vec(), 7)));
+    assert_eq!((delivery.exchange(), delivery.routing_key()), ("", "queue"));
+    assert_eq!((delivery.redelivered(), delivery.attempt()), (false, 1));
+    drop(delivery);
+    assert_eq!(peer.verdict().await, "-1");
+}
+
+#[tokio::test]
+async fn after_a_lost_connection_a_late_acknowledgement_is_nothing() {
+    let port = Port::open().await;
+    let (mut receiver, mut peer) = start(&port, plain()).await;
+    peer.deliver(1, 7, "a").await;
+    let late = next(&mut receiver).await;
+    drop(peer);
+    let mut peer = port.serve().await;
+    late.ack();
+    peer.deliver(1, 7, "a").await;
+    next(&mut receiver).await.nack(true);
+    assert_eq!(peer.verdict().await, "-1");
+    assert_eq!(receiver.counts().reconnected, 1);
+}
+
+#[tokio::test]
+async fn with_suppression_a_late_acknowledgement_settles_the_repeat() {
+    let port = Port::open().await;
+    let (mut receiver, mut peer) = start(&port, plain().suppress_duplicates()).await;
+    peer.deliver(1, 7, "handled").await;
+    peer.deliver(2, 8, "in hand").await;
+    next(&mut receiver).await.ack();
+    let in_hand = next(&mut receiver).await;
+    assert_eq!(peer.verdict().await, "..1");
+    drop(peer);
+
+    let mut peer = port.serve().await;
+    peer.deliver(1, 8, "in hand").await;
+    peer.deliver(2, 7, "handled").await;
+    assert_eq!(peer.verdict().await, "2");
+    in_hand.ack();
+    assert_eq!(peer.verdict().await, "..1");
+    peer.deliver(3, 9, "new").await;
+    let delivery = next(&mut receiver).await;
+    assert_eq!(delivery.body(), "new");
+    assert_eq!(receiver.counts().suppressed, 2);
+}
+
+#[tokio::test]
+async fn what_was_not_taken_before_the_connection_was_lost_is_thrown_away() {
+    let port = Port::open().await;
+    let (mut receiver, mut peer) = start(&port, plain().suppress_duplicates()).await;
+    peer.deliver(1, 1, "first").await;
+    peer.deliver(2, 2, "second").await;
+    next(&mut receiver).await.ack();
+    assert_eq!(peer.verdict().await, "..1");
+    drop(peer);
+    let mut peer = port.serve().await;
+    peer.deliver(1, 2, "second").await;
+    let delivery = next(&mut receiver).await;
+    assert_eq!(delivery.body(), "second");
+    delivery.ack();
+    assert_eq!(peer.verdict().await, "..1");
+    assert!(receiver.try_recv().is_none());
+}
+
+#[tokio::test]
+async fn a_cancelled_receiver_subscribes_again() {
+    let port = Port::open().await;
+    let (mut receiver, mut peer) = start(&port, plain()).await;
+    peer.send(CHANNEL, cancel()).await;
+    let mut peer = port.serve().await;
+    peer.deliver_with(1, &Properties::default(), "a").await;
+    assert_eq!(next(&mut receiver).await.publisher(), None);
+}
+
+#[tokio::test]
+async fn a_cancelled_receiver_ends_where_it_is_told_to() {
+    let port = Port::open().await;
+    let (mut receiver, mut peer) = start(&port, plain().end_on_cancel()).await;
+    peer.deliver(1, 1, "a").await;
+    peer.send(CHANNEL, cancel()).await;
+    assert_eq!(next(&mut receiver).await.body(), "a");
+    assert!(receiver.recv().await.is_none());
+}
+
+fn cancel() -> basic::Cancel {
+    basic::Cancel {
+        consumer_tag: ShortStr::from_static("tag"),
+        no_wait: true,
+    }
+}
+
+#[tokio::test]
+async fn the_callback_gets_each_delivery() {
+    let port = Port::open().await;
+    let (receiver, mut peer) = start(&port, plain().end_on_cancel()).await;
+    let mut bodies = Vec::new();
+    let receive = receiver.for_each(|delivery| {
+        bodies.push(delivery.body().clone());
+        delivery.ack();
+    });
+    let serve = async {
+        peer.deliver(1, 1, "a").await;
+        peer.deliver(2, 2, "b").await;
+        while !peer.verdict().await.ends_with('2') {}
+        peer.send(CHANNEL, cancel()).await;
+    };
+    tokio::join!(receive, serve);
+    assert_eq!(bodies, ["a", "b"]);
+}
