@@ -1,4 +1,8 @@
 //! Tests of the whole journal on disks that can be cut off, filled and made to fail.
 
 mod conformance;
+mod faults;
+mod history;
+mod power;
+mod rows;
 mod sim;
