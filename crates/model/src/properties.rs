@@ -7,7 +7,7 @@
 //! then the fields whose bits are set, in that order
 //! ```
 
-use crate::table::{Fields, TableError};
+use crate::table::{self, Fields, TableError};
 use crate::{FieldTable, ShortStr};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -62,18 +62,14 @@ impl Properties {
         if flags & UNKNOWN != 0 {
             return Err(PropertiesError::UnknownFlags(flags & UNKNOWN));
         }
-        for flag in (2..16)
-            .rev()
-            .map(|bit| 1 << bit)
-            .filter(|flag| flags & flag != 0)
-        {
+        let mut flags_left = flags;
+        while flags_left != 0 {
+            let flag = CONTENT_TYPE >> flags_left.leading_zeros();
+            flags_left ^= flag;
             let length = field_length(flag, rest).ok_or(PropertiesError::Length)?;
             let field = rest.get(..length).ok_or(PropertiesError::Length)?;
             match flag {
-                HEADERS => {
-                    let at = bytes.len() - rest.len();
-                    FieldTable::from_bytes(bytes.slice(at + 4..at + length))?;
-                }
+                HEADERS => table::check(&field[4..])?,
                 DELIVERY_MODE | PRIORITY | TIMESTAMP => {}
                 _ => {
                     std::str::from_utf8(&field[1..]).map_err(|_| PropertiesError::NotUtf8)?;

@@ -262,7 +262,7 @@ struct Level {
 }
 
 /// Checks a whole table with a stack of fixed size.
-fn check(bytes: &[u8]) -> Result<(), TableError> {
+pub(crate) fn check(bytes: &[u8]) -> Result<(), TableError> {
     let mut levels = [Level {
         end: bytes.len(),
         keyed: true,

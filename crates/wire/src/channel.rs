@@ -48,6 +48,15 @@ impl Channels {
             .map_or(State::Unused, |channel| channel.state)
     }
 
+    /// Whether methods may come on a channel: it is open, and no content is coming.
+    pub(crate) fn is_free(&self, number: ChannelNumber) -> bool {
+        self.channels
+            .get(usize::from(number.0))
+            .is_some_and(|channel| {
+                matches!(channel.state, State::Opening | State::Open) && channel.content.is_none()
+            })
+    }
+
     /// Moves a channel on; content that was still coming is forgotten. The caller has checked the number against
     /// channel_max, which bounds the memory.
     pub(crate) fn set_state(&mut self, number: ChannelNumber, state: State) {

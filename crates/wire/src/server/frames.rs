@@ -6,7 +6,7 @@ use crate::channel::State;
 use crate::content::{Assembly, ContentHeader, Refusal, unexpected};
 use crate::event::Event;
 use crate::frame::{Head, Kind, frame_error, whole_frames};
-use crate::method::{encode_method, read_id, read_method};
+use crate::method::{encode_method, read_ack, read_id, read_method};
 use bytes::{Bytes, BytesMut};
 use model::method::{access, basic, channel, connection};
 use model::{ChannelNumber, ConnectionError, Limits, Method, MethodId, ReplyCode};
@@ -37,6 +37,12 @@ impl ServerConnection {
         while self.phase < Phase::Deaf
             && let Ok(Some(head)) = Head::read(&group[at..], frame_max)
         {
+            if head.kind == Kind::Method
+                && let Some(end) = self.read_whole_publish(head, &group, at, frame_max)
+            {
+                at = end;
+                continue;
+            }
             match head.payload(&group, at) {
                 Ok(payload) => self.read_frame(head, &group, payload),
                 Err(error) => self.distrust(error),
@@ -110,6 +116,10 @@ impl ServerConnection {
         }
         if self.channels.content(number).is_some() {
             return Err(unexpected("expected content header or body, got a method").into());
+        }
+        if let Some(ack) = read_ack(group, payload.clone()) {
+            self.events.push_back(Event::Method(number, ack.into()));
+            return Ok(());
         }
         match read_method(group, payload)? {
             Method::BasicPublish(publish) => self.channels.begin(number, Assembly::new(publish)),

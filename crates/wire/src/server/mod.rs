@@ -1,11 +1,13 @@
 //! The server's end of one connection: its phases, its timers, and what the shell may ask of it.
 //!
 //! Reading is split by what is read: `handshake` is the way from the protocol header to connection.open, `frames`
-//! sorts what comes after by channel. `ending` is every way in which a connection ends.
+//! sorts what comes after by channel, `publish` is its short cut for what
+//! comes most. `ending` is every way in which a connection ends.
 
 mod ending;
 mod frames;
 mod handshake;
+mod publish;
 
 use crate::channel::{Channels, State};
 use crate::content::{Content, put_content};
