@@ -5,6 +5,7 @@
 //! each to a [`connection`] of its own. What a client does goes through the [`inbox`] to the [`shard`], whose
 //! [`effects`] go to the [`lander`] and, by the [`outbox`], back to the connection, which is [`handout`]'s work.
 
+pub mod serve;
 pub mod server;
 pub mod stop;
 
@@ -26,3 +27,7 @@ pub mod effects;
 pub mod lander;
 pub mod shard;
 
+pub mod check;
+
+pub mod receive;
+pub mod send;

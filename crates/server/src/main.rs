@@ -1,2 +1,63 @@
-//! The binary.
-fn main() {}
+//! `landfall`: the server, and the commands that go with it.
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use server::config::ServeArgs;
+use server::receive::{ReceiveArgs, receive};
+use server::send::{SendArgs, send};
+use std::process::ExitCode;
+
+/// Buffers are freed by another task or thread than allocated them: faster here than the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A message queue server that does not lose messages
+#[derive(Parser)]
+#[command(name = "landfall", version, args_conflicts_with_subcommands = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server (what happens without a command, too)
+    Serve(ServeArgs),
+    /// Verify a data directory without changing it, and print what it holds
+    Check(ServeArgs),
+    /// Send the lines of a file as messages, each until it has landed
+    Send(SendArgs),
+    /// Receive messages as lines, each acknowledged once it is written
+    Receive(ReceiveArgs),
+}
+
+fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    let done = match line.command.unwrap_or(Command::Serve(line.serve)) {
+        Command::Serve(args) => server::serve::serve(args),
+        Command::Check(args) => server::check::check(args),
+        Command::Send(args) => as_client(send(args)),
+        Command::Receive(args) => as_client(receive(args)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("landfall: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs one of the commands that talk to a server.
+fn as_client(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let done = runtime.block_on(command);
+    // Standard input may be waited for on a thread that cannot be interrupted.
+    runtime.shutdown_background();
+    done
+}

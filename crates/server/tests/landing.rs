@@ -141,6 +141,7 @@ fn no_confirm_leaves_before_the_sync_that_covers_it() {
         landings < sent / 2,
         "{landings} landings for {sent} messages"
     );
+    drop(raw);
     server.stop();
 }
 

@@ -4,4 +4,7 @@
 
 mod harness;
 
+mod bad_input;
 mod landing;
+mod lapin;
+mod stop;

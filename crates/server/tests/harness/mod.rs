@@ -72,6 +72,16 @@ impl Landfall {
         std::fs::read_to_string(&self.log).expect("the log can be read")
     }
 
+    /// The memory that it has in use, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("the server runs");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let resident = resident.expect("the system tells");
+        let kilobytes = resident.trim().trim_end_matches(" kB");
+        kilobytes.parse::<usize>().expect("a number") * 1024
+    }
+
     /// `kill -9`, as a loss of the process.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("the server can be killed");

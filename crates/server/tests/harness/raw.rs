@@ -68,12 +68,19 @@ impl Raw {
         raw
     }
 
+    /// Protocol header, and what the server says about itself.
+    pub(crate) fn start(&mut self) -> connection::Start {
+        self.write(PROTOCOL_HEADER);
+        match self.method(ChannelNumber(0)) {
+            Method::ConnectionStart(start) => start,
+            other => panic!("connection.start was expected, not {other:?}"),
+        }
+    }
+
     /// Protocol header and connection.start-ok, with a PLAIN response. Clients that say what they can are told
     /// why a login is refused.
     pub(crate) fn login(&mut self, response: &'static [u8]) {
-        self.write(PROTOCOL_HEADER);
-        let answer = self.method(ChannelNumber(0));
-        assert!(matches!(answer, Method::ConnectionStart(_)), "{answer:?}");
+        self.start();
         let capability = "authentication_failure_close";
         let capabilities = model::TableBuilder::new()
             .field(capability, model::Value::Bool(true))

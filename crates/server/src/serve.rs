@@ -1,0 +1,120 @@
+//! `landfall serve`: from the configuration to a running server.
+
+use crate::clock::Clock;
+use crate::config::{Config, ServeArgs};
+use crate::listen::{self, PORT};
+use crate::server::{self, Parts};
+use crate::{log, stop};
+use anyhow::Context;
+use broker::{Broker, Recovery};
+use journal::{Journal, Options};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use std::io::Write;
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+use tracing::{debug, info};
+
+/// The size of a segment file, in bytes.
+const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The memory for chunks that are likely to be delivered soon, in bytes.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Runs the server until it is asked to stop.
+pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    let config = args.config()?;
+    log::start(config.log_format, &config.log_level)?;
+    raise_file_limit();
+    // One thread for listeners, connections and the shard: they hand batches to each other without waking
+    // another processor. Landing has a thread of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let served = runtime.block_on(start_and_run(&config));
+    // After a failure nobody is told anything more; and a visit to a failing disk may never return.
+    runtime.shutdown_background();
+    served
+}
+
+async fn start_and_run(config: &Config) -> anyhow::Result<()> {
+    let asked_to_stop = stop::asked_to_stop().context("cannot receive signals")?;
+    let clock = Clock::start();
+    let (journal, broker) = open(config, clock)?;
+    let listeners = listen::bind(config.listen.as_deref())?;
+    announce(config, &listeners)?;
+    let parts = Parts {
+        store: Box::new(journal),
+        broker,
+        listeners,
+        clock,
+    };
+    server::run(config, parts, asked_to_stop).await?;
+    info!("stopped");
+    Ok(())
+}
+
+/// Opens the data directory, and tells a fresh broker all that landed in it.
+fn open(config: &Config, clock: Clock) -> anyhow::Result<(Journal, Broker)> {
+    let mut recovery = Recovery::new(&config.limits);
+    let options = Options {
+        dir: config.data_dir.clone(),
+        segment_bytes: SEGMENT_BYTES,
+        disk_free_limit: config.disk_free_limit,
+        cache_bytes: CACHE_BYTES,
+    };
+    let (journal, recovered) = Journal::open(options, &mut |position, record| {
+        recovery.apply(position, record);
+    })?;
+    info!(
+        data_dir = %config.data_dir.display(),
+        segments = recovered.segments,
+        records = recovered.records,
+        cut_bytes = recovered.cut_bytes,
+        clean = recovered.clean,
+        took_ms = recovered.took.as_millis(),
+        "recovered"
+    );
+    Ok((journal, recovery.finish(clock.now())))
+}
+
+/// As many connections as the system lets us have: the usual soft limit of 1,024 files is a relic of select.
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        debug!(%error, "cannot raise the limit of open files");
+    }
+}
+
+/// Says on standard output where the server listens, and what to try next.
+fn announce(config: &Config, listeners: &[TcpListener]) -> anyhow::Result<()> {
+    let addresses: Vec<SocketAddr> = listeners
+        .iter()
+        .map(TcpListener::local_addr)
+        .collect::<Result<_, _>>()
+        .context("cannot tell the listening address")?;
+    let text: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+    let first = addresses[0];
+    let url = if first.port() == PORT && first.ip().is_loopback() {
+        String::new()
+    } else {
+        format!(" --url amqp://{first}")
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let said = writeln!(
+        std::io::stdout(),
+        "Landfall {version} listens on {addresses}; what lands is kept in {dir}\n\
+         Try next:\n  \
+         echo 'hello' | landfall send first{url}\n  \
+         landfall receive first --count 1{url}\n  \
+         python3 -c \"import pika; pika.BlockingConnection(pika.URLParameters('amqp://{first}')).channel()\
+         .basic_publish('', 'first', b'hello from pika')\"",
+        addresses = text.join(" and "),
+        dir = config.data_dir.display(),
+    );
+    // Where nobody reads standard output any more the log still tells.
+    said.unwrap_or_else(|error| debug!(%error, "cannot write to standard output"));
+    info!(addresses = text.join(" "), version, "listening");
+    Ok(())
+}
