@@ -1,17 +1,18 @@
 //! A client's side of the table, for tests: it says things to a [`ServerConnection`] and writes down what happens.
 
+mod channels;
+mod connections;
 mod cuts;
 mod malformed;
 mod oracle;
 mod output;
 mod timers;
-mod transcripts;
 
 use crate::*;
 use bytes::{Buf, BytesMut};
 use model::method::{channel, connection};
 use model::{
-    ChannelNumber, FieldTable, Limits, Method, Properties, TableBuilder, Timestamp, Value,
+    ChannelNumber, FieldTable, Limits, Method, Properties, ShortStr, TableBuilder, Timestamp, Value,
 };
 use std::fmt::Write;
 
@@ -171,6 +172,18 @@ fn brief(text: String) -> String {
     match text.char_indices().nth(400) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
+    }
+}
+
+pub(crate) fn short(text: &'static str) -> ShortStr {
+    ShortStr::from_static(text)
+}
+
+pub(crate) fn tune_ok(channel_max: u16, frame_max: u32) -> connection::TuneOk {
+    connection::TuneOk {
+        channel_max,
+        frame_max,
+        heartbeat_s: 0,
     }
 }
 
