@@ -5,11 +5,19 @@ use crate::outbox::{OutboxSender, Outgoing};
 use broker::Effect;
 use model::{ConnectionId, Position};
 use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
 use store::{Chunk, ChunkBuilder};
+
+/// A chunk is full at this size. Larger ones would not land faster (the disk is at its best from a quarter of
+/// it), and a chunk is read as a whole when one of its messages is delivered from the disk.
+const CHUNK_BYTES_FULL: usize = 1024 * 1024;
 
 /// Where effects go.
 #[derive(Default)]
 pub struct Effects {
+    /// Full chunks, in order.
+    full: VecDeque<Chunk>,
+    full_bytes: usize,
     growing: ChunkBuilder,
     /// Someone waits for a record of the growing chunk.
     awaited: bool,
@@ -58,6 +66,11 @@ impl Effects {
             } => {
                 self.growing.push(position, &record);
                 self.awaited |= awaited;
+                if self.growing.bytes() >= CHUNK_BYTES_FULL {
+                    self.full_bytes += self.growing.bytes();
+                    self.full.push_back(self.growing.take());
+                    self.awaited = false;
+                }
             }
             Effect::Send(connection, channel, method) => {
                 self.say(connection, Outgoing::Send(channel, method));
@@ -131,28 +144,33 @@ impl Effects {
         }
     }
 
-    /// The bytes of the growing chunk.
+    /// The bytes of all records that wait for their landing to begin.
     pub fn growing_bytes(&self) -> usize {
-        self.growing.bytes()
+        self.full_bytes + self.growing.bytes()
     }
 
     /// Whether no record waits for its landing to begin.
     pub fn nothing_grows(&self) -> bool {
-        self.growing.is_empty()
+        self.full.is_empty() && self.growing.is_empty()
     }
 
-    /// Whether someone waits for a record of the growing chunk.
+    /// Whether someone waits for a record of the next chunk; of a full one, somebody surely does.
     pub fn is_awaited(&self) -> bool {
-        self.awaited
+        self.awaited || !self.full.is_empty()
     }
 
-    /// The position of the last record asked for, if the growing chunk holds it.
+    /// The position of the last record that waits for its landing to begin, if there is one.
     pub fn last_position(&self) -> Position {
-        self.growing.last()
+        let full = self.full.back().map_or(Position::NONE, Chunk::last);
+        self.growing.last().max(full)
     }
 
-    /// Takes the grown chunk; the next one begins.
+    /// Takes the next chunk to land: the oldest full one, or what has grown.
     pub fn take_chunk(&mut self) -> Chunk {
+        if let Some(chunk) = self.full.pop_front() {
+            self.full_bytes -= chunk.bytes_len();
+            return chunk;
+        }
         self.awaited = false;
         self.growing.take()
     }
