@@ -87,8 +87,8 @@ impl Journal {
         wanted
     }
 
-    /// Gives back front segments that hold nothing that is needed. The last record of the lane stays: it tells
-    /// the position that the next one gets.
+    /// Gives back front segments that hold nothing that is needed. The last record of the lane always stays, and
+    /// with it the position that the next one gets: no checkpoint begins behind it.
     fn free_front(&mut self) -> Result<(), StoreFailure> {
         for _ in 0..FREED_PER_LANDING {
             let number = {
@@ -96,7 +96,6 @@ impl Journal {
                 let front = places.front();
                 let needed = front.number == places.tail().number
                     || front.last >= self.reclaiming.checkpoint
-                    || front.last == places.tail().last
                     || self.live.usage(front.number).messages > 0;
                 if needed {
                     return Ok(());
