@@ -3,7 +3,8 @@
 use crate::peer::{CHANNEL, Peer, Port};
 use landfall_client::{Receiver, ReceiverBuilder};
 use model::method::basic;
-use model::{Properties, ShortStr};
+use model::{Method, Properties, ShortStr};
+use wire::Event;
 
 fn plain() -> ReceiverBuilder {
     Receiver::of_queue("queue").prefetch(10)
@@ -42,6 +43,28 @@ async fn acknowledgements_go_in_groups_and_close_waits_until_they_are_heard() {
     assert_eq!(peer.verdict().await, "..4");
     assert!(peer.says_goodbye().await);
     close.await.expect("no panic");
+}
+
+/// Without this the first deliveries would wait for the next thing that the server says.
+#[tokio::test]
+async fn a_delivery_that_comes_together_with_consume_ok_is_handed_out() {
+    let port = Port::open().await;
+    let options = port.options();
+    let serve = async {
+        let mut peer = port.accept().await;
+        loop {
+            match peer.event().await.expect("the client stays") {
+                Event::Method(_, Method::BasicConsume(_)) => break,
+                event => peer.answer(event).await,
+            }
+        }
+        peer.consume_ok_unflushed();
+        peer.deliver(1, 1, "a").await;
+        peer
+    };
+    let (receiver, _peer) = tokio::join!(plain().connect(&options), serve);
+    let mut receiver = receiver.expect("the peer is there");
+    assert_eq!(next(&mut receiver).await.body(), "a");
 }
 
 #[tokio::test]

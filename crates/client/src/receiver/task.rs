@@ -72,14 +72,9 @@ impl Task {
     async fn serve(&mut self, link: &mut Link) -> Result<(), LinkError> {
         self.incoming.connected();
         loop {
-            let closing = self.take_what_was_said();
-            self.incoming.answers(|answer| link.send(answer));
-            if closing {
-                return Ok(());
-            }
-            link.exchange(None, Some(&self.shared.wake)).await?;
             // First what was said, then what comes: a repeat of what was just settled is known as one.
-            self.take_what_was_said();
+            let closing = self.take_what_was_said();
+            // Before anything is waited for: deliveries may have come together with consume-ok.
             while let Some(arrival) = link.next_arrival()? {
                 self.arrived(arrival, link)?;
             }
@@ -89,6 +84,11 @@ impl Task {
                 // Nothing more comes, but what came can be settled until the receiver is closed.
                 self.shared.no_more();
             }
+            self.incoming.answers(|answer| link.send(answer));
+            if closing {
+                return Ok(());
+            }
+            link.exchange(None, Some(&self.shared.wake)).await?;
         }
     }
 

@@ -10,6 +10,7 @@ use crate::error::LinkError;
 use crate::link::{Link, publisher_of, sleep_until};
 use crate::message::{Message, SendCounts, WhyFailed};
 use crate::outgoing::Outgoing;
+use model::method::channel;
 use model::{Method, PublishingId};
 use std::future::Future;
 use std::pin::pin;
@@ -64,21 +65,10 @@ impl Task {
     async fn serve(&mut self, connector: &Connector, link: &mut Link) -> Result<(), LinkError> {
         self.outgoing.connected();
         loop {
-            if self.take_inbox() {
-                return Ok(());
-            }
-            self.transmit(link)?;
-            link.exchange(self.outgoing.wake_at(), Some(&self.shared.wake))
-                .await?;
             while let Some(arrival) = link.next_arrival()? {
                 match arrival {
                     Arrival::Method(Method::ChannelClose(close)) => {
-                        let _ = link.channel_closed(&close);
-                        self.outgoing
-                            .channel_closed(close.reply_code, &close.reply_text);
-                        self.settle();
-                        connector.reopen(link).await?;
-                        self.outgoing.connected();
+                        self.channel_closed(&close, connector, link).await?;
                     }
                     arrival => self.arrived(&arrival),
                 }
@@ -90,7 +80,30 @@ impl Task {
                 None => self.outgoing.untroubled(),
             }
             self.turn_ends();
+            if self.take_inbox() {
+                return Ok(());
+            }
+            self.transmit(link)?;
+            link.exchange(self.outgoing.wake_at(), Some(&self.shared.wake))
+                .await?;
         }
+    }
+
+    /// The server closed the channel over a message: the connection goes on with a new one.
+    async fn channel_closed(
+        &mut self,
+        close: &channel::Close,
+        connector: &Connector,
+        link: &mut Link,
+    ) -> Result<(), LinkError> {
+        // Why is told to the messages; the connection is well.
+        let _ = link.channel_closed(close);
+        self.outgoing
+            .channel_closed(close.reply_code, &close.reply_text);
+        self.settle();
+        connector.reopen(link).await?;
+        self.outgoing.connected();
+        Ok(())
     }
 
     /// Looks for a server; `None` if meanwhile there is nothing left to send.

@@ -213,6 +213,13 @@ impl Peer {
         self.deliver_with(tag, &properties, body).await;
     }
 
+    /// Writes nothing until the next flush: what follows goes out in one piece with it.
+    pub(crate) fn consume_ok_unflushed(&mut self) {
+        let consumer_tag = ShortStr::from_static("tag");
+        let ok = Method::from(basic::ConsumeOk { consumer_tag });
+        self.connection.send(CHANNEL, &ok);
+    }
+
     pub(crate) async fn deliver_with(
         &mut self,
         tag: u64,
