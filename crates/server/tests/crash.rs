@@ -23,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 #[test]
 fn nothing_confirmed_is_lost_and_nothing_is_invented_or_landed_twice() {
-    let kills = std::env::var("LANDFALL_TEST_KILLS").map_or(KILLS, |text| text.parse().expect("a number"));
+    let kills =
+        std::env::var("LANDFALL_TEST_KILLS").map_or(KILLS, |text| text.parse().expect("a number"));
     let scratch = Scratch::new();
     let mut server = Landfall::start(&scratch.data_dir());
     let address = server.address();
@@ -42,9 +43,17 @@ fn nothing_confirmed_is_lost_and_nothing_is_invented_or_landed_twice() {
     println!("{kills} kills");
 
     let landed = Raw::with_channel(address).declare("unread").message_count;
-    assert_eq!(u64::from(landed), sent_unread.confirmed.count(), "each id landed once");
+    assert_eq!(
+        u64::from(landed),
+        sent_unread.confirmed.count(),
+        "each id landed once"
+    );
     let unread = Drain::start("unread", address, false);
-    for (sent, drain) in [(sent_plain, plain), (sent_once, once), (sent_unread, unread)] {
+    for (sent, drain) in [
+        (sent_plain, plain),
+        (sent_once, once),
+        (sent_unread, unread),
+    ] {
         check(&sent, drain);
     }
     for queue in ["plain", "once", "unread"] {
@@ -57,7 +66,12 @@ fn nothing_confirmed_is_lost_and_nothing_is_invented_or_landed_twice() {
 /// Holds what came out of a queue against what its sender was told.
 fn check(sent: &Sent, drain: Drain) {
     drain.wait_for(&sent.confirmed);
-    let Drained { queue, seen, suppress, .. } = drain.finish();
+    let Drained {
+        queue,
+        seen,
+        suppress,
+        ..
+    } = drain.finish();
     let lost = sent.confirmed.without(&seen.ids).count();
     println!(
         "{queue:>6}: confirmed {}, retransmitted {}, connections {}; received {}, lost {lost}, invented {}, \
@@ -71,13 +85,25 @@ fn check(sent: &Sent, drain: Drain) {
         seen.unmarked,
         seen.suppressed,
     );
-    assert_eq!(sent.counts.failed, 0, "{queue}: every message landed in the end");
+    assert_eq!(
+        sent.counts.failed, 0,
+        "{queue}: every message landed in the end"
+    );
     assert_eq!(sent.counts.confirmed, sent.confirmed.count());
-    assert!(sent.counts.retransmitted > 0, "{queue}: the kills came under load");
+    assert!(
+        sent.counts.retransmitted > 0,
+        "{queue}: the kills came under load"
+    );
     assert_eq!(lost, 0, "{queue}: lost");
     assert_eq!(seen.invented, 0, "{queue}: invented or changed");
-    assert!(seen.ids.without(&sent.confirmed).is_empty(), "{queue}: received what was not sent");
-    assert_eq!(seen.unmarked, 0, "{queue}: delivered again without the mark");
+    assert!(
+        seen.ids.without(&sent.confirmed).is_empty(),
+        "{queue}: received what was not sent"
+    );
+    assert_eq!(
+        seen.unmarked, 0,
+        "{queue}: delivered again without the mark"
+    );
     if suppress {
         assert_eq!(seen.duplicates, 0, "{queue}: suppressed repeats");
     }
@@ -176,7 +202,10 @@ async fn load(queue: &'static str, address: SocketAddr, stop: Arc<AtomicBool>) -
         let given = sender
             .send_with(body_of(queue, id), move |outcome| {
                 if let Ok(sent) = outcome {
-                    let new = confirmed.lock().expect("no panic").insert(sent.publishing_id.0);
+                    let new = confirmed
+                        .lock()
+                        .expect("no panic")
+                        .insert(sent.publishing_id.0);
                     assert!(new, "told twice");
                 }
             })
@@ -226,7 +255,10 @@ impl Drain {
     fn wait_for(&self, ids: &Runs) {
         let started = Instant::now();
         while started.elapsed() < PATIENCE && !self.work.is_finished() {
-            if ids.without(&self.seen.lock().expect("no panic").ids).is_empty() {
+            if ids
+                .without(&self.seen.lock().expect("no panic").ids)
+                .is_empty()
+            {
                 return;
             }
             sleep(Duration::from_millis(20));
@@ -266,7 +298,11 @@ async fn drain(
                 continue;
             }
         }
-        note(queue, &in_hand[in_hand.len() - 1], &mut seen.lock().expect("no panic"));
+        note(
+            queue,
+            &in_hand[in_hand.len() - 1],
+            &mut seen.lock().expect("no panic"),
+        );
         if in_hand.len() > 100 {
             let which = usize::try_from(chance.below(100)).expect("small");
             in_hand.swap_remove(which).ack();
@@ -276,7 +312,11 @@ async fn drain(
     receiver.close().await;
     let mut seen = std::mem::take(&mut *seen.lock().expect("no panic"));
     seen.suppressed = suppressed;
-    Drained { queue, seen, suppress }
+    Drained {
+        queue,
+        seen,
+        suppress,
+    }
 }
 
 fn note(queue: &str, delivery: &client::Delivery, seen: &mut Seen) {

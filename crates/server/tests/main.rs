@@ -5,6 +5,8 @@
 mod harness;
 
 mod bad_input;
+mod cli;
+mod crash;
 mod landing;
 mod lapin;
 mod stop;
