@@ -71,9 +71,9 @@ impl<'a> Reader<'a> {
     }
 
     fn shared(&mut self, length: usize) -> Result<Bytes, Malformed> {
-        let (head, rest) = self.rest.split_at_checked(length).ok_or(Malformed::Short)?;
+        let (octets, rest) = self.rest.split_at_checked(length).ok_or(Malformed::Short)?;
         self.rest = rest;
-        Ok(self.buffer.slice_ref(head))
+        Ok(self.buffer.slice_ref(octets))
     }
 
     fn long_string(&mut self) -> Result<Bytes, Malformed> {

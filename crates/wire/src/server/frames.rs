@@ -235,7 +235,10 @@ impl ServerConnection {
     /// Unfinished messages are memory that a client takes without ever sending a message.
     fn bound_unfinished(&mut self) {
         let held = self.channels.settle_unfinished() as u64;
-        let most = self.limits.message_size_max * UNFINISHED_MESSAGES_MAX;
+        let most = self
+            .limits
+            .message_size_max
+            .saturating_mul(UNFINISHED_MESSAGES_MAX);
         if held > most && self.phase < Phase::Closing {
             self.fail(ConnectionError::new(
                 ReplyCode::ResourceError,

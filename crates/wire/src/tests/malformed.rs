@@ -1,10 +1,15 @@
 //! Input that no honest client sends: each gets the right reply code, nothing panics, and memory stays bounded.
 
 use super::{Session, answer, written};
-use crate::{Event, Frame, FrameReader, PROTOCOL_HEADER, ServerConnection, encode_method};
-use bytes::{BufMut, BytesMut};
+use crate::content::Assembly;
+use crate::{
+    ContentHeader, Event, Frame, FrameReader, PROTOCOL_HEADER, ServerConnection, encode_method,
+};
+use bytes::{BufMut, Bytes, BytesMut};
 use model::method::{basic, channel, connection, queue};
-use model::{ChannelError, ChannelNumber, FieldTable, Limits, Method, ReplyCode, Timestamp};
+use model::{
+    ChannelError, ChannelNumber, FieldTable, Limits, Method, Properties, ReplyCode, Timestamp,
+};
 use proptest::prelude::*;
 
 /// A frame whatever it carries.
@@ -325,6 +330,24 @@ fn a_message_over_the_limit_costs_its_channel_only() {
     );
     assert!(log.contains("event ChannelClosed(channel(1))"), "{log}");
     assert!(log.contains("event Publish(channel(2)"), "{log}");
+}
+
+#[test]
+fn memory_follows_what_has_come_not_what_is_announced() {
+    let mut assembly = Assembly::new(basic::Publish::default());
+    let header = ContentHeader {
+        class: 60,
+        body_size: 16 * 1024 * 1024,
+        properties: Properties::default(),
+    };
+    assert!(matches!(assembly.header(header, u64::MAX), Ok(false)));
+    let mut come = 0;
+    for part in [10, 0, 5_000, 100_000] {
+        come += part;
+        let part = Bytes::from(vec![b'x'; part]);
+        assert_eq!(assembly.body(part), Ok(false));
+        assert!(assembly.detach() <= 2 * come + 2);
+    }
 }
 
 #[test]
