@@ -28,7 +28,7 @@ const OUTPUT_MAX: usize = 1024 * 1024;
 const CHUNKS_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// How many deliveries ahead one visit to the disk looks.
-const FETCH_AHEAD: usize = 256;
+const FETCH_AHEAD: usize = 2048;
 
 /// Written deliveries are reported when there are so many, or with the next inputs: rarely enough to cost
 /// nothing, often enough that the broker never thinks the client slow.

@@ -2,7 +2,7 @@
 
 use crate::harness::raw::{CHANNEL, Raw};
 use broker::Recovery;
-use model::{Limits, Method, Position};
+use model::{ChannelNumber, Limits, Method, Position};
 use server::clock::Clock;
 use server::config::{Config, ServeArgs};
 use server::server::{Parts, run};
@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use store::memory::{Disk, Fault};
 use store::recording::{Event, Log};
-use store::{MemoryStore, Recording};
+use store::{MemoryStore, Recording, Room};
 
 /// The server on a thread of this process, on a disk in memory.
 struct InProcess {
@@ -253,5 +253,40 @@ fn messages_that_left_the_memory_are_read_from_the_disk() {
         assert_eq!(body, format!("message {number}").as_bytes());
     }
     drop(raw);
+    server.stop();
+}
+
+#[test]
+fn on_a_full_disk_publishers_wait_and_go_on_when_there_is_room() {
+    let server = start(&Disk::new(1 << 20));
+    let mut consumer = Raw::with_channel(server.address);
+    consumer.declare("q");
+    let mut raw = Raw::with_channel(server.address);
+    raw.confirm_select();
+    server.disk.set_room(Room::Reserved);
+    raw.publish("q", b"lands still");
+    confirms(&mut raw, &server.log, 1);
+    let connection = ChannelNumber(0);
+    let told = raw.method(connection);
+    assert!(matches!(told, Method::ConnectionBlocked(_)), "{told:?}");
+    raw.publish("q", b"must wait");
+    // Others are not in its way: the acknowledgement of the first message lands.
+    consumer.consume("q", false);
+    let (deliver, _) = consumer.delivery();
+    let before = server.landed();
+    let ack = model::method::basic::Ack {
+        delivery_tag: deliver.delivery_tag,
+        multiple: false,
+    };
+    consumer.send(CHANNEL, &ack.into());
+    while server.landed() == before {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // Nothing lands any more by itself, and yet the room that comes back is noticed.
+    server.disk.set_room(Room::Open);
+    let told = raw.method(connection);
+    assert!(matches!(told, Method::ConnectionUnblocked(_)), "{told:?}");
+    confirms(&mut raw, &server.log, 2);
+    drop((raw, consumer));
     server.stop();
 }

@@ -9,4 +9,5 @@ mod cli;
 mod crash;
 mod landing;
 mod lapin;
+mod slow;
 mod stop;

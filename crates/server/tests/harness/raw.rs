@@ -81,9 +81,10 @@ impl Raw {
     /// why a login is refused.
     pub(crate) fn login(&mut self, response: &'static [u8]) {
         self.start();
-        let capability = "authentication_failure_close";
+        let able = model::Value::Bool(true);
         let capabilities = model::TableBuilder::new()
-            .field(capability, model::Value::Bool(true))
+            .field("authentication_failure_close", able)
+            .field("connection.blocked", able)
             .build();
         let properties = model::TableBuilder::new()
             .table("capabilities", &capabilities)
@@ -95,6 +96,27 @@ impl Raw {
             locale: ShortStr::from_static("en_US"),
         };
         self.send(ChannelNumber(0), &start_ok.into());
+    }
+
+    /// Writes copies of `bytes` until the server takes no more for `patience`, or takes `most` bytes. Returns how
+    /// many it took.
+    pub(crate) fn write_until_refused(
+        &mut self,
+        bytes: &[u8],
+        patience: Duration,
+        most: usize,
+    ) -> usize {
+        self.stream
+            .set_write_timeout(Some(patience))
+            .expect("a time-out can be set");
+        let mut taken = 0;
+        while taken < most {
+            match self.stream.write(&bytes[taken % bytes.len()..]) {
+                Ok(count) => taken += count,
+                Err(_) => break,
+            }
+        }
+        taken
     }
 
     /// Writes any bytes.
@@ -111,16 +133,7 @@ impl Raw {
 
     /// Writes basic.publish through the default exchange, in one piece.
     pub(crate) fn publish(&mut self, queue: &str, body: &[u8]) {
-        let publish = basic::Publish {
-            routing_key: name(queue),
-            ..basic::Publish::default()
-        };
-        let mut out = BytesMut::new();
-        wire::encode_method(&mut out, CHANNEL, &publish.into());
-        let properties = Properties::default();
-        let properties = properties.as_bytes();
-        wire::encode_content(&mut out, CHANNEL, 60, properties, body, 131_072);
-        self.write(&out);
+        self.write(&publish(queue, body, false));
     }
 
     /// Declares a durable queue.
@@ -232,6 +245,20 @@ impl Raw {
         self.input.extend_from_slice(&buffer[..count]);
         count
     }
+}
+
+/// The bytes of basic.publish through the default exchange.
+pub(crate) fn publish(queue: &str, body: &[u8], mandatory: bool) -> Bytes {
+    let publish = basic::Publish {
+        routing_key: name(queue),
+        mandatory,
+        ..basic::Publish::default()
+    };
+    let mut out = BytesMut::new();
+    wire::encode_method(&mut out, CHANNEL, &publish.into());
+    let properties = Properties::default();
+    wire::encode_content(&mut out, CHANNEL, 60, properties.as_bytes(), body, 131_072);
+    out.freeze()
 }
 
 fn name(text: &str) -> ShortStr {
