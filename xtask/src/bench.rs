@@ -176,6 +176,11 @@ impl Servers {
 
 /// Measures and prints the table.
 pub(crate) fn run_bench(args: &BenchArgs) -> Result<()> {
+    if cfg!(debug_assertions) {
+        // A load generator without optimisation would measure itself.
+        let us = ["run", "--quiet", "--release", "--package", "xtask", "--"];
+        return run(cargo(&us).args(std::env::args_os().skip(1)));
+    }
     let cells = cells(&args.only)?;
     let time = Duration::try_from_secs_f64(args.seconds).context("--seconds")?;
     let servers = Servers::start(args)?;

@@ -90,7 +90,10 @@ fn run_suite(client: Client, port: u16, control: u16) -> Result<()> {
         Client::Amqplib => {
             let folder = folder.join("node");
             install::node(&folder)?;
-            let mut node = command("node", &["--test", "amqplib.test.js"]);
+            let mut node = command(
+                "node",
+                &["--test", "--test-reporter=spec", "amqplib.test.js"],
+            );
             node.current_dir(folder);
             node
         }
