@@ -10,6 +10,7 @@
 use crate::directory::Directory;
 use crate::disk::DiskFile;
 use crate::names::Layout;
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -27,6 +28,7 @@ const FULL_PAUSE: Duration = Duration::from_secs(1);
 const ZEROS: usize = 1024 * 1024;
 
 /// A file that a segment can be made of. What it holds counts for nothing.
+#[derive(Clone)]
 pub(crate) struct Spare {
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn DiskFile>,
@@ -62,6 +64,9 @@ struct Shared {
 #[derive(Default)]
 struct State {
     ready: Vec<Spare>,
+    /// Segments that nobody needs, oldest first: they are taken off the lane one after the other, so that it has
+    /// no gap wherever the power goes.
+    dead: VecDeque<Spare>,
     /// The number of the next spare file.
     next: u64,
     /// Whether the disk had no room for the last spare that was tried.
@@ -167,20 +172,14 @@ impl Stock {
         self.take(needed)
     }
 
-    /// Takes a dead segment's file back, or removes it if enough are there.
+    /// Takes the file of a segment that nobody needs, and soon makes a spare of it, or removes it.
     pub(crate) fn put_back(&self, dead: Spare) -> io::Result<()> {
-        let directory = &self.shared.directory;
-        let mut state = self.shared.state();
-        if dead.length != self.shared.length || state.ready.len() >= KEPT_MAX {
-            drop(state);
-            return directory.remove(&dead.path);
-        }
-        let path = directory.layout.spare(state.take_number());
-        drop(state);
-        directory.rename(&dead.path, &path)?;
-        self.shared.state().ready.push(Spare { path, ..dead });
+        self.shared.state().dead.push_back(dead);
         self.shared.changed.notify_all();
-        Ok(())
+        match self.maker {
+            Some(_) => Ok(()),
+            None => self.shared.take_back(),
+        }
     }
 
     /// Ends the thread, if there is one.
@@ -220,20 +219,49 @@ impl Shared {
 
     /// The life of the maker's thread.
     fn keep_filled(&self) {
-        while self.fill().is_ok() {
+        while self.take_back().and_then(|()| self.fill()).is_ok() {
             let state = self.state();
+            let idle = |state: &mut State| !state.stopping && state.dead.is_empty();
             let wait = if state.full && state.wants() {
-                let pause = self
-                    .changed
-                    .wait_timeout_while(state, FULL_PAUSE, |state| !state.stopping);
+                let pause = self.changed.wait_timeout_while(state, FULL_PAUSE, idle);
                 pause.map(|(state, _)| state).map_err(|_| ())
             } else {
-                let idle = |state: &mut State| !state.stopping && !state.wants();
+                let idle = |state: &mut State| idle(state) && !state.wants();
                 self.changed.wait_while(state, idle).map_err(|_| ())
             };
-            if wait.is_ok_and(|state| state.stopping) {
+            if wait.is_ok_and(|state| state.stopping && state.dead.is_empty()) {
                 return;
             }
+        }
+    }
+
+    /// Makes spares of dead segments, or removes them if there are enough.
+    fn take_back(&self) -> io::Result<()> {
+        loop {
+            let mut state = self.state();
+            let Some(mut dead) = state.dead.front().cloned() else {
+                return Ok(());
+            };
+            let keep = dead.length == self.length && state.ready.len() < KEPT_MAX;
+            let path = keep.then(|| self.directory.layout.spare(state.take_number()));
+            drop(state);
+            let outcome = match &path {
+                Some(path) => self.directory.rename(&dead.path, path),
+                None => self.directory.remove(&dead.path),
+            };
+            let mut state = self.state();
+            state.dead.pop_front();
+            match (path, &outcome) {
+                (_, Err(error)) => state.failure = Some(format!("taking a file back: {error}")),
+                (Some(path), Ok(())) => {
+                    dead.path = path;
+                    state.ready.push(dead);
+                }
+                (None, Ok(())) => {}
+            }
+            drop(state);
+            self.changed.notify_all();
+            outcome?;
         }
     }
 
@@ -273,7 +301,9 @@ impl Shared {
     /// A ready spare; waits for the thread that makes one, as long as it can.
     fn take_ready(&self, wait: bool) -> io::Result<Option<Spare>> {
         let mut state = self.state();
-        while wait && state.ready.is_empty() && !state.full && state.failure.is_none() {
+        let hopeful =
+            |state: &State| state.failure.is_none() && (!state.full || !state.dead.is_empty());
+        while wait && state.ready.is_empty() && hopeful(&state) {
             let woken = self.changed.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
         }

@@ -3,6 +3,7 @@
 mod conformance;
 mod faults;
 mod history;
+mod opening;
 mod power;
 mod rows;
 mod sim;
