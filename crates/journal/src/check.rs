@@ -142,6 +142,7 @@ impl Checking {
         let offset = scan.offset();
         let problem = match scan.ending().map_err(failed("read", path))? {
             Ending::Newer(version) => format!("a chunk has the newer format version {version}"),
+            Ending::Stranger => "it was written under another key than that in `format`".into(),
             Ending::Damaged { what, next } => {
                 format!("{what}, but what was written later stands at byte {next}")
             }

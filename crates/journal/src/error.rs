@@ -34,6 +34,14 @@ pub enum OpenError {
         /// What is there instead.
         what: &'static str,
     },
+    /// A segment of another data directory, or the `format` file of another.
+    #[error(
+        "{path} was written under another key than that in the directory's `format` file: one of the two is from another data directory"
+    )]
+    OtherDirectory {
+        /// The segment file.
+        path: PathBuf,
+    },
     /// A segment is not there though segments before and behind it are.
     #[error(
         "segment {number} is missing from {dir}: what had landed in it is lost unless the file is put back"

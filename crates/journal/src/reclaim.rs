@@ -120,16 +120,13 @@ impl Journal {
     /// Whether the live messages of the front segment should be moved to the tail.
     fn should_move(&self) -> bool {
         let places = self.shared.places();
-        let (front, tail) = (places.front().number, places.tail());
+        let (front, tail) = (places.front().number, places.tail().number);
         let live = self.live.total().bytes;
         let dead = places.bytes().saturating_sub(live);
-        // With the disk full, moving must not begin a segment: that room is for what is in flight.
-        let step = usize::try_from(STEP_MAX.min(self.segment_bytes)).unwrap_or(usize::MAX);
-        front != tail.number
+        front != tail
             && self.reclaiming.stuck != Some(front)
             && self.live.usage(front).messages > 0
             && dead > live + SLACK_SEGMENTS * self.segment_bytes
-            && (self.stock.room() == Room::Open || tail.has_room(step))
     }
 
     /// Writes about `step` bytes of live messages again at the tail, and returns when they have landed there.
@@ -160,13 +157,16 @@ impl Journal {
             builder.relocate(position, &queues, &message);
             next = position.next();
         }
-        self.reclaiming.moving = (front, next);
-        if builder.is_empty() {
-            return Ok(());
+        let bytes = builder.bytes();
+        self.reclaiming.allowance = self.reclaiming.allowance.saturating_sub(bytes as u64);
+        // With the disk full, moving must not begin a segment: that room is for what is in flight.
+        let fits = self.stock.room() == Room::Open || self.shared.places().tail().has_room(bytes);
+        if fits {
+            self.reclaiming.moving = (front, next);
         }
-        let moved = builder.bytes() as u64;
-        self.reclaiming.allowance = self.reclaiming.allowance.saturating_sub(moved);
-        self.append(builder.take())?;
+        if fits && !builder.is_empty() {
+            self.append(builder.take())?;
+        }
         Ok(())
     }
 }

@@ -90,12 +90,14 @@ pub(crate) fn key(disk: &dyn Disk, layout: &Layout) -> Result<Key, OpenError> {
     if let Some(key) = Key::read(disk, layout)? {
         return Ok(key);
     }
-    match Listing::read(disk, layout) {
-        Ok(listing) if !listing.segments.is_empty() => Err(OpenError::NotADataDirectory {
+    // Segments under a new key would be nobody's: their bytes would be taken for leftovers.
+    if Listing::read(disk, layout)?.segments.is_empty() {
+        Key::make(disk, layout)
+    } else {
+        Err(OpenError::NotADataDirectory {
             path: layout.format(),
             what: "it is missing, though there are segments",
-        }),
-        _ => Key::make(disk, layout),
+        })
     }
 }
 
@@ -241,6 +243,9 @@ impl Lane {
                 path: path.to_owned(),
                 found: *found,
                 known: chunk::VERSION,
+            }),
+            Ending::Stranger => Err(OpenError::OtherDirectory {
+                path: path.to_owned(),
             }),
             Ending::Damaged { what, next } => {
                 let what = format!("{what}, but what was written later stands at byte {next}");

@@ -13,6 +13,7 @@
 //! | torn | the start of a chunk of this segment, not whole | nothing of this segment | cut, and told | damaged |
 //! | damaged | anything but an end mark | a whole chunk or the end mark of this segment | refused | refused |
 //! | newer | a chunk of this segment of a newer version | anything | refused | refused |
+//! | stranger | at the first byte, a whole chunk of this segment with an epoch of another directory | anything | refused | refused |
 
 use crate::disk::{self, DiskFile};
 use crate::identity::Key;
@@ -49,6 +50,8 @@ pub(crate) enum Ending {
     },
     /// A newer version of the program has written on.
     Newer(u16),
+    /// The segment was written under another key.
+    Stranger,
 }
 
 /// What stands at one place of a segment, looked at by itself.
@@ -74,6 +77,9 @@ pub(crate) enum Here {
     },
     /// The start of a chunk of this segment of a newer version.
     Newer(u16),
+    /// At the first byte, a whole chunk of this segment that another directory's server wrote. Only a server
+    /// writes there; so it is the key that is wrong, and nothing here may be taken for leftover.
+    Stranger,
 }
 
 /// The table above: `behind` is where the next whole chunk or end mark of this segment stands, if there is one.
@@ -81,6 +87,7 @@ pub(crate) fn ending(here: Here, behind: Option<u64>) -> Ending {
     match (here, behind) {
         (Here::EndMark, _) => Ending::Closed,
         (Here::Newer(version), _) => Ending::Newer(version),
+        (Here::Stranger, _) => Ending::Stranger,
         (Here::Zeros | Here::Foreign, Some(next)) => Ending::Damaged {
             what: "no chunk stands here",
             next,
@@ -166,8 +173,10 @@ impl<'a> Scan<'a> {
     pub(crate) fn ending(&mut self) -> io::Result<Ending> {
         let here = self.here()?;
         let behind = match here {
-            Here::EndMark | Here::Zeros | Here::Newer(_) | Here::Astray { .. } => None,
             Here::Foreign | Here::Broken { .. } => self.behind()?,
+            Here::EndMark | Here::Zeros | Here::Newer(_) | Here::Astray { .. } | Here::Stranger => {
+                None
+            }
         };
         Ok(ending(here, behind))
     }
@@ -211,6 +220,7 @@ impl<'a> Scan<'a> {
             }
             Err(ChunkError::Damaged { what }) if self.says_ours(&start) => what,
             Err(ChunkError::Short) if self.says_ours(&start) => "it ends before the chunk does",
+            Err(_) if offset == 0 && self.is_strangers(&start)? => return Ok(Here::Stranger),
             Err(_) if self.only_zeros()? => return Ok(Here::Zeros),
             Err(_) => return Ok(Here::Foreign),
         };
@@ -218,6 +228,17 @@ impl<'a> Scan<'a> {
         let said = said.map_or(0, |field| u32::from_le_bytes(*field));
         let bytes = u64::from(said).min(self.length - offset);
         Ok(Here::Broken { what, bytes })
+    }
+
+    /// Whether a whole chunk of this segment begins the file, whoever wrote it.
+    fn is_strangers(&mut self, start: &[u8]) -> io::Result<bool> {
+        match chunk::header(start) {
+            Ok(header) if header.segment == self.segment => {
+                let bytes = self.bytes_at(0, header.length as usize)?;
+                Ok(LandedChunk::parse(bytes).is_ok())
+            }
+            _ => Ok(false),
+        }
     }
 
     fn is_ours(&self, epoch: u64, segment: u64) -> bool {

@@ -5,5 +5,6 @@ mod faults;
 mod history;
 mod opening;
 mod power;
+mod reading;
 mod rows;
 mod sim;

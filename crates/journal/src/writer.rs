@@ -186,7 +186,7 @@ impl Journal {
         }
         self.stock
             .tend()
-            .map_err(|error| self.failure("begin segment", 0, error))?;
+            .map_err(|error| self.stock_failure(error))?;
         if !chunk.is_empty() {
             let landed = self.append(chunk)?;
             if last != Position::NONE {
@@ -203,6 +203,13 @@ impl Journal {
             room: self.stock.room(),
             checkpoint_wanted: self.wants_checkpoint(),
         })
+    }
+
+    /// The disk has failed under a file that was to be used later.
+    fn stock_failure(&self, source: io::Error) -> StoreFailure {
+        let dir = self.directory.layout.segments().display();
+        let what = format!("make files ahead of use in {dir}");
+        StoreFailure { what, source }
     }
 
     /// Says what failed, and where.

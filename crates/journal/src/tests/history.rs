@@ -21,6 +21,8 @@ pub(crate) const SEGMENT_BYTES: u64 = 4096;
 const QUICK: u64 = 1;
 const SLOW: u64 = 2;
 const SHARING: u64 = 3;
+/// A queue that settles nothing.
+const NOBODY: u64 = 4;
 
 pub(crate) fn options() -> Options {
     Options {
@@ -131,6 +133,10 @@ impl Script {
             2 => &[SLOW, QUICK],
             _ => &[QUICK],
         };
+        self.message_for(builder, queues, body);
+    }
+
+    fn message_for(&mut self, builder: &mut ChunkBuilder, queues: &[u64], body: usize) {
         let fill = self.random.below(256) as u8;
         let record = MessageRecord {
             queues: queues.iter().copied().map(QueueId).collect(),
@@ -181,6 +187,11 @@ impl Script {
         }
         let next_queue = QueueId(1000);
         self.push(builder, Record::Checkpoint { begin, next_queue });
+    }
+
+    /// A message that nobody ever settles.
+    pub(crate) fn waiting(&mut self, builder: &mut ChunkBuilder, body: usize) {
+        self.message_for(builder, &[NOBODY], body);
     }
 
     /// What comes while the disk fills up: messages that nobody settles.

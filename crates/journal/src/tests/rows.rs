@@ -24,6 +24,7 @@ fn every_ending_is_one_row_and_every_row_is_an_ending() {
         },
         Here::Astray { at: 7 },
         Here::Newer(2),
+        Here::Stranger,
     ];
     let row = |ending: &Ending| match ending {
         Ending::Closed => 0,
@@ -32,10 +33,14 @@ fn every_ending_is_one_row_and_every_row_is_an_ending() {
         Ending::Torn { .. } => 3,
         Ending::Damaged { .. } => 4,
         Ending::Newer(_) => 5,
+        Ending::Stranger => 6,
     };
     // Rows: what stands here; columns: nothing of this segment behind it, or something.
     let table = heres.map(|here| [None, Some(5000)].map(|behind| row(&ending(here, behind))));
-    assert_eq!(table, [[0, 0], [1, 4], [2, 4], [3, 4], [4, 4], [5, 5]]);
+    assert_eq!(
+        table,
+        [[0, 0], [1, 4], [2, 4], [3, 4], [4, 4], [5, 5], [6, 6]]
+    );
 }
 
 /// A lane of some segments, closed after a roll, so that the tail holds a few chunks.
@@ -301,6 +306,21 @@ fn a_missing_segment_is_refused() {
     lane.image.names.remove(&Lane::layout().segment(missing));
     lane.is_refused(&["missing", &missing.to_string()]);
     assert!(!lane.check().is_sound());
+}
+
+#[test]
+fn a_format_file_of_another_directory_is_refused() {
+    for landings in [1, 12] {
+        let mut lane = Lane::new(landings);
+        let format = Lane::layout().format();
+        let digit = lane
+            .bytes(&format)
+            .last_chunk_mut::<2>()
+            .expect("a key ends the file");
+        digit[0] = if digit[0] == b'0' { b'1' } else { b'0' };
+        lane.is_refused(&["another key", ".seg"]);
+        assert!(!lane.check().is_sound());
+    }
 }
 
 #[test]

@@ -260,6 +260,13 @@ impl SimDisk {
         self.state().forgets = forgets;
     }
 
+    /// The disk spoils a byte of a file.
+    pub(crate) fn spoil(&self, path: &Path, offset: usize) {
+        let mut state = self.state();
+        let file = state.seen.names[path];
+        state.seen.files[file][offset] ^= 1;
+    }
+
     /// What is left if the power goes and everything is lost that was not synced.
     pub(crate) fn durable(&self) -> Image {
         self.state().unsynced.durable.clone()
