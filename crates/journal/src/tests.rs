@@ -3,6 +3,7 @@
 mod conformance;
 mod faults;
 mod history;
+mod image;
 mod opening;
 mod power;
 mod reading;

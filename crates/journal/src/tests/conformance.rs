@@ -1,6 +1,7 @@
 //! The suite that every store passes, on this machine's disk and on the simulated one.
 
-use super::sim::{Fault, Image, SharedDisk, SimDisk};
+use super::image::Image;
+use super::sim::{Fault, SharedDisk, SimDisk};
 use crate::disk::{Access, Disk, DiskFile, Locking, RealDisk};
 use crate::stock::Maker;
 use crate::{Journal, Options};

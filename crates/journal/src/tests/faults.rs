@@ -2,7 +2,8 @@
 //! confirmed after a failure, and no sync is tried twice.
 
 use super::history::{self, Ledger, Script};
-use super::sim::{Fault, Image, SimDisk};
+use super::image::Image;
+use super::sim::{Fault, SimDisk};
 use crate::Journal;
 use std::sync::Arc;
 

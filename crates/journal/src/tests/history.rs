@@ -1,6 +1,7 @@
 //! A history of landings on a simulated disk, and the ledger of what must be told after it was interrupted.
 
-use super::sim::{Image, SharedDisk, SimDisk};
+use super::image::Image;
+use super::sim::{SharedDisk, SimDisk};
 use crate::stock::Maker;
 use crate::{Journal, OpenError, Options, Recovered};
 use bytes::Bytes;

@@ -1,7 +1,8 @@
 //! Power cuts: a recorded history, cut after every change, with everything that the disk may then hold.
 
 use super::history::{self, History, Ledger, Script, Told};
-use super::sim::{Image, Op, SimDisk, Unsynced};
+use super::image::{Image, Op, Unsynced};
+use super::sim::SimDisk;
 use crate::names::Name;
 use model::Record;
 use std::collections::HashSet;

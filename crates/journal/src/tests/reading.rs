@@ -1,7 +1,8 @@
 //! Reading while segments are recycled and messages are moved, and reading what the disk has spoilt.
 
 use super::history::{self, Random, Script};
-use super::sim::{Image, SimDisk};
+use super::image::Image;
+use super::sim::SimDisk;
 use crate::names::Layout;
 use crate::{Journal, Options};
 use bytes::Bytes;

@@ -1,7 +1,8 @@
 //! The tables of recovery, row by row: what may be there, and what is done.
 
 use super::history::{self, SEGMENT_BYTES, Script};
-use super::sim::{Image, SharedDisk, SimDisk};
+use super::image::Image;
+use super::sim::{SharedDisk, SimDisk};
 use crate::check::check_on;
 use crate::names::Layout;
 use crate::scan::{Ending, Here, ending};
