@@ -3,6 +3,7 @@
 //! Needs root, loop devices and the Debian packages e2fsprogs, mount, nbdkit, libnbd-bin and fuse3.
 
 use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,14 +18,18 @@ pub(crate) struct Device {
     servers: Vec<Child>,
 }
 
-/// Says why devices cannot be had here, if they cannot: then the test has nothing to say.
-pub(crate) fn cannot_be_had() -> Option<String> {
+/// Whether devices cannot be had here: then says why, past what the test harness keeps to itself, and the test has
+/// nothing to show.
+pub(crate) fn cannot_be_had() -> bool {
     let found = Command::new("losetup").arg("--find").output();
-    match found {
-        Ok(output) if output.status.success() => None,
-        Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-        Err(error) => Some(format!("losetup: {error}")),
-    }
+    let reason = match found {
+        _ if !rustix::process::geteuid().is_root() => "only root may have them".into(),
+        Ok(output) if output.status.success() => return false,
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => format!("losetup: {error}"),
+    };
+    writeln!(io::stderr(), "SKIPPED: no loop devices: {reason}").expect("the reason can be told");
+    true
 }
 
 /// Runs a command that must succeed; returns what it prints.
