@@ -56,20 +56,21 @@ impl Reclaiming {
 }
 
 impl Journal {
-    /// Gives back what can be given back, and moves a bounded part of what is in the way, after `landed` bytes
-    /// have landed.
-    pub(crate) fn reclaim(&mut self, landed: usize) -> Result<(), StoreFailure> {
+    /// Moves a bounded part of what is in the way, if it is time to, before so many bytes land. Before, for what
+    /// lands may be the last: a clean stop is told from a crash by the last record.
+    pub(crate) fn move_live(&mut self, landing: usize) -> Result<(), StoreFailure> {
         let step = (self.segment_bytes / STEPS_PER_SEGMENT).min(STEP_MAX);
-        let allowance = self.reclaiming.allowance + MOVED_PER_LANDED * landed as u64;
+        let allowance = self.reclaiming.allowance + MOVED_PER_LANDED * landing as u64;
         self.reclaiming.allowance = allowance.min(2 * step);
-        if self.should_move() {
-            let front = self.shared.places().front().number;
-            let due = step.min(self.live.usage(front).bytes);
-            if self.reclaiming.allowance >= due {
-                self.move_step(front, step)?;
-            }
+        if !self.should_move() {
+            return Ok(());
         }
-        self.free_front()
+        let front = self.shared.places().front().number;
+        let due = step.min(self.live.usage(front).bytes);
+        if self.reclaiming.allowance < due {
+            return Ok(());
+        }
+        self.move_step(front, step)
     }
 
     /// Whether the broker should write a checkpoint, asked for once in each segment.
@@ -89,7 +90,7 @@ impl Journal {
 
     /// Gives back front segments that hold nothing that is needed. The last record of the lane always stays, and
     /// with it the position that the next one gets: no checkpoint begins behind it.
-    fn free_front(&mut self) -> Result<(), StoreFailure> {
+    pub(crate) fn free_front(&mut self) -> Result<(), StoreFailure> {
         for _ in 0..FREED_PER_LANDING {
             let number = {
                 let places = self.shared.places();

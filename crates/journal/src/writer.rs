@@ -177,7 +177,6 @@ impl Journal {
 
     fn land_chunk(&mut self, chunk: Chunk) -> Result<Landed, StoreFailure> {
         let (first, last, checkpoint) = (chunk.first(), chunk.last(), chunk.checkpoint());
-        let bytes = chunk.bytes_len();
         if first != Position::NONE {
             assert!(
                 first == self.next,
@@ -188,6 +187,7 @@ impl Journal {
             .tend()
             .map_err(|error| self.stock_failure(error))?;
         if !chunk.is_empty() {
+            self.move_live(chunk.bytes_len())?;
             let landed = self.append(chunk)?;
             if last != Position::NONE {
                 self.shared.cache().landed(landed);
@@ -197,7 +197,7 @@ impl Journal {
         if let Some(checkpoint) = checkpoint {
             self.reclaiming.checkpoint_landed(checkpoint.begin);
         }
-        self.reclaim(bytes)?;
+        self.free_front()?;
         Ok(Landed {
             upto: Position(self.next.0 - 1),
             room: self.stock.room(),

@@ -13,7 +13,7 @@ use store::Store;
 use store::conformance::{self, Harness, Opened};
 use tempfile::TempDir;
 
-const SEGMENT_BYTES: u64 = 64 * 1024;
+const SEGMENT_BYTES: u64 = 128 * 1024;
 
 fn options(dir: &Path) -> Options {
     Options {

@@ -167,15 +167,27 @@ fn unwritten_and_closed() {
 }
 
 #[test]
-fn a_clean_stop_is_told() {
-    let disk = SimDisk::new(Image::default());
-    let (mut journal, ..) = history::open(&disk).expect("an empty disk opens");
-    let mut builder = ChunkBuilder::new();
-    builder.push(model::Position(1), &Record::Stopped);
-    let _ = journal.land(builder.take()).expect("the disk is good");
-    Box::new(journal).close().expect("it closes");
-    let (.., recovered, _) = history::open(&disk).expect("it opens");
-    assert!(recovered.clean);
+fn a_clean_stop_is_told_whatever_was_being_moved() {
+    for landings in 0..80 {
+        let disk = SimDisk::new(Image::default());
+        let mut script = Script::new(4);
+        let (mut journal, ..) = history::open(&disk).expect("an empty disk opens");
+        for step in 1..=landings {
+            let landed = script.land(&mut journal, step).expect("the disk is good");
+            if landed.checkpoint_wanted {
+                script
+                    .land_checkpoint(&mut journal)
+                    .expect("the disk is good");
+            }
+        }
+        let mut builder = ChunkBuilder::new();
+        let next = model::Position(script.ledger.last + 1);
+        builder.push(next, &Record::Stopped);
+        let _ = journal.land(builder.take()).expect("the disk is good");
+        Box::new(journal).close().expect("it closes");
+        let (_, recovered, _) = history::open(&disk).expect("it opens");
+        assert!(recovered.clean, "after {landings} landings");
+    }
 }
 
 #[test]
