@@ -85,9 +85,9 @@ fn house_tests() -> Result<()> {
 fn cargo_tests() -> Result<()> {
     let all = ["--workspace", "--exclude", "xtask"];
     if succeeds(&mut cargo(&["nextest", "--version"])) {
-        run(cargo(&["nextest", "run"]).args(all))
+        run(cargo(&["nextest", "run", "--no-fail-fast"]).args(all))
     } else {
-        run(cargo(&["test", "--lib", "--bins", "--tests"]).args(all))
+        run(cargo(&["test", "--lib", "--bins", "--tests", "--no-fail-fast"]).args(all))
     }
 }
 
