@@ -64,6 +64,15 @@ fn read_one(reader: &dyn Reader, live: &Mutex<BTreeSet<u64>>, random: &mut Rando
     }
 }
 
+/// Ends the readers, also when the writer panics.
+struct Done<'d>(&'d AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn readers_see_live_messages_while_segments_come_and_go() {
     let dir = TempDir::new_in("/dev/shm")
@@ -93,6 +102,7 @@ fn readers_see_live_messages_while_segments_come_and_go() {
                 }
             });
         }
+        let _done = Done(&done);
         let mut random = Random(5);
         let mut next = 1;
         for _ in 0..LANDINGS {
@@ -131,7 +141,6 @@ fn readers_see_live_messages_while_segments_come_and_go() {
                 let _ = journal.land(builder.take()).expect("the disk is good");
             }
         }
-        done.store(true, Ordering::Relaxed);
     });
     let report = crate::check(dir.path()).expect("it can be read");
     println!("{} reads\n{report}", read.load(Ordering::Relaxed));
