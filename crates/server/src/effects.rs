@@ -12,6 +12,9 @@ use store::{Chunk, ChunkBuilder};
 /// it), and a chunk is read as a whole when one of its messages is delivered from the disk.
 const CHUNK_BYTES_FULL: usize = 1024 * 1024;
 
+/// The most room that is made for a batch before anything is in it.
+const BATCH_EXPECTED_MOST: usize = 2048;
+
 /// Where effects go.
 #[derive(Default)]
 pub struct Effects {
@@ -29,6 +32,8 @@ pub struct Effects {
 struct Outbox {
     sender: OutboxSender,
     batch: Vec<Outgoing>,
+    /// How long the last batch was: the next is probably alike.
+    expected: usize,
 }
 
 impl Effects {
@@ -37,6 +42,7 @@ impl Effects {
         let outbox = Outbox {
             sender,
             batch: Vec::new(),
+            expected: 0,
         };
         self.outboxes.insert(connection, outbox);
     }
@@ -73,7 +79,7 @@ impl Effects {
                 }
             }
             Effect::Send(connection, channel, method) => {
-                self.say(connection, Outgoing::Send(channel, method));
+                self.say(connection, Outgoing::Send(channel, Box::new(method)));
             }
             Effect::Deliver {
                 connection,
@@ -105,9 +111,12 @@ impl Effects {
                 connection,
                 channel,
                 message,
-            } => self.say(connection, Outgoing::Return { channel, message }),
+            } => {
+                let message = Box::new(message);
+                self.say(connection, Outgoing::Return { channel, message });
+            }
             Effect::CloseChannel(connection, channel, error) => {
-                self.say(connection, Outgoing::CloseChannel(channel, error));
+                self.say(connection, Outgoing::CloseChannel(channel, Box::new(error)));
             }
             Effect::CloseConnection(connection, error) => {
                 self.say(connection, Outgoing::Close(error));
@@ -130,6 +139,7 @@ impl Effects {
         };
         if outbox.batch.is_empty() {
             self.touched.push(connection);
+            outbox.batch.reserve(outbox.expected);
         }
         outbox.batch.push(outgoing);
     }
@@ -138,8 +148,10 @@ impl Effects {
     pub fn flush(&mut self) {
         for connection in self.touched.drain(..) {
             if let Some(outbox) = self.outboxes.get_mut(&connection) {
+                let batch = std::mem::take(&mut outbox.batch);
+                outbox.expected = batch.len().min(BATCH_EXPECTED_MOST);
                 // A connection that ended meanwhile says so itself; until then its batches go nowhere.
-                let _ = outbox.sender.send(std::mem::take(&mut outbox.batch));
+                let _ = outbox.sender.send(batch);
             }
         }
     }

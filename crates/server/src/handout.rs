@@ -80,7 +80,11 @@ impl Handout {
     /// Queues what the shard sent.
     pub fn extend(&mut self, outgoing: Vec<Outgoing>) {
         self.waiting_bytes += outgoing.iter().map(Outgoing::weight).sum::<usize>();
-        self.waiting.extend(outgoing);
+        if self.waiting.is_empty() {
+            self.waiting = outgoing.into();
+        } else {
+            self.waiting.extend(outgoing);
+        }
     }
 
     /// The memory of what waits, in bytes, roughly.
@@ -196,7 +200,7 @@ impl Handout {
     fn say(&mut self, wire: &mut ServerConnection, outgoing: Outgoing) {
         match outgoing {
             Outgoing::Send(channel, method) => {
-                if matches!(method, Method::ChannelCloseOk(_)) {
+                if matches!(*method, Method::ChannelCloseOk(_)) {
                     self.forget(channel);
                 }
                 wire.send(channel, &method);

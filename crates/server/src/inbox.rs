@@ -30,10 +30,15 @@ pub enum Handover {
 pub struct Batch {
     inputs: Vec<Input>,
     bytes: usize,
+    /// How long the last batch was: the next is probably alike.
+    expected: usize,
 }
 
 /// What one input takes beside its body, in bytes, roughly.
 const INPUT_BYTES: usize = 256;
+
+/// The most room that is made for inputs before there are any.
+const INPUTS_EXPECTED_MOST: usize = 1024;
 
 impl Batch {
     /// Adds an input.
@@ -42,6 +47,9 @@ impl Batch {
             self.bytes += publish.body.len() + publish.properties.as_bytes().len();
         }
         self.bytes += INPUT_BYTES;
+        if self.inputs.is_empty() {
+            self.inputs.reserve(self.expected);
+        }
         self.inputs.push(input);
     }
 
@@ -108,6 +116,7 @@ impl InboxSender {
 
     fn send(&self, batch: &mut Batch, units: u32) {
         batch.bytes = 0;
+        batch.expected = batch.inputs.len().min(INPUTS_EXPECTED_MOST);
         let inputs = std::mem::take(&mut batch.inputs);
         let _ = self.sender.send((Handover::Inputs(inputs), units));
     }

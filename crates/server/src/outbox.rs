@@ -4,11 +4,12 @@ use broker::Delivery;
 use model::{ChannelError, ChannelNumber, ConnectionError, Method, Publish, ShortStr};
 use tokio::sync::mpsc;
 
-/// One thing to be done at a connection.
+/// One thing to be done at a connection. Nearly all are deliveries: the others keep what is large in a box, so
+/// that a batch of deliveries is short.
 #[derive(Debug)]
 pub enum Outgoing {
     /// Send a method that carries no content.
-    Send(ChannelNumber, Method),
+    Send(ChannelNumber, Box<Method>),
     /// Hand a message to a consumer.
     Deliver {
         /// On which channel.
@@ -32,10 +33,10 @@ pub enum Outgoing {
         /// On which channel.
         channel: ChannelNumber,
         /// The message as it came.
-        message: Publish,
+        message: Box<Publish>,
     },
     /// Close a channel with an error.
-    CloseChannel(ChannelNumber, ChannelError),
+    CloseChannel(ChannelNumber, Box<ChannelError>),
     /// Close the connection with an error.
     Close(ConnectionError),
     /// Read nothing more for now.

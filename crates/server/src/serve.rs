@@ -12,7 +12,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io::Write;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
-use tracing::{debug, info};
+use tracing::{debug, error, info};
 
 /// The size of a segment file, in bytes.
 const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -49,9 +49,12 @@ async fn start_and_run(config: &Config) -> anyhow::Result<()> {
         listeners,
         clock,
     };
-    server::run(config, parts, asked_to_stop).await?;
-    info!("stopped");
-    Ok(())
+    let ended = server::run(config, parts, asked_to_stop).await;
+    match &ended {
+        Ok(()) => info!("stopped"),
+        Err(failure) => error!("ending, nothing more is confirmed: {failure:#}"),
+    }
+    ended
 }
 
 /// Opens the data directory, and tells a fresh broker all that landed in it.

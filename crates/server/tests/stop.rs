@@ -1,7 +1,7 @@
 //! Starting and stopping: SIGTERM tells clients, loses nothing, and exits 0; so does a restart after a kill.
 
 use crate::harness::raw::{CHANNEL, Raw};
-use crate::harness::{Landfall, Scratch};
+use crate::harness::{Landfall, Scratch, check, start_and_fail};
 use model::Method;
 use std::time::{Duration, Instant};
 
@@ -99,4 +99,63 @@ fn an_empty_directory_serves_in_well_under_a_second() {
     fill(&mut raw, 1);
     let took = started.elapsed();
     assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[test]
+fn a_second_signal_ends_the_server_at_once_and_loses_nothing() {
+    let scratch = Scratch::new();
+    let server = Landfall::start(&scratch.data_dir());
+    let mut silent = Raw::with_channel(server.address());
+    fill(&mut silent, 10);
+    let started = Instant::now();
+    server.ask_to_stop();
+    // It waits for an answer to connection.close, which does not come.
+    while !server.log().contains("stopping") {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    server.ask_to_stop();
+    assert_eq!(server.wait().code(), Some(1));
+    assert!(started.elapsed() < Duration::from_secs(4));
+    let server = Landfall::start(&scratch.data_dir());
+    drain(&mut Raw::with_channel(server.address()), 10);
+}
+
+#[test]
+fn check_prints_what_a_directory_holds_and_finds_damage() {
+    let scratch = Scratch::new();
+    let server = Landfall::start(&scratch.data_dir());
+    fill(&mut Raw::with_channel(server.address()), 123);
+    assert!(server.terminate().success());
+    let output = check(&scratch.data_dir());
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    assert!(report.contains("123"), "{report}");
+
+    // An octet of a landed message, with more that landed behind it.
+    let segments = scratch.data_dir().join("segments");
+    let segments = std::fs::read_dir(segments).expect("segments can be listed");
+    let (path, at) = segments
+        .map(|entry| entry.expect("a segment").path())
+        .find_map(|path| {
+            let bytes = std::fs::read(&path).expect("a segment can be read");
+            let needle = b"message 50";
+            let at = bytes
+                .windows(needle.len())
+                .position(|part| part == needle)?;
+            Some((path, at))
+        })
+        .expect("message 50 is in a segment");
+    let mut bytes = std::fs::read(&path).expect("a segment can be read");
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).expect("a segment can be written");
+    let output = check(&scratch.data_dir());
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("damaged"), "{error}");
+    let output = start_and_fail(&scratch.data_dir(), &["--listen", "127.0.0.1:0"]);
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "a damaged directory is not served"
+    );
 }

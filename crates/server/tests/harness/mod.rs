@@ -144,6 +144,16 @@ pub(crate) fn start_and_fail(data_dir: &Path, options: &[&str]) -> Output {
         .expect("the binary can be started")
 }
 
+/// Runs `landfall check`.
+pub(crate) fn check(data_dir: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_landfall"))
+        .arg("check")
+        .arg("--data-dir")
+        .arg(data_dir)
+        .output()
+        .expect("the binary can be started")
+}
+
 /// Reads what the server prints at its start: `… listens on ADDRESS and ADDRESS; …`.
 fn listening_address(mut stdout: impl BufRead) -> Option<SocketAddr> {
     let mut line = String::new();
