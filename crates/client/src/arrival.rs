@@ -1,7 +1,8 @@
 //! What comes on the client's one channel: methods, and methods with their content put together.
 
 use bytes::{Bytes, BytesMut};
-use model::{ConnectionError, Method, MethodId, Properties, ReplyCode};
+use model::publish::{PUBLISHER_ID_HEADER, PUBLISHING_ID_HEADER};
+use model::{ConnectionError, Method, MethodId, Properties, ReplyCode, Value};
 use wire::ContentHeader;
 
 /// Something whole that came on the channel.
@@ -98,6 +99,16 @@ impl Assembly {
         };
         Ok(Some(Arrival::Content(method, properties, body)))
     }
+}
+
+/// What is known of a message's publisher: its id, and the message's publishing id.
+pub(crate) fn publisher_of(properties: &Properties) -> Option<(&[u8], u64)> {
+    let headers = properties.headers()?;
+    let Some(Value::Str(publisher)) = headers.get(PUBLISHER_ID_HEADER) else {
+        return None;
+    };
+    let id = headers.get(PUBLISHING_ID_HEADER)?.as_integer()?;
+    Some((publisher, u64::try_from(id).ok()?))
 }
 
 fn unexpected(what: &str, method: &Method) -> ConnectionError {

@@ -4,12 +4,18 @@ use crate::link::CHANNEL;
 use crate::message::Message;
 use bytes::BytesMut;
 use model::method::basic;
-use model::publish::{PUBLISHER_ID_HEADER, PUBLISHING_ID_HEADER};
+use model::publish::{DELIVERY_COUNT_HEADER, PUBLISHER_ID_HEADER, PUBLISHING_ID_HEADER};
 use model::{
     FieldTable, Properties, PropertiesBuilder, PublishingId, ShortStr, TableBuilder, Value,
 };
 use wire::{encode_content, encode_method};
 
+/// Headers that belong to one sending of a message.
+const OF_ONE_SENDING: [&str; 3] = [
+    PUBLISHER_ID_HEADER,
+    PUBLISHING_ID_HEADER,
+    DELIVERY_COUNT_HEADER,
+];
 /// 2 in the property delivery-mode.
 const PERSISTENT: u8 = 2;
 
@@ -99,7 +105,10 @@ impl Encoder {
 
     fn with_identity(&self, properties: &Properties, id: PublishingId) -> Properties {
         let ours = identity(&self.publisher, id);
+        // A message that is passed on says whose it was before, and how often it was delivered there. Left in, the
+        // server would take it for a retransmission of that one.
         let theirs = properties.headers().into_iter().flatten();
+        let theirs = theirs.filter(|(key, _)| !OF_ONE_SENDING.contains(key));
         let headers = theirs
             .chain(&ours)
             .fold(TableBuilder::new(), |table, (key, value)| {
@@ -126,7 +135,7 @@ fn identity(publisher: &str, id: PublishingId) -> FieldTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::publisher_of;
+    use crate::arrival::publisher_of;
     use wire::{Frame, FrameReader};
 
     /// The frames of a message: where it goes, its properties, its body.
@@ -184,6 +193,22 @@ mod tests {
         let headers = properties.headers().expect("headers");
         assert_eq!(headers.get("colour"), Some(Value::Str(b"red")));
         assert_eq!(publisher_of(&properties), Some((&b"me"[..], 9)));
+    }
+
+    #[test]
+    fn a_message_that_is_passed_on_is_a_new_message() {
+        let headers = identity("another", PublishingId(77));
+        let headers = (&headers)
+            .into_iter()
+            .fold(TableBuilder::new(), |table, (key, value)| {
+                table.field(key, value)
+            })
+            .field(DELIVERY_COUNT_HEADER, Value::I64(3))
+            .build();
+        let received = PropertiesBuilder::new().headers(&headers).build();
+        let (_, properties, _) = frames(&Message::from("x").properties(received), 9);
+        assert_eq!(publisher_of(&properties), Some((&b"me"[..], 9)));
+        assert_eq!(properties.headers().expect("headers").count(), 2);
     }
 
     #[test]

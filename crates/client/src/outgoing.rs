@@ -32,6 +32,12 @@ impl Retransmission {
     fn wait(&self, attempt: u32) -> Duration {
         doubled(self.first_wait, attempt, self.longest_wait)
     }
+
+    /// How many different waits there are.
+    fn waits(&self) -> usize {
+        let growing = (0..self.times).take_while(|&attempt| self.wait(attempt) < self.longest_wait);
+        growing.count() + 1
+    }
 }
 
 /// What became of a message; `D` is whatever the caller gave to be told by.
@@ -61,7 +67,7 @@ pub(crate) struct Outgoing<D> {
     tags: Numbered<u64>,
     /// The publishing ids to write next; those that are settled or written meanwhile are skipped.
     to_transmit: VecDeque<u64>,
-    /// By attempt: one wait for all of an attempt, so each list is in order by itself.
+    /// One list for each length of wait, so that each is in order by itself; the last is for the longest wait.
     deadlines: Vec<VecDeque<Deadline>>,
     /// After the server closed the channel over one of several messages: up to this publishing id only the
     /// lowest is transmitted, so that it is known which one the next close is about.
@@ -90,6 +96,8 @@ struct Unsettled<D> {
 struct Deadline {
     at: Timestamp,
     id: u64,
+    /// The attempt that it ends.
+    attempt: u32,
 }
 
 /// How many outdated deadlines a list may hold beyond four for each unsettled message.
@@ -98,13 +106,14 @@ const DEADLINES_SPARE: usize = 1024;
 impl<D> Outgoing<D> {
     /// No messages; the first gets the publishing id `first`. Not connected: call [`Self::connected`].
     pub(crate) fn new(retransmission: Retransmission, first: PublishingId) -> Self {
-        let attempts = retransmission.times as usize + 1;
         Self {
             retransmission,
             unsettled: Numbered::starting_at(first.0),
             tags: Numbered::starting_at(1),
             to_transmit: VecDeque::new(),
-            deadlines: (0..attempts).map(|_| VecDeque::new()).collect(),
+            deadlines: (0..retransmission.waits())
+                .map(|_| VecDeque::new())
+                .collect(),
             careful_up_to: None,
             transmitted_up_to: 0,
             trouble: None,
@@ -241,19 +250,15 @@ impl<D> Outgoing<D> {
 
     /// Makes the next attempt of every message whose time is over.
     pub(crate) fn tick(&mut self, now: Timestamp) {
-        for attempt in 0..=self.retransmission.times {
-            while let Some(deadline) = self.overdue(now, attempt) {
-                self.time_is_over(now, attempt, deadline.id);
+        for wait in 0..self.deadlines.len() {
+            while let Some(over) = self.deadlines[wait].pop_front_if(|deadline| deadline.at <= now)
+            {
+                self.time_is_over(now, over);
             }
         }
     }
 
-    fn overdue(&mut self, now: Timestamp, attempt: u32) -> Option<Deadline> {
-        let list = &mut self.deadlines[attempt as usize];
-        list.pop_front_if(|deadline| deadline.at <= now)
-    }
-
-    fn time_is_over(&mut self, now: Timestamp, attempt: u32, id: u64) {
+    fn time_is_over(&mut self, now: Timestamp, Deadline { id, attempt, .. }: Deadline) {
         let Some(message) = self.unsettled.get_mut(id) else {
             return;
         };
@@ -355,7 +360,8 @@ impl<D> Outgoing<D> {
 
     fn set_deadline(&mut self, now: Timestamp, attempt: u32, id: u64) {
         let at = now + self.retransmission.wait(attempt);
-        self.deadlines[attempt as usize].push_back(Deadline { at, id });
+        let wait = (attempt as usize).min(self.deadlines.len() - 1);
+        self.deadlines[wait].push_back(Deadline { at, id, attempt });
     }
 
     /// Confirms come mostly in order, so outdated deadlines are at the front; where one at the front is not,

@@ -344,3 +344,18 @@ fn one_message_that_stays_unconfirmed_costs_no_memory_behind_it() {
     assert!(machine.deadlines[0].len() < 2 * DEADLINES_SPARE);
     assert_eq!(machine.settled_before(), PublishingId(1));
 }
+
+#[test]
+fn many_attempts_with_one_wait_share_one_list() {
+    let retransmission = Retransmission {
+        times: 1_000_000,
+        ..TIMES
+    };
+    let machine = Outgoing::<()>::new(retransmission, PublishingId(1));
+    assert_eq!(machine.deadlines.len(), 3);
+    let never = Retransmission { times: 0, ..TIMES };
+    assert_eq!(
+        Outgoing::<()>::new(never, PublishingId(1)).deadlines.len(),
+        1
+    );
+}

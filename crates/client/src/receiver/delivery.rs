@@ -1,8 +1,8 @@
 //! A message in the application's hand.
 
 use super::shared::Shared;
+use crate::arrival::publisher_of;
 use crate::incoming::{Ticket, Verdict};
-use crate::link::publisher_of;
 use bytes::Bytes;
 use model::publish::DELIVERY_COUNT_HEADER;
 use model::{Properties, PublishingId, ShortStr};

@@ -4,11 +4,11 @@
 use super::ReceiveCounts;
 use super::delivery::Contents;
 use super::shared::Shared;
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, publisher_of};
 use crate::connector::Connector;
 use crate::error::LinkError;
 use crate::incoming::{Incoming, Ticket, Verdict};
-use crate::link::{Link, publisher_of};
+use crate::link::Link;
 use model::Method;
 use std::future::Future;
 use std::pin::pin;

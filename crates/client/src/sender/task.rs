@@ -2,12 +2,12 @@
 //! there to the socket, and what the server says back again. One turn deals with everything that is there.
 
 use super::shared::{Done, Shared};
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, publisher_of};
 use crate::clock::Clock;
 use crate::connector::Connector;
 use crate::encoder::Encoder;
 use crate::error::LinkError;
-use crate::link::{Link, publisher_of, sleep_until};
+use crate::link::{Link, sleep_until};
 use crate::message::{Message, SendCounts, WhyFailed};
 use crate::outgoing::Outgoing;
 use model::method::channel;
