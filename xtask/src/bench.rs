@@ -189,16 +189,24 @@ pub(crate) fn run_bench(args: &BenchArgs) -> Result<()> {
     let mut raw: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for round in 0..args.rounds {
         for &cell in &cells {
-            if cell.window == 1 {
-                raw.entry(cell.size)
-                    .or_default()
-                    .push(disk::syncs_per_second(scratch.path(), cell.size, time / 2)?);
-            }
             let mut subjects = servers.subjects();
             let first = round as usize % subjects.len();
             subjects.rotate_left(first);
             for subject in subjects {
+                // The disk's own rate changes from minute to minute: it is taken right before and right after.
+                let beside_the_disk = cell.window == 1 && subject == Subject::Landfall;
+                let mut take_raw = || -> Result<()> {
+                    let rate = disk::syncs_per_second(scratch.path(), cell.size, time / 2)?;
+                    raw.entry(cell.size).or_default().push(rate);
+                    Ok(())
+                };
+                if beside_the_disk {
+                    take_raw()?;
+                }
                 let figures = servers.measure(subject, cell, time)?;
+                if beside_the_disk {
+                    take_raw()?;
+                }
                 eprintln!("{}", report::progress(round, subject, cell, &figures));
                 runs.entry((cell, subject)).or_default().push(figures);
             }
