@@ -24,12 +24,8 @@ const COMPANY_BYTES: usize = 256 * 1024;
 /// Nothing more is taken in while a chunk of this size waits for the one before it to land (promise P9).
 const GROWING_MAX: usize = 32 * 1024 * 1024;
 
-/// While the disk is nearly full and nothing else lands, something is landed so often (and then less and less
-/// often) to hear whether there is room again: only a landing tells.
-const ROOM_ASK_FIRST: Duration = Duration::from_secs(1);
-
-/// The longest time between two such landings.
-const ROOM_ASK_MOST: Duration = Duration::from_secs(30);
+/// While the disk is nearly full the store is asked so often whether there is room again.
+const ROOM_ASKED_EVERY: Duration = Duration::from_secs(1);
 
 /// How long clients may take to answer connection.close when the server stops.
 const FAREWELL_MAX: Duration = Duration::from_secs(5);
@@ -55,8 +51,8 @@ pub struct Shard {
     /// Since when only records that nobody waits for have been growing.
     company_by: Option<Timestamp>,
     room: bool,
-    /// While there is no room: when to ask next, and how long the wait was.
-    ask_room: Option<(Timestamp, Duration)>,
+    /// While there is no room: when to ask next.
+    ask_room_at: Option<Timestamp>,
     /// Up to here the store's wish for a checkpoint has been heard.
     checkpoint_heard: Position,
     /// While stopping: when the last clients are given up.
@@ -74,7 +70,7 @@ impl Shard {
             clock,
             company_by: None,
             room: true,
-            ask_room: None,
+            ask_room_at: None,
             checkpoint_heard: Position::NONE,
             farewell_by: None,
         }
@@ -102,8 +98,7 @@ impl Shard {
     /// Waits until there is something to do; takes all of it that is there.
     async fn wait(&mut self, turn: &mut Turn) -> Result<Option<Landed>, StoreFailure> {
         let takes_more = self.effects.growing_bytes() < GROWING_MAX;
-        let ask_room_at = self.ask_room.map(|(at, _)| at);
-        let wake_at = [self.company_by, ask_room_at, self.farewell_by];
+        let wake_at = [self.company_by, self.ask_room_at, self.farewell_by];
         let wake_at = wake_at.into_iter().flatten().min();
         let sleep = wake_at.map(|at| tokio::time::sleep_until(self.clock.instant(at)));
         let mut landed = None;
@@ -152,7 +147,7 @@ impl Shard {
         let room = landed.room == Room::Open;
         if room != self.room {
             self.room = room;
-            self.ask_room = (!room).then_some((now + ROOM_ASK_FIRST, ROOM_ASK_FIRST));
+            self.ask_room_at = (!room).then_some(now + ROOM_ASKED_EVERY);
             if room {
                 info!("the disk has room again: publishers go on");
             } else {
@@ -171,21 +166,11 @@ impl Shard {
     }
 
     fn end_turn(&mut self, now: Timestamp) {
-        self.ask_for_room(now);
         self.broker.tick(now);
         self.perform();
         // The disk first: it works while the replies are handed out.
         self.land(now);
         self.effects.flush();
-    }
-
-    /// A checkpoint is what can always be landed, and what helps to reclaim.
-    fn ask_for_room(&mut self, now: Timestamp) {
-        if let Some((_, waited)) = self.ask_room.take_if(|(at, _)| *at <= now) {
-            let wait = (waited * 2).min(ROOM_ASK_MOST);
-            self.ask_room = Some((now + wait, wait));
-            self.broker.handle(now, Input::CheckpointWanted);
-        }
     }
 
     fn perform(&mut self) {
@@ -196,17 +181,28 @@ impl Shard {
 
     /// Begins to land what has grown, if it is time.
     fn land(&mut self, now: Timestamp) {
-        if self.lander.is_landing() || self.effects.nothing_grows() {
+        if self.lander.is_landing() {
             return;
         }
-        let company_by = *self.company_by.get_or_insert(now + COMPANY_WAIT);
-        let in_company = self.effects.is_awaited()
-            || self.effects.growing_bytes() >= COMPANY_BYTES
-            || now >= company_by;
-        if in_company {
+        // Only a landing tells whether there is room; to land nothing is enough.
+        let asks = self.ask_room_at.take_if(|at| *at <= now).is_some();
+        if asks {
+            self.ask_room_at = Some(now + ROOM_ASKED_EVERY);
+        }
+        if asks || self.is_time_to_land(now) {
             self.company_by = None;
             self.lander.land(self.effects.take_chunk());
         }
+    }
+
+    fn is_time_to_land(&mut self, now: Timestamp) -> bool {
+        if self.effects.nothing_grows() {
+            return false;
+        }
+        let company_by = *self.company_by.get_or_insert(now + COMPANY_WAIT);
+        self.effects.is_awaited()
+            || self.effects.growing_bytes() >= COMPANY_BYTES
+            || now >= company_by
     }
 
     fn begin_stop(&mut self, now: Timestamp) {

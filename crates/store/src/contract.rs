@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 /// The writing half of a lane; one thread owns it.
 pub trait Store: Send {
-    /// Appends a chunk and returns when it has landed. Chunks come in the order of their positions.
+    /// Appends a chunk and returns when it has landed. Chunks come in the order of their positions. An empty
+    /// chunk lands nothing: it asks how things stand.
     fn land(&mut self, chunk: Chunk) -> Result<Landed, StoreFailure>;
 
     /// The reading half.

@@ -30,6 +30,7 @@ pub(super) const ALL: &[Case] = &[
     a_checkpoint_lets_old_definitions_go,
     large_and_empty_bodies_land,
     many_small_chunks_land,
+    an_empty_chunk_asks_how_things_stand,
     one_chunk_holds_a_message_and_its_settling,
 ];
 
@@ -383,6 +384,17 @@ fn many_small_chunks_land(harness: &mut dyn Harness) {
         }
     }
     assert_eq!(lane.reopen().len(), 200);
+}
+
+fn an_empty_chunk_asks_how_things_stand(harness: &mut dyn Harness) {
+    let mut lane = Lane::new(harness);
+    let before = lane.try_land().expect("nothing can be landed");
+    assert_eq!(before.upto, Position::NONE);
+    let message = lane.message(&[1], 10);
+    lane.land();
+    let after = lane.try_land().expect("nothing can be landed");
+    assert_eq!(after.upto, message);
+    lane.crash();
 }
 
 fn one_chunk_holds_a_message_and_its_settling(harness: &mut dyn Harness) {
