@@ -1,6 +1,6 @@
 //! P1 and P7 without strace: the server on a store that writes down the order of things.
 
-use crate::harness::raw::{CHANNEL, Raw};
+use crate::harness::raw::{CHANNEL, Raw, publish};
 use broker::Recovery;
 use model::{ChannelNumber, Limits, Method, Position};
 use server::clock::Clock;
@@ -180,9 +180,8 @@ fn a_failed_landing_ends_the_server_without_a_confirm() {
         raw.publish("q", b"lands");
         confirms(&mut raw, &server.log, 1);
         server.disk.fail_after(0, fault);
-        for _ in 0..100 {
-            raw.publish("q", b"does not");
-        }
+        // In one piece: the server may be gone before a second one is written.
+        raw.write(&publish("q", b"does not", false).repeat(100));
         let ended = server.thread.join().expect("the server does not panic");
         let error = format!("{:#}", ended.expect_err("the server ends with an error"));
         assert!(error.contains("cannot land"), "{error}");
