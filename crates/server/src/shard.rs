@@ -1,7 +1,8 @@
 //! The shard's loop: inputs, landings and the clock meet here and nowhere else.
 //!
-//! A turn takes what is there, lets the broker handle all of it, and performs the effects. The loop never waits
-//! for a disk or a socket: landing has its thread, and each connection writes for itself.
+//! A turn takes what is there, lets the broker handle all of it, and performs the effects. The loop waits for no
+//! socket, for each connection writes for itself; and for the disk only where that is quicker than not to wait
+//! ([`Lander`]).
 
 use crate::clock::Clock;
 use crate::effects::Effects;
@@ -80,7 +81,7 @@ impl Shard {
     pub async fn run(mut self) -> Result<(), ShardFailure> {
         let mut turn = Turn::new();
         // The effects of recovery's end, if there are any.
-        self.end_turn(self.clock.now());
+        self.end_turn(self.clock.now())?;
         while !self.is_done() {
             if let Some(landed) = self.wait(&mut turn).await? {
                 self.landed(landed);
@@ -90,7 +91,7 @@ impl Shard {
                 self.handle(now, handover)?;
                 self.inbox.release(units);
             }
-            self.end_turn(now);
+            self.end_turn(now)?;
         }
         self.finish().await
     }
@@ -165,12 +166,17 @@ impl Shard {
         }
     }
 
-    fn end_turn(&mut self, now: Timestamp) {
+    fn end_turn(&mut self, now: Timestamp) -> Result<(), StoreFailure> {
         self.broker.tick(now);
         self.perform();
         // The disk first: it works while the replies are handed out.
-        self.land(now);
+        while let Some(landed) = self.land(now)? {
+            self.landed(landed);
+            self.broker.tick(now);
+            self.perform();
+        }
         self.effects.flush();
+        Ok(())
     }
 
     fn perform(&mut self) {
@@ -179,20 +185,21 @@ impl Shard {
         }
     }
 
-    /// Begins to land what has grown, if it is time.
-    fn land(&mut self, now: Timestamp) {
+    /// Lands what has grown, or begins to, if it is time.
+    fn land(&mut self, now: Timestamp) -> Result<Option<Landed>, StoreFailure> {
         if self.lander.is_landing() {
-            return;
+            return Ok(None);
         }
         // Only a landing tells whether there is room; to land nothing is enough.
         let asks = self.ask_room_at.take_if(|at| *at <= now).is_some();
         if asks {
             self.ask_room_at = Some(now + ROOM_ASKED_EVERY);
         }
-        if asks || self.is_time_to_land(now) {
-            self.company_by = None;
-            self.lander.land(self.effects.take_chunk());
+        if !asks && !self.is_time_to_land(now) {
+            return Ok(None);
         }
+        self.company_by = None;
+        self.lander.land(self.effects.take_chunk())
     }
 
     fn is_time_to_land(&mut self, now: Timestamp) -> bool {
@@ -229,12 +236,13 @@ impl Shard {
         self.broker.handle(now, Input::Stopping);
         self.broker.tick(now);
         self.perform();
+        // Nobody is there any more who could be told.
         while self.lander.is_landing() || !self.effects.nothing_grows() {
-            if !self.lander.is_landing() {
-                self.lander.land(self.effects.take_chunk());
+            if self.lander.is_landing() {
+                let _ = self.lander.landed().await?;
+            } else {
+                let _ = self.lander.land(self.effects.take_chunk())?;
             }
-            // Nobody is there any more who could be told.
-            let _ = self.lander.landed().await?;
         }
         self.lander.close()?;
         Ok(())
