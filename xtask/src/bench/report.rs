@@ -65,8 +65,8 @@ impl Report {
     /// The tables, in Markdown that reads well as plain text too.
     pub(super) fn table(&self) -> String {
         let mut out = format!("{}\n\n", self.circumstances());
-        out += "| body B | window | server | confirmed/s | acked/s | confirm p50 µs | p99 µs | server CPU µs/msg | generator CPU µs/msg | confirmed/s, RabbitMQ quorum = 1 |\n";
-        out += "|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|\n";
+        out += "| body B | window | server | confirmed/s | acked/s | confirm p50 µs | p99 µs | server CPU µs/msg | generator CPU µs/msg | confirmed/s, RabbitMQ quorum = 1 | acked/s, RabbitMQ quorum = 1 |\n";
+        out += "|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|\n";
         for line in &self.lines {
             let Figures {
                 confirmed_per_s,
@@ -76,12 +76,15 @@ impl Report {
                 server_cpu_us,
                 ..
             } = line.median;
-            let ratio = self
-                .ratio_to_quorum(line)
-                .map_or("-".to_owned(), |ratio| format!("{ratio:.1}"));
+            let ratio = |rate: fn(&Figures) -> f64| {
+                let ratio = self.ratio_to_quorum(line, rate);
+                ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.1}"))
+            };
+            let confirmed = ratio(|figures| figures.confirmed_per_s);
+            let acked = ratio(|figures| figures.acked_per_s);
             writeln!(
                 out,
-                "| {} | {} | {} | {confirmed_per_s:.0} | {acked_per_s:.0} | {confirm_p50_us:.0} | {confirm_p99_us:.0} | {server_cpu_us:.1} | {:.1} | {ratio} |",
+                "| {} | {} | {} | {confirmed_per_s:.0} | {acked_per_s:.0} | {confirm_p50_us:.0} | {confirm_p99_us:.0} | {server_cpu_us:.1} | {:.1} | {confirmed} | {acked} |",
                 line.cell.size,
                 line.cell.window,
                 line.subject.name(),
@@ -116,9 +119,9 @@ impl Report {
             .find(|line| line.cell == cell && line.subject == subject)
     }
 
-    fn ratio_to_quorum(&self, line: &Line) -> Option<f64> {
+    fn ratio_to_quorum(&self, line: &Line, rate: fn(&Figures) -> f64) -> Option<f64> {
         let quorum = self.find(line.cell, Subject::RabbitQuorum)?;
-        Some(line.median.confirmed_per_s / quorum.median.confirmed_per_s)
+        Some(rate(&line.median) / rate(&quorum.median))
     }
 
     /// When, on what and how it was measured: a figure without this is worth nothing.
