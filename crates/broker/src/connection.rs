@@ -180,6 +180,7 @@ impl Broker {
             return;
         };
         self.landing.forget_channel(id);
+        self.landing.stalled_bytes -= channel.stalled.iter().map(Request::bytes).sum::<usize>();
         let mut consumers: Vec<ConsumerId> = channel.consumers.values().copied().collect();
         consumers.sort_unstable();
         for entry in channel.unacked.drain() {

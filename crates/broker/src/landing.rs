@@ -20,6 +20,8 @@ pub(crate) struct Landing {
     confirming: Vec<ChannelId>,
     /// Channels whose first stalled request waits for landing.
     pub(crate) stalled: Vec<ChannelId>,
+    /// What the stalled requests of all channels take in memory, roughly.
+    pub(crate) stalled_bytes: usize,
     /// A confirm was added that need not wait for anything more to land.
     due_at_once: bool,
     turn: u64,
@@ -80,6 +82,11 @@ impl Landing {
 
     pub(crate) fn end_turn(&mut self) {
         self.turn += 1;
+    }
+
+    /// What waits for landing takes so many bytes of memory, roughly.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.stalled_bytes + self.held.len() * size_of::<HeldReply>()
     }
 
     /// Nothing that the channel waits for matters any more.

@@ -134,6 +134,12 @@ impl Broker {
         self.landing.end_turn();
     }
 
+    /// The memory of what clients asked for and what waits for landing before it is done or answered, in bytes,
+    /// roughly. While it is much, the shell should take nothing more in (promise P9).
+    pub fn waiting_bytes(&self) -> usize {
+        self.landing.waiting_bytes()
+    }
+
     /// What the broker wants done next.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()

@@ -53,6 +53,12 @@ impl Broker {
             self.confirm_when_landed(id, self.landing.last());
             return Ok(());
         }
+        if let Some((publisher, number)) = publishing
+            && self.publishers.is_full_of_gaps(vhost, publisher, number)
+        {
+            let explanation = "too many gaps among the publisher's publishing ids";
+            return Err(precondition_failed(explanation, basic::Publish::ID));
+        }
         let queues = self.find_queues(vhost, &publish)?;
         if queues.is_empty() {
             if publish.mandatory {

@@ -4,6 +4,10 @@ use crate::route::VhostIndex;
 use model::{PublishingId, Runs, ShortStr};
 use std::collections::HashMap;
 
+/// The most runs of ids that are kept of one publisher: far more than a sender leaves that counts, whatever it
+/// has given up, and a megabyte.
+const RUNS_MAX: usize = 65_536;
+
 /// What is known of all publishers. Exact: ids are kept as ranges, so that a gap stays a gap, and a publisher
 /// that counts takes a few bytes.
 #[derive(Debug)]
@@ -40,6 +44,27 @@ impl Publishers {
             .get(vhost.0)
             .and_then(|known| known.get(publisher));
         publisher.is_some_and(|publisher| publisher.landed.contains(id.0))
+    }
+
+    /// Whether the publisher has left so many gaps among its ids that it may leave no more: each is kept, and
+    /// what a client can make us keep has a limit (promise P9). An id that follows another leaves none.
+    pub(crate) fn is_full_of_gaps(
+        &self,
+        vhost: VhostIndex,
+        publisher: &[u8],
+        id: PublishingId,
+    ) -> bool {
+        let publisher = self
+            .known
+            .get(vhost.0)
+            .and_then(|known| known.get(publisher));
+        publisher.is_some_and(|publisher| {
+            publisher.landed.as_slice().len() >= RUNS_MAX
+                && !id
+                    .0
+                    .checked_sub(1)
+                    .is_some_and(|before| publisher.landed.contains(before))
+        })
     }
 
     /// Takes note of an id that is about to land; gives the publisher's name to be kept with the message.
@@ -147,6 +172,19 @@ mod tests {
             .collect();
         assert_eq!(known, [1, 2, 3, 5]);
         assert!(!publishers.knows(VhostIndex(1), b"p", PublishingId(1)));
+    }
+
+    #[test]
+    fn gaps_are_limited_and_counting_on_is_not() {
+        let mut publishers = Publishers::new(10);
+        for id in 0..RUNS_MAX as u64 {
+            assert!(!publishers.is_full_of_gaps(VHOST, b"p", PublishingId(2 * id)));
+            publishers.add(VHOST, b"p", PublishingId(2 * id));
+        }
+        let last = 2 * (RUNS_MAX as u64 - 1);
+        assert!(publishers.is_full_of_gaps(VHOST, b"p", PublishingId(last + 2)));
+        assert!(!publishers.is_full_of_gaps(VHOST, b"p", PublishingId(last + 1)));
+        assert!(!publishers.is_full_of_gaps(VHOST, b"other", PublishingId(last + 2)));
     }
 
     #[test]

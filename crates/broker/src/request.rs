@@ -26,7 +26,20 @@ impl From<Method> for Request {
     }
 }
 
+/// What a request takes in memory beside its body, in bytes, roughly.
+const REQUEST_BYTES: usize = 256;
+
 impl Request {
+    /// What it takes in memory while it waits, in bytes, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Publish(publish) => {
+                REQUEST_BYTES + publish.properties.as_bytes().len() + publish.body.len()
+            }
+            Self::Method(_) | Self::Close => REQUEST_BYTES,
+        }
+    }
+
     /// Whether the answer tells what is in a queue. A client that publishes and then asks on the same channel
     /// expects to find what it published, so the answer waits until that has landed.
     fn looks_into_queues(&self) -> bool {
@@ -47,16 +60,19 @@ impl Broker {
     pub(crate) fn request(&mut self, now: Timestamp, id: ChannelId, request: Request) {
         let landed = self.landing.landed();
         // An error of ours may have closed the channel while the request was on its way: it is nothing then.
+        let bytes = request.bytes();
         let Some(channel) = self.channel_mut(id) else {
             return;
         };
         if !channel.stalled.is_empty() {
             channel.stalled.push_back(request);
+            self.landing.stalled_bytes += bytes;
         } else if request.looks_into_queues()
             && (channel.published > landed || channel.held_replies > 0)
         {
             channel.stalled.push_back(request);
             self.landing.stalled.push(id);
+            self.landing.stalled_bytes += bytes;
         } else {
             self.answer(now, id, request);
         }
@@ -69,6 +85,7 @@ impl Broker {
                 continue;
             };
             for request in std::mem::take(&mut channel.stalled) {
+                self.landing.stalled_bytes -= request.bytes();
                 self.request(now, id, request);
             }
         }

@@ -22,7 +22,7 @@ const COMPANY_WAIT: Duration = Duration::from_millis(5);
 /// With so much to land nobody need wait for company.
 const COMPANY_BYTES: usize = 256 * 1024;
 
-/// Nothing more is taken in while a chunk of this size waits for the one before it to land (promise P9).
+/// Nothing more is taken in while so much waits for the chunk before it to land (promise P9).
 const GROWING_MAX: usize = 32 * 1024 * 1024;
 
 /// While the disk is nearly full the store is asked so often whether there is room again.
@@ -98,7 +98,8 @@ impl Shard {
 
     /// Waits until there is something to do; takes all of it that is there.
     async fn wait(&mut self, turn: &mut Turn) -> Result<Option<Landed>, StoreFailure> {
-        let takes_more = self.effects.growing_bytes() < GROWING_MAX;
+        let waiting = self.effects.growing_bytes() + self.broker.waiting_bytes();
+        let takes_more = waiting < GROWING_MAX;
         let wake_at = [self.company_by, self.ask_room_at, self.farewell_by];
         let wake_at = wake_at.into_iter().flatten().min();
         let sleep = wake_at.map(|at| tokio::time::sleep_until(self.clock.instant(at)));

@@ -375,6 +375,62 @@ fn asking_for_a_queue_on_the_channel_of_a_publish_waits_until_it_has_landed() {
 }
 
 #[test]
+fn what_waits_for_landing_is_counted() {
+    check(
+        "connect 1
+         1.1 open
+         waiting
+         1.1 declare q
+         waiting
+         landed
+         waiting
+         1.1 publish - q 1
+         1.1 get q
+         1.1 publish - q 2
+         waiting
+         landed
+         waiting
+         1.1 get q
+         waiting
+         close 1
+         waiting",
+        expect![[r#"
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            waiting
+                none
+            1.1 declare q
+                land #2 queue 1 q
+            waiting
+                some
+            landed
+                1.1 queue.declare-ok q 0 0
+            waiting
+                none
+            1.1 publish - q 1
+                land #3 message 1 for [1]
+            1.1 get q
+            1.1 publish - q 2
+            waiting
+                some
+            landed
+                1.1 get-ok [1] #3, 0 more
+                land #4 message 2 for [1]
+            waiting
+                none
+            1.1 get q
+            waiting
+                some
+            close 1
+            waiting
+                none
+        "#]],
+    );
+}
+
+#[test]
 fn cancelled_consumers_keep_what_they_were_handed() {
     check(
         "connect 1

@@ -80,6 +80,14 @@ impl Heart {
             }
             ["stop"] => Some(Input::Stopping),
             ["checkpoint"] => Some(Input::CheckpointWanted),
+            ["waiting"] => {
+                let some = if self.broker.waiting_bytes() > 0 {
+                    "some"
+                } else {
+                    "none"
+                };
+                return vec![some.into()];
+            }
             ["room", word] => Some(Input::Room(word == "yes")),
             ["written", id, count] => {
                 let deliveries = u32::try_from(number(count)).expect("small");
