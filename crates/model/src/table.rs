@@ -10,6 +10,9 @@
 //! This is RabbitMQ's dialect (rabbit_binary_parser), which every client speaks: `s` is a 16-bit integer, not
 //! a short string, and `l` is signed.
 
+mod array;
+pub use array::ArrayBuilder;
+
 use crate::limits::TABLE_DEPTH_MAX;
 use bytes::{BufMut, Bytes, BytesMut};
 

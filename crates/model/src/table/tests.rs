@@ -53,6 +53,23 @@ fn every_type_comes_back_as_it_was_put() {
 }
 
 #[test]
+fn an_array_holds_what_was_put_into_it() {
+    let inner = ArrayBuilder::new().value(Value::Void).value(Value::U8(1));
+    let outer = ArrayBuilder::new()
+        .value(Value::Str(b"first"))
+        .value(Value::Array(inner.values()));
+    let table = TableBuilder::new()
+        .field("list", Value::Array(outer.values()))
+        .build();
+    let Some(Value::Array(mut read)) = table.get("list") else {
+        panic!("an array was put there");
+    };
+    assert_eq!(read.next(), Some(Value::Str(b"first")));
+    assert_eq!(read.next(), Some(Value::Array(inner.values())));
+    assert_eq!(read.next(), None);
+}
+
+#[test]
 fn integers_are_the_same_whatever_their_width() {
     assert!(Value::U8(7).same(Value::I64(7)));
     assert!(!Value::U8(7).same(Value::I64(8)));
