@@ -26,6 +26,7 @@ mod bind;
 mod declare_exchange;
 mod declare_queue;
 
+mod envelope;
 mod publish;
 mod publishers;
 

@@ -1,14 +1,14 @@
 //! A message comes in: known already? route it, ask for it to land, hold the confirm on its position.
 
 use crate::connection::{ChannelId, Refusal, access_refused, not_found, precondition_failed};
-use crate::route::{Queues, VhostIndex};
+use crate::envelope::{BCC_HEADER, Envelope, check_expiration, check_user};
+use crate::route::{Exchange, Queues, Vhost};
 use crate::{Broker, Effect};
 use model::method::{basic, confirm};
-use model::publish::{PUBLISHER_ID_HEADER, PUBLISHING_ID_HEADER};
 use model::record::Publishing;
 use model::{
-    ConnectionError, MessageRecord, Position, Properties, Publish, PublishingId, Record, ReplyCode,
-    ShortStr, Timestamp, Value,
+    ConnectionError, MessageRecord, Position, Properties, PropertiesBuilder, Publish, Record,
+    ReplyCode, ShortStr, Timestamp,
 };
 
 impl Broker {
@@ -41,11 +41,11 @@ impl Broker {
         let connection = self.connection_of(id);
         connection.publishes = true;
         let vhost = connection.vhost;
-        check_user(&publish.properties, &connection.user)?;
         if !self.room {
             self.block(id.connection);
         }
-        let publishing = publishing(&publish.properties)?;
+        let envelope = Envelope::of(&publish.properties);
+        let publishing = envelope.publishing()?;
         if let Some((publisher, number)) = publishing
             && self.publishers.knows(vhost, publisher, number)
         {
@@ -59,13 +59,24 @@ impl Broker {
             let explanation = "too many gaps among the publisher's publishing ids";
             return Err(precondition_failed(explanation, basic::Publish::ID));
         }
-        let queues = self.find_queues(vhost, &publish)?;
+        let told;
+        let publish = match told_otherwise(&publish.properties, &envelope) {
+            Some(properties) => {
+                told = Publish {
+                    properties,
+                    ..publish.clone()
+                };
+                &told
+            }
+            None => &publish,
+        };
+        let queues = self.find_queues(id, publish, &envelope)?;
         if queues.is_empty() {
             if publish.mandatory {
                 self.effects.push_back(Effect::Return {
                     connection: id.connection,
                     channel: id.number,
-                    message: publish,
+                    message: publish.clone(),
                 });
             }
             self.confirm_when_landed(id, Position::NONE);
@@ -76,38 +87,36 @@ impl Broker {
             vhost: self.vhosts[vhost.0].name.clone(),
             id: number,
         });
-        let position = self.land_message(now, &queues, publisher, &publish);
+        let position = self.land_message(now, &queues, publisher, publish);
         self.open_channel_mut(id).published = position;
         self.confirm_when_landed(id, position);
         Ok(())
     }
 
-    fn find_queues(&self, vhost: VhostIndex, publish: &Publish) -> Result<Queues, Refusal> {
-        let vhost = &self.vhosts[vhost.0];
-        if publish.exchange.is_empty() {
-            // The default exchange leads to the queue of the routing key's name.
-            return Ok(vhost
-                .queues
-                .get(&publish.routing_key)
-                .copied()
-                .into_iter()
-                .collect());
+    /// Where a message goes, if it may. What is wrong with it is told in RabbitMQ's order.
+    fn find_queues(
+        &self,
+        id: ChannelId,
+        publish: &Publish,
+        envelope: &Envelope<'_>,
+    ) -> Result<Queues, Refusal> {
+        let connection = &self.connections[&id.connection];
+        let vhost = &self.vhosts[connection.vhost.0];
+        let exchange = entrance(vhost, &publish.exchange)?;
+        check_user(&publish.properties, &connection.user)?;
+        check_expiration(&publish.properties)?;
+        let routing_keys = envelope.routing_keys(&publish.routing_key)?;
+        if let Some(exchange) = exchange {
+            return Ok(vhost.route(exchange, &routing_keys, &publish.properties));
         }
-        let (name, method) = (&publish.exchange, basic::Publish::ID);
-        let Some(exchange) = vhost.exchanges.get(name) else {
-            return Err(not_found(
-                format!("no exchange '{name}' in vhost '{}'", vhost.name),
-                method,
-            ));
-        };
-        if exchange.definition.internal {
-            let explanation = format!(
-                "cannot publish to internal exchange '{name}' in vhost '{}'",
-                vhost.name
-            );
-            return Err(access_refused(explanation, method));
-        }
-        Ok(vhost.route(exchange, &publish.routing_key, &publish.properties))
+        // The default exchange leads to the queue of the routing key's name.
+        let named = routing_keys
+            .iter()
+            .filter_map(|key| vhost.queues.get(*key).copied());
+        let mut queues: Queues = named.collect();
+        queues.sort_unstable();
+        queues.dedup();
+        Ok(queues)
     }
 
     /// One record for all queues: a body that goes to many lands once.
@@ -140,60 +149,37 @@ impl Broker {
     }
 }
 
-/// Who says who sends must say the truth: receivers rely on it.
-fn check_user(properties: &Properties, user: &str) -> Result<(), Refusal> {
-    match properties.user_id() {
-        Some(said) if said != user => {
-            let explanation =
-                format!("user_id property set to '{said}' but authenticated user was '{user}'");
-            Err(precondition_failed(explanation, basic::Publish::ID))
-        }
-        _ => Ok(()),
+/// The exchange that a message enters at; `None` for the default one.
+fn entrance<'a>(vhost: &'a Vhost, name: &ShortStr) -> Result<Option<&'a Exchange>, Refusal> {
+    let method = basic::Publish::ID;
+    if name.is_empty() {
+        return Ok(None);
     }
+    let Some(exchange) = vhost.exchanges.get(name) else {
+        return Err(not_found(
+            format!("no exchange '{name}' in vhost '{}'", vhost.name),
+            method,
+        ));
+    };
+    if exchange.definition.internal {
+        let explanation = format!(
+            "cannot publish to internal exchange '{name}' in vhost '{}'",
+            vhost.name
+        );
+        return Err(access_refused(explanation, method));
+    }
+    Ok(Some(exchange))
 }
 
-/// The publisher and its number for the message, where it gave both.
-fn publishing(properties: &Properties) -> Result<Option<(&[u8], PublishingId)>, Refusal> {
-    let Some(headers) = properties.headers() else {
-        return Ok(None);
-    };
-    let (mut publisher, mut number) = (None, None);
-    for (name, value) in headers {
-        match name {
-            PUBLISHER_ID_HEADER => publisher = Some(value),
-            PUBLISHING_ID_HEADER => number = Some(value),
-            _ => {}
-        }
+/// The properties as receivers may see them, where that is not as they came.
+fn told_otherwise(properties: &Properties, envelope: &Envelope<'_>) -> Option<Properties> {
+    if !envelope.hides_keys() {
+        return None;
     }
-    let (Some(publisher), Some(number)) = (publisher, number) else {
-        return Ok(None);
-    };
-    let publisher = match publisher {
-        Value::Str(bytes) if bytes.len() <= ShortStr::MAX && std::str::from_utf8(bytes).is_ok() => {
-            bytes
-        }
-        _ => {
-            return Err(invalid_header(
-                PUBLISHER_ID_HEADER,
-                "a string of at most 255 bytes",
-            ));
-        }
-    };
-    match number
-        .as_integer()
-        .and_then(|number| u64::try_from(number).ok())
-    {
-        Some(number) => Ok(Some((publisher, PublishingId(number)))),
-        None => Err(invalid_header(
-            PUBLISHING_ID_HEADER,
-            "an integer that is not negative",
-        )),
-    }
-}
-
-fn invalid_header(name: &str, wanted: &str) -> Refusal {
-    precondition_failed(
-        format!("invalid header '{name}': expected {wanted}"),
-        basic::Publish::ID,
+    let headers = properties.headers()?.without(BCC_HEADER);
+    Some(
+        PropertiesBuilder::from(properties)
+            .headers(&headers)
+            .build(),
     )
 }

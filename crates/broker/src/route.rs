@@ -5,9 +5,9 @@ mod topic;
 
 use headers::HeaderBindings;
 use model::record::{Destination, ExchangeDefinition};
-use model::{FieldTable, Properties, QueueId, ShortStr};
+use model::{FieldTable, Properties, QueueId, ShortStr, Value};
 use smallvec::{SmallVec, smallvec};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use topic::TopicTree;
 
 /// Where a virtual host stands in the broker's list.
@@ -30,6 +30,8 @@ pub(crate) struct Exchange {
     pub(crate) predeclared: bool,
     bindings: HashMap<Destination, Vec<(ShortStr, FieldTable)>>,
     kind: Kind,
+    /// Where messages go that it finds nothing for.
+    alternate: Option<ShortStr>,
     /// It had a binding: the last one's leaving deletes an auto-delete exchange.
     pub(crate) was_bound: bool,
 }
@@ -78,25 +80,35 @@ impl Vhost {
         }
     }
 
-    /// The queues for a message that enters at `exchange`.
+    /// The queues for a message that enters at `exchange`. An exchange that finds nothing passes on to its
+    /// alternate. Each is entered once, so that bindings and alternates in a circle end.
     pub(crate) fn route(
         &self,
         exchange: &Exchange,
-        routing_key: &ShortStr,
+        routing_keys: &[&[u8]],
         properties: &Properties,
     ) -> Queues {
         let mut queues = Queues::new();
-        let mut entered: HashSet<&ShortStr> = HashSet::new();
+        let mut entered: SmallVec<[&ShortStr; 4]> = smallvec![&exchange.definition.name];
         let mut ahead: SmallVec<[&Exchange; 4]> = smallvec![exchange];
         while let Some(exchange) = ahead.pop() {
-            exchange.for_each(routing_key, properties, |destination| match destination {
-                Destination::Queue(queue) => queues.push(*queue),
-                Destination::Exchange(name) => {
-                    if entered.insert(name) {
-                        ahead.extend(self.exchanges.get(name));
-                    }
+            let mut enter = |name| {
+                if !entered.contains(&name) {
+                    entered.push(name);
+                    ahead.extend(self.exchanges.get(name));
+                }
+            };
+            let mut found_none = true;
+            exchange.for_each(routing_keys, properties, |destination| {
+                found_none = false;
+                match destination {
+                    Destination::Queue(queue) => queues.push(*queue),
+                    Destination::Exchange(name) => enter(name),
                 }
             });
+            if found_none && let Some(alternate) = &exchange.alternate {
+                enter(alternate);
+            }
         }
         if queues.len() > 1 {
             queues.sort_unstable();
@@ -134,8 +146,13 @@ impl Exchange {
             "headers" => Kind::Headers(HeaderBindings::default()),
             _ => return None,
         };
+        let alternate = definition.arguments.get("alternate-exchange");
+        let alternate = alternate
+            .and_then(Value::as_str)
+            .and_then(|name| ShortStr::try_from(name).ok());
         Some(Self {
             definition,
+            alternate,
             predeclared: false,
             bindings: HashMap::new(),
             kind,
@@ -196,14 +213,21 @@ impl Exchange {
 
     fn for_each<'a>(
         &'a self,
-        key: &ShortStr,
+        routing_keys: &[&[u8]],
         properties: &Properties,
         mut found: impl FnMut(&'a Destination),
     ) {
         match &self.kind {
-            Kind::Direct(keys) => keys.get(key).into_iter().flatten().for_each(found),
+            Kind::Direct(bound) => {
+                let bound = routing_keys.iter().filter_map(|key| bound.get(*key));
+                bound.flatten().for_each(found);
+            }
             Kind::Fanout => self.bindings.keys().for_each(found),
-            Kind::Topic(tree) => tree.for_each(key, &mut found),
+            Kind::Topic(tree) => {
+                for key in routing_keys {
+                    tree.for_each(key, &mut found);
+                }
+            }
             Kind::Headers(bindings) => bindings.for_each(properties, found),
         }
     }

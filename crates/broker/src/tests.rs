@@ -7,3 +7,4 @@ mod definitions;
 mod delivery;
 mod publishing;
 mod recovery;
+mod routing;

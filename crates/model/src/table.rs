@@ -89,6 +89,29 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The name of its type, as RabbitMQ's error texts tell it.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Bool(_) => "bool",
+            Self::I8(_) => "byte",
+            Self::U8(_) => "unsignedbyte",
+            Self::I16(_) => "short",
+            Self::U16(_) => "unsignedshort",
+            Self::I32(_) => "signedint",
+            Self::U32(_) => "unsignedint",
+            Self::I64(_) => "long",
+            Self::F32(_) => "float",
+            Self::F64(_) => "double",
+            Self::Decimal { .. } => "decimal",
+            Self::Str(_) => "longstr",
+            Self::ByteArray(_) => "binary",
+            Self::Timestamp(_) => "timestamp",
+            Self::Void => "void",
+            Self::Array(_) => "array",
+            Self::Table(_) => "table",
+        }
+    }
+
     /// Whether two values say the same: integers by value, whatever their width.
     pub fn same(self, other: Value<'_>) -> bool {
         match (self.as_integer(), other.as_integer()) {
@@ -175,6 +198,20 @@ impl<'a> Fields<'a> {
     /// The first field of that name.
     pub fn get(mut self, name: &str) -> Option<Value<'a>> {
         self.find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// A table of the fields of other names, each as it came.
+    pub fn without(mut self, name: &str) -> FieldTable {
+        let mut kept = BytesMut::with_capacity(self.bytes.len());
+        loop {
+            let before = self.bytes;
+            let Some((key, _)) = self.next() else {
+                return FieldTable(kept.freeze());
+            };
+            if key != name {
+                kept.put_slice(&before[..before.len() - self.bytes.len()]);
+            }
+        }
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct TopicTree {
 
 #[derive(Debug, Default)]
 struct Node {
-    children: HashMap<Box<str>, usize>,
+    children: HashMap<Box<[u8]>, usize>,
     /// With how many bindings each destination ends here (they may differ in their arguments).
     destinations: Vec<(Destination, usize)>,
     /// It stands for `#`: any further word leads to it again.
@@ -36,7 +36,7 @@ impl Default for TopicTree {
 impl TopicTree {
     pub(crate) fn add(&mut self, pattern: &str, destination: &Destination) {
         let mut at = 0;
-        for word in pattern.split('.') {
+        for word in words(pattern.as_bytes()) {
             at = match self.nodes[at].children.get(word) {
                 Some(&child) => child,
                 None => self.add_node(at, word),
@@ -53,8 +53,8 @@ impl TopicTree {
     }
 
     pub(crate) fn remove(&mut self, pattern: &str, destination: &Destination) {
-        let mut path = vec![(0, "")];
-        for word in pattern.split('.') {
+        let mut path: Vec<(usize, &[u8])> = vec![(0, b"")];
+        for word in words(pattern.as_bytes()) {
             let (at, _) = path[path.len() - 1];
             let Some(&child) = self.nodes[at].children.get(word) else {
                 return;
@@ -81,18 +81,18 @@ impl TopicTree {
     }
 
     /// Calls `found` for each destination with a matching pattern; more than once if more than one matches.
-    pub(crate) fn for_each<'a>(&'a self, key: &str, found: &mut impl FnMut(&'a Destination)) {
+    pub(crate) fn for_each<'a>(&'a self, key: &[u8], found: &mut impl FnMut(&'a Destination)) {
         let mut here = Vec::with_capacity(8);
         let mut next = Vec::with_capacity(8);
         self.enter(0, &mut here);
-        for word in key.split('.') {
+        for word in words(key) {
             next.clear();
             for &at in &here {
                 let node = &self.nodes[at];
                 if node.any_words {
                     self.enter(at, &mut next);
                 }
-                for child in [word, "*"]
+                for child in [word, b"*"]
                     .iter()
                     .filter_map(|word| node.children.get(*word))
                 {
@@ -114,16 +114,16 @@ impl TopicTree {
         let mut at = at;
         while !nodes.contains(&at) {
             nodes.push(at);
-            match self.nodes[at].children.get("#") {
+            match self.nodes[at].children.get(b"#".as_slice()) {
                 Some(&child) => at = child,
                 None => return,
             }
         }
     }
 
-    fn add_node(&mut self, parent: usize, word: &str) -> usize {
+    fn add_node(&mut self, parent: usize, word: &[u8]) -> usize {
         let node = Node {
-            any_words: word == "#",
+            any_words: word == b"#",
             ..Node::default()
         };
         let at = match self.free.pop() {
@@ -139,6 +139,10 @@ impl TopicTree {
         self.nodes[parent].children.insert(word.into(), at);
         at
     }
+}
+
+fn words(key: &[u8]) -> impl Iterator<Item = &[u8]> {
+    key.split(|byte| *byte == b'.')
 }
 
 /// What a pattern means, word by word, as a check of the tree by something simpler.
@@ -161,7 +165,7 @@ mod tests {
 
     fn found(tree: &TopicTree, key: &str) -> Vec<u64> {
         let mut found = Vec::new();
-        tree.for_each(key, &mut |destination| match destination {
+        tree.for_each(key.as_bytes(), &mut |destination| match destination {
             Destination::Queue(queue) => found.push(queue.0),
             Destination::Exchange(_) => unreachable!("none was bound"),
         });
@@ -178,7 +182,7 @@ mod tests {
         tree
     }
 
-    fn words(wild: bool) -> impl Strategy<Value = String> {
+    fn pattern(wild: bool) -> impl Strategy<Value = String> {
         let word = if wild { "[ab#*]" } else { "[abc]" };
         proptest::collection::vec(word, 1..6).prop_map(|words| words.join("."))
     }
@@ -186,8 +190,8 @@ mod tests {
     proptest! {
         #[test]
         fn the_tree_matches_what_the_words_mean(
-            patterns in proptest::collection::vec(words(true), 1..12),
-            key in words(false),
+            patterns in proptest::collection::vec(pattern(true), 1..12),
+            key in pattern(false),
             removed in any::<proptest::sample::Index>(),
         ) {
             let mut tree = tree_of(&patterns);

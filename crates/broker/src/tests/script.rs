@@ -4,8 +4,9 @@ use crate::{Broker, Delivery, Effect, Input, Opened, Recovery, Written};
 use model::method::{basic, confirm, exchange, queue};
 use model::publish::{PUBLISHER_ID_HEADER, PUBLISHING_ID_HEADER};
 use model::{
-    ChannelNumber, ConnectionId, Definition, DeliveryTag, FieldTable, Limits, Method, Position,
-    Properties, PropertiesBuilder, Publish, Record, ShortStr, TableBuilder, Timestamp, Value,
+    ArrayBuilder, ChannelNumber, ConnectionId, Definition, DeliveryTag, FieldTable, Limits, Method,
+    Position, Properties, PropertiesBuilder, Publish, Record, ShortStr, TableBuilder, Timestamp,
+    Value,
 };
 use std::fmt::Write;
 
@@ -186,25 +187,43 @@ fn on_channel(place: &str, request: &[&str]) -> Input {
     }
 }
 
-/// `id=PUBLISHER:NUMBER` and `user=NAME` among the flags of a publish.
+/// Among the flags of a publish: `id=PUBLISHER:NUMBER`, `user=NAME`, `expiration=TEXT`, `reply-to=NAME`,
+/// `cc=KEY,KEY`, `bcc=KEY,KEY`, and any header as `header:NAME=TEXT`.
 fn properties(flags: &[&str]) -> Properties {
     let mut builder = PropertiesBuilder::new();
+    let mut headers = TableBuilder::new();
     for flag in flags {
-        if let Some((publisher, id)) = flag
-            .strip_prefix("id=")
-            .and_then(|flag| flag.split_once(':'))
-        {
-            let id = Value::I64(id.parse().expect("a number"));
-            let headers = TableBuilder::new()
-                .text(PUBLISHER_ID_HEADER, publisher)
-                .field(PUBLISHING_ID_HEADER, id)
-                .build();
-            builder = builder.headers(&headers);
-        } else if let Some(user) = flag.strip_prefix("user=") {
-            builder = builder.user_id(&short(user));
+        let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
+        match name {
+            "id" => {
+                let (publisher, id) = value.split_once(':').expect("PUBLISHER:NUMBER");
+                let id = Value::I64(id.parse().expect("a number"));
+                headers = headers
+                    .text(PUBLISHER_ID_HEADER, publisher)
+                    .field(PUBLISHING_ID_HEADER, id);
+            }
+            "user" => builder = builder.user_id(&short(value)),
+            "expiration" => builder = builder.expiration(&short(value)),
+            "reply-to" => builder = builder.reply_to(&short(value)),
+            "cc" => headers = headers.field("CC", Value::Array(texts(value).values())),
+            "bcc" => headers = headers.field("BCC", Value::Array(texts(value).values())),
+            _ => {
+                if let Some(name) = name.strip_prefix("header:") {
+                    headers = headers.text(name, value);
+                }
+            }
         }
     }
+    let headers = headers.build();
+    if !headers.is_empty() {
+        builder = builder.headers(&headers);
+    }
     builder.build()
+}
+
+fn texts(list: &str) -> ArrayBuilder {
+    let texts = list.split(',').map(|text| Value::Str(text.as_bytes()));
+    texts.fold(ArrayBuilder::new(), ArrayBuilder::value)
 }
 
 /// `NAME=NUMBER` and `NAME:TEXT` among the flags of a declaration or binding.
@@ -423,8 +442,10 @@ fn show(effect: &Effect) -> String {
         } => {
             let body = String::from_utf8_lossy(&message.body);
             format!(
-                "{connection}.{channel} return {body} ({} {})",
-                message.exchange, message.routing_key
+                "{connection}.{channel} return {body} ({} {}){}",
+                message.exchange,
+                message.routing_key,
+                show_properties(&message.properties)
             )
         }
         Effect::CloseChannel(connection, channel, error) => {
@@ -486,8 +507,9 @@ fn show_record(record: &Record) -> String {
         Record::Message(message) => {
             let queues: Vec<u64> = message.queues.iter().map(|queue| queue.0).collect();
             format!(
-                "message {} for {queues:?}",
-                String::from_utf8_lossy(&message.body)
+                "message {} for {queues:?}{}",
+                String::from_utf8_lossy(&message.body),
+                show_properties(&message.properties)
             )
         }
         Record::Settled(queue, runs) => format!("settled in {queue}: {}", show_runs(runs)),
@@ -498,6 +520,19 @@ fn show_record(record: &Record) -> String {
         }
         Record::Stopped => "stopped".into(),
     }
+}
+
+/// The properties that the broker may change.
+fn show_properties(properties: &Properties) -> String {
+    let mut shown = String::new();
+    if let Some(reply_to) = properties.reply_to() {
+        write!(shown, " reply-to {reply_to}").expect("a string takes all");
+    }
+    let headers = properties.headers().into_iter().flatten();
+    for (name, _) in headers.filter(|(name, _)| !name.starts_with("x-")) {
+        write!(shown, " header {name}").expect("a string takes all");
+    }
+    shown
 }
 
 fn show_runs(runs: &model::Runs) -> String {

@@ -111,6 +111,23 @@ fn malformed_tables_are_refused() {
     }
 }
 
+#[test]
+fn a_table_without_one_name_keeps_the_others_as_they_came() {
+    let table = TableBuilder::new()
+        .field("a", Value::I8(1))
+        .field("b", Value::U16(2))
+        .text("c", "z")
+        .text("b", "again")
+        .build();
+    let rest = TableBuilder::new()
+        .field("a", Value::I8(1))
+        .text("c", "z")
+        .build();
+    assert_eq!(table.iter().without("b"), rest);
+    assert_eq!(table.iter().without("none"), table);
+    assert!(rest.iter().without("a").iter().without("c").is_empty());
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_refused_or_can_be_walked(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
