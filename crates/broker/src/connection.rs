@@ -3,6 +3,7 @@
 use crate::landing::Confirms;
 use crate::request::Request;
 use crate::route::VhostIndex;
+use crate::tx::Transaction;
 use crate::unacked::Unacked;
 use crate::{Broker, Effect, Opened};
 use model::method::{channel, connection};
@@ -55,6 +56,8 @@ pub(crate) struct Channel {
     pub(crate) unacked: Unacked,
     /// `None` until confirm.select.
     pub(crate) confirms: Option<Confirms>,
+    /// `None` until tx.select.
+    pub(crate) transaction: Option<Transaction>,
     /// The last record that this channel's publishes asked for.
     pub(crate) published: Position,
     /// Replies that wait for landing; nothing else may overtake them.
@@ -181,6 +184,9 @@ impl Broker {
         };
         self.landing.forget_channel(id);
         self.landing.stalled_bytes -= channel.stalled.iter().map(Request::bytes).sum::<usize>();
+        if let Some(transaction) = &channel.transaction {
+            self.transaction_room.leave(transaction);
+        }
         let mut consumers: Vec<ConsumerId> = channel.consumers.values().copied().collect();
         consumers.sort_unstable();
         for entry in channel.unacked.drain() {

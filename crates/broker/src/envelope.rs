@@ -19,6 +19,9 @@ const EXPIRATION_MAX: u64 = 315_360_000_000;
 /// The routing keys of a message: its own first, then those that its headers add.
 pub(crate) type RoutingKeys<'a> = SmallVec<[&'a [u8]; 1]>;
 
+/// A publisher and its own number for a message, where both were given.
+pub(crate) type Numbered<'a> = Option<(&'a [u8], PublishingId)>;
+
 /// The headers that mean something to the server.
 #[derive(Debug, Default)]
 pub(crate) struct Envelope<'a> {
@@ -45,7 +48,7 @@ impl<'a> Envelope<'a> {
     }
 
     /// The publisher and its number for the message, where it gave both.
-    pub(crate) fn publishing(&self) -> Result<Option<(&'a [u8], PublishingId)>, Refusal> {
+    pub(crate) fn publishing(&self) -> Result<Numbered<'a>, Refusal> {
         let (Some(publisher), Some(number)) = (self.publisher, self.number) else {
             return Ok(None);
         };

@@ -119,7 +119,17 @@ impl Broker {
     /// Answers a request: at once, or when the definitions it may speak of have landed. Replies of a channel
     /// keep their order.
     pub(crate) fn reply(&mut self, to: ChannelId, reply: impl Into<Method>) {
-        let (needs, landed) = (self.landing.answers_wait_for, self.landing.landed);
+        self.reply_when_landed(to, self.landing.answers_wait_for, reply);
+    }
+
+    /// Answers a request when `needs` has landed, and not before the channel's earlier ones.
+    pub(crate) fn reply_when_landed(
+        &mut self,
+        to: ChannelId,
+        needs: Position,
+        reply: impl Into<Method>,
+    ) {
+        let landed = self.landing.landed;
         let Some(channel) = self.channel_mut(to) else {
             return;
         };
@@ -129,6 +139,9 @@ impl Broker {
             return;
         }
         channel.held_replies += 1;
+        // Whoever comes later waits as long, so that one queue serves all.
+        let last = self.landing.held.back().map_or(needs, |last| last.needs);
+        let needs = needs.max(last);
         self.landing.held.push_back(HeldReply {
             needs,
             to,

@@ -5,7 +5,7 @@
 //! before the record that it depends on has landed.
 //!
 //! One file is one arrow of the journey: a message comes in by `publish`, finds its queues by `route`, waits for
-//! `landing`, goes out by `deliver` and is done with in `settle`. Beside them: who is connected (`connection`,
+//! `landing`, goes out by `deliver` and is done with in `settle`; `tx` holds what a transaction will do. Beside them: who is connected (`connection`,
 //! `request`), what is declared (`declare_queue`, `declare_exchange`, `bind`), who consumes (`consume`), and how
 //! all of it comes back after a crash (`checkpoint`, `recover`).
 
@@ -35,6 +35,7 @@ mod landing;
 mod consume;
 mod deliver;
 mod settle;
+mod tx;
 
 mod checkpoint;
 mod recover;
@@ -51,6 +52,7 @@ use queue::Queue;
 use route::Vhost;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
+use tx::TransactionRoom;
 
 /// The heart: everything that one shard knows.
 #[derive(Debug)]
@@ -64,6 +66,7 @@ pub struct Broker {
     /// How many names (of queues, of consumers) were made up so far.
     names_made: u64,
     publishers: Publishers,
+    transaction_room: TransactionRoom,
     landing: Landing,
     /// False while the disk is nearly full: connections that publish are blocked.
     room: bool,
@@ -86,6 +89,7 @@ impl Broker {
             consumers: FxHashMap::default(),
             names_made: 0,
             publishers: Publishers::new(limits.publishers_max),
+            transaction_room: TransactionRoom::new(limits.transactions_bytes_max),
             landing: Landing::default(),
             room: true,
             active: Vec::new(),

@@ -1,7 +1,7 @@
 //! A message comes in: known already? route it, ask for it to land, hold the confirm on its position.
 
 use crate::connection::{ChannelId, Refusal, access_refused, not_found, precondition_failed};
-use crate::envelope::{BCC_HEADER, Envelope, check_expiration, check_user};
+use crate::envelope::{BCC_HEADER, Envelope, Numbered, check_expiration, check_user};
 use crate::route::{Exchange, Queues, Vhost};
 use crate::{Broker, Effect};
 use model::method::{basic, confirm};
@@ -17,7 +17,12 @@ impl Broker {
         id: ChannelId,
         select: &confirm::Select,
     ) -> Result<(), Refusal> {
-        self.open_channel_mut(id).confirms.get_or_insert_default();
+        let channel = self.open_channel_mut(id);
+        if channel.transaction.is_some() {
+            let explanation = "cannot switch from tx to confirm mode";
+            return Err(precondition_failed(explanation, confirm::Select::ID));
+        }
+        channel.confirms.get_or_insert_default();
         if !select.no_wait {
             self.reply(id, confirm::SelectOk);
         }
@@ -46,11 +51,8 @@ impl Broker {
         }
         let envelope = Envelope::of(&publish.properties);
         let publishing = envelope.publishing()?;
-        if let Some((publisher, number)) = publishing
-            && self.publishers.knows(vhost, publisher, number)
-        {
-            // A repeat. Where the original has not landed yet it stands before the last position.
-            self.confirm_when_landed(id, self.landing.last());
+        if self.is_repeat(id, publishing) {
+            self.answer_repeat(id);
             return Ok(());
         }
         if let Some((publisher, number)) = publishing
@@ -71,6 +73,37 @@ impl Broker {
             None => &publish,
         };
         let queues = self.find_queues(id, publish, &envelope)?;
+        if self.open_channel_mut(id).transaction.is_some() {
+            return self.hold_publish(id, publish, queues);
+        }
+        self.take_in(now, id, publish, queues, publishing);
+        Ok(())
+    }
+
+    /// Whether the message has been taken in before.
+    pub(crate) fn is_repeat(&mut self, id: ChannelId, publishing: Numbered<'_>) -> bool {
+        let vhost = self.connection_of(id).vhost;
+        publishing
+            .is_some_and(|(publisher, number)| self.publishers.knows(vhost, publisher, number))
+    }
+
+    /// A repeat is confirmed like the original. Where that has not landed yet it stands before the last position.
+    fn answer_repeat(&mut self, id: ChannelId) {
+        match &mut self.open_channel_mut(id).transaction {
+            Some(transaction) => transaction.repeats = true,
+            None => self.confirm_when_landed(id, self.landing.last()),
+        }
+    }
+
+    /// A routed message lands in its queues, or goes back where it has none.
+    pub(crate) fn take_in(
+        &mut self,
+        now: Timestamp,
+        id: ChannelId,
+        publish: &Publish,
+        queues: Queues,
+        publishing: Numbered<'_>,
+    ) {
         if queues.is_empty() {
             if publish.mandatory {
                 self.effects.push_back(Effect::Return {
@@ -80,8 +113,9 @@ impl Broker {
                 });
             }
             self.confirm_when_landed(id, Position::NONE);
-            return Ok(());
+            return;
         }
+        let vhost = self.connection_of(id).vhost;
         let publisher = publishing.map(|(publisher, number)| Publishing {
             publisher: self.publishers.add(vhost, publisher, number),
             vhost: self.vhosts[vhost.0].name.clone(),
@@ -90,7 +124,6 @@ impl Broker {
         let position = self.land_message(now, &queues, publisher, publish);
         self.open_channel_mut(id).published = position;
         self.confirm_when_landed(id, position);
-        Ok(())
     }
 
     /// Where a message goes, if it may. What is wrong with it is told in RabbitMQ's order.

@@ -26,6 +26,11 @@ impl From<Method> for Request {
     }
 }
 
+/// What a publish takes in memory while it waits, in bytes, roughly.
+pub(crate) fn bytes_of(publish: &Publish) -> usize {
+    REQUEST_BYTES + publish.properties.as_bytes().len() + publish.body.len()
+}
+
 /// What a request takes in memory beside its body, in bytes, roughly.
 const REQUEST_BYTES: usize = 256;
 
@@ -33,9 +38,7 @@ impl Request {
     /// What it takes in memory while it waits, in bytes, roughly.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Publish(publish) => {
-                REQUEST_BYTES + publish.properties.as_bytes().len() + publish.body.len()
-            }
+            Self::Publish(publish) => bytes_of(publish),
             Self::Method(_) | Self::Close => REQUEST_BYTES,
         }
     }
@@ -119,6 +122,9 @@ impl Broker {
             Method::BasicRecover(recover) => self.recover(id, recover.requeue, true),
             Method::BasicRecoverAsync(recover) => self.recover(id, recover.requeue, false),
             Method::ConfirmSelect(select) => self.confirm_select(id, &select),
+            Method::TxSelect(_) => self.tx_select(id),
+            Method::TxCommit(_) => self.tx_commit(now, id),
+            Method::TxRollback(_) => self.tx_rollback(id),
             Method::QueueDeclare(declare) => self.declare_queue(now, id, declare),
             Method::QueueDelete(delete) => self.delete_queue(id, delete),
             Method::QueuePurge(purge) => self.purge_queue(id, purge),

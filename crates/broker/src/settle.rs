@@ -2,28 +2,52 @@
 
 use crate::Broker;
 use crate::connection::{ChannelId, Refusal, precondition_failed};
+use crate::tx::Verdict;
 use crate::unacked::Unsettled;
 use model::method::basic;
 use model::{ConnectionError, DeliveryTag, MethodId, QueueId, Record, ReplyCode};
 
 impl Broker {
     pub(crate) fn ack(&mut self, id: ChannelId, ack: &basic::Ack) -> Result<(), Refusal> {
-        for entry in self.take_unacked(id, ack.delivery_tag, ack.multiple, basic::Ack::ID)? {
-            self.settle(&entry);
+        let (tag, multiple) = (ack.delivery_tag, ack.multiple);
+        self.judge(id, tag, multiple, Verdict::Acked, basic::Ack::ID)
+    }
+
+    pub(crate) fn nack(&mut self, id: ChannelId, nack: &basic::Nack) -> Result<(), Refusal> {
+        let (tag, multiple) = (nack.delivery_tag, nack.multiple);
+        let verdict = Verdict::refused(nack.requeue);
+        self.judge(id, tag, multiple, verdict, basic::Nack::ID)
+    }
+
+    pub(crate) fn reject(&mut self, id: ChannelId, reject: &basic::Reject) -> Result<(), Refusal> {
+        let verdict = Verdict::refused(reject.requeue);
+        let tag = reject.delivery_tag;
+        self.judge(id, tag, false, verdict, basic::Reject::ID)
+    }
+
+    /// The client says what becomes of deliveries: at once, or when its transaction commits.
+    fn judge(
+        &mut self,
+        id: ChannelId,
+        tag: DeliveryTag,
+        multiple: bool,
+        verdict: Verdict,
+        method: MethodId,
+    ) -> Result<(), Refusal> {
+        if self.hold_verdict(id, tag, multiple, verdict, method)? {
+            return Ok(());
+        }
+        for entry in self.take_unacked(id, tag, multiple, method)? {
+            self.conclude(&entry, verdict);
         }
         Ok(())
     }
 
-    pub(crate) fn nack(&mut self, id: ChannelId, nack: &basic::Nack) -> Result<(), Refusal> {
-        let entries = self.take_unacked(id, nack.delivery_tag, nack.multiple, basic::Nack::ID)?;
-        self.refuse_all(entries, nack.requeue);
-        Ok(())
-    }
-
-    pub(crate) fn reject(&mut self, id: ChannelId, reject: &basic::Reject) -> Result<(), Refusal> {
-        let entries = self.take_unacked(id, reject.delivery_tag, false, basic::Reject::ID)?;
-        self.refuse_all(entries, reject.requeue);
-        Ok(())
+    pub(crate) fn conclude(&mut self, entry: &Unsettled, verdict: Verdict) {
+        match verdict {
+            Verdict::Acked | Verdict::Rejected => self.settle(entry),
+            Verdict::Requeued => self.give_back(entry),
+        }
     }
 
     /// basic.recover: everything unacked on the channel comes again.
@@ -42,7 +66,9 @@ impl Broker {
             return Err(error.into());
         }
         let entries = self.open_channel_mut(id).unacked.take_upto(DeliveryTag(0));
-        self.refuse_all(entries, true);
+        for entry in entries {
+            self.give_back(&entry);
+        }
         if answered {
             self.reply(id, basic::RecoverOk);
         }
@@ -75,26 +101,17 @@ impl Broker {
     /// What was settled in this turn becomes one record for each queue.
     pub(crate) fn record_settled(&mut self) {
         for id in std::mem::take(&mut self.settling) {
-            self.record_settled_of(id);
+            self.record_settled_of(id, false);
         }
     }
 
-    pub(crate) fn record_settled_of(&mut self, id: QueueId) {
+    /// `awaited` if somebody is answered when it has landed.
+    pub(crate) fn record_settled_of(&mut self, id: QueueId, awaited: bool) {
         if let Some(queue) = self.queues.get_mut(&id)
             && !queue.settled.is_empty()
         {
             let settled = std::mem::take(&mut queue.settled);
-            self.land(Record::Settled(id, settled), false);
-        }
-    }
-
-    fn refuse_all(&mut self, entries: Vec<Unsettled>, requeue: bool) {
-        for entry in entries {
-            if requeue {
-                self.give_back(&entry);
-            } else {
-                self.settle(&entry);
-            }
+            self.land(Record::Settled(id, settled), awaited);
         }
     }
 
@@ -111,10 +128,7 @@ impl Broker {
         }
         match unacked.take(tag) {
             Some(entry) => Ok(vec![entry]),
-            None => Err(precondition_failed(
-                format!("unknown delivery tag {tag}"),
-                method,
-            )),
+            None => Err(unknown_tag(tag, method)),
         }
     }
 
@@ -135,4 +149,8 @@ impl Broker {
             self.wake_consumer(id);
         }
     }
+}
+
+pub(crate) fn unknown_tag(tag: DeliveryTag, method: MethodId) -> Refusal {
+    precondition_failed(format!("unknown delivery tag {tag}"), method)
 }

@@ -8,3 +8,4 @@ mod delivery;
 mod publishing;
 mod recovery;
 mod routing;
+mod transactions;

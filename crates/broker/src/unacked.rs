@@ -18,13 +18,24 @@ pub(crate) struct Unsettled {
     pub(crate) delivered: u32,
 }
 
+/// How far an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nobody has settled it.
+    Open,
+    /// A transaction will settle it when it commits.
+    Held,
+    /// Taken out; the gap is closed in time.
+    Gone,
+}
+
 /// Deliveries in the order of their tags. What is settled in the middle leaves a gap that is closed when
 /// gaps are half of all, so that settling in any order costs the same.
 #[derive(Debug, Default)]
 pub(crate) struct Unacked {
-    entries: VecDeque<(Unsettled, bool)>,
+    entries: VecDeque<(Unsettled, State)>,
     gaps: usize,
-    /// Those that wait for an acknowledgement by the client.
+    /// Those that wait for an acknowledgement by the client, or for its commit.
     awaiting_ack: u32,
     last_tag: u64,
 }
@@ -48,7 +59,7 @@ impl Unacked {
             "deliveries are added in the order of their tags"
         );
         self.awaiting_ack += u32::from(!entry.no_ack);
-        self.entries.push_back((entry, true));
+        self.entries.push_back((entry, State::Open));
     }
 
     /// Whether the client may settle `tag`.
@@ -56,22 +67,61 @@ impl Unacked {
         let at = self
             .entries
             .binary_search_by_key(&tag, |(entry, _)| entry.tag);
-        at.is_ok_and(|at| self.entries[at].1 && !self.entries[at].0.no_ack)
+        at.is_ok_and(|at| {
+            let (entry, state) = &self.entries[at];
+            *state == State::Open && !entry.no_ack
+        })
+    }
+
+    /// Holds for a transaction what the client may settle: one, or all up to `tag` (all of them for tag 0).
+    /// `None` if the tag is not the client's to settle.
+    pub(crate) fn hold(&mut self, tag: DeliveryTag, multiple: bool) -> Option<Vec<DeliveryTag>> {
+        let all = multiple && tag == DeliveryTag(0);
+        if !all && !self.contains(tag) {
+            return None;
+        }
+        let end = if all {
+            self.entries.len()
+        } else {
+            self.entries.partition_point(|(entry, _)| entry.tag <= tag)
+        };
+        let begin = if multiple { 0 } else { end - 1 };
+        let entries = self.entries.range_mut(begin..end);
+        let open = entries.filter(|(entry, state)| *state == State::Open && !entry.no_ack);
+        let held = open.map(|(entry, state)| {
+            *state = State::Held;
+            entry.tag
+        });
+        Some(held.collect())
+    }
+
+    /// Takes out one that was held.
+    pub(crate) fn take_held(&mut self, tag: DeliveryTag) -> Option<Unsettled> {
+        self.take_if(tag, |_, state| state == State::Held)
+    }
+
+    /// What was held is open again.
+    pub(crate) fn release_held(&mut self) {
+        for (_, state) in &mut self.entries {
+            if *state == State::Held {
+                *state = State::Open;
+            }
+        }
     }
 
     /// Takes out one that the client may settle.
     pub(crate) fn take(&mut self, tag: DeliveryTag) -> Option<Unsettled> {
-        self.take_if(tag, |entry| !entry.no_ack)
+        self.take_if(tag, |entry, state| state == State::Open && !entry.no_ack)
     }
 
     /// Takes out one that being written settles.
     pub(crate) fn take_written(&mut self, tag: DeliveryTag) -> Option<Unsettled> {
-        self.take_if(tag, |entry| entry.no_ack)
+        self.take_if(tag, |entry, _| entry.no_ack)
     }
 
     /// Takes out one of either kind.
     pub(crate) fn take_any(&mut self, tag: DeliveryTag) -> Option<Unsettled> {
-        self.take_if(tag, |_| true)
+        self.take_if(tag, |_, _| true)
     }
 
     /// Takes out all that the client may settle up to `tag`, in order; all of them for tag 0.
@@ -81,12 +131,12 @@ impl Unacked {
             tag => self.entries.partition_point(|(entry, _)| entry.tag <= tag),
         };
         let mut taken = Vec::with_capacity(end);
-        for (entry, live) in self
+        for (entry, state) in self
             .entries
             .range_mut(..end)
-            .filter(|(entry, live)| *live && !entry.no_ack)
+            .filter(|(entry, state)| *state == State::Open && !entry.no_ack)
         {
-            *live = false;
+            *state = State::Gone;
             taken.push(*entry);
         }
         self.gaps += taken.len();
@@ -100,7 +150,7 @@ impl Unacked {
         let entries = self
             .entries
             .iter()
-            .filter(move |(entry, live)| *live && entry.queue == queue);
+            .filter(move |(entry, state)| *state != State::Gone && entry.queue == queue);
         entries.map(|(entry, _)| entry.position)
     }
 
@@ -110,7 +160,7 @@ impl Unacked {
         self.awaiting_ack = 0;
         self.entries
             .drain(..)
-            .filter(|(_, live)| *live)
+            .filter(|(_, state)| *state != State::Gone)
             .map(|(entry, _)| entry)
             .collect()
     }
@@ -118,18 +168,18 @@ impl Unacked {
     fn take_if(
         &mut self,
         tag: DeliveryTag,
-        wanted: impl Fn(&Unsettled) -> bool,
+        wanted: impl Fn(&Unsettled, State) -> bool,
     ) -> Option<Unsettled> {
         let at = self
             .entries
             .binary_search_by_key(&tag, |(entry, _)| entry.tag)
             .ok()?;
-        let (entry, live) = self
+        let (entry, state) = self
             .entries
             .get_mut(at)
-            .filter(|(entry, live)| *live && wanted(entry))?;
+            .filter(|(entry, state)| *state != State::Gone && wanted(entry, *state))?;
         let entry = *entry;
-        *live = false;
+        *state = State::Gone;
         self.gaps += 1;
         self.awaiting_ack -= u32::from(!entry.no_ack);
         self.close_gaps();
@@ -137,12 +187,16 @@ impl Unacked {
     }
 
     fn close_gaps(&mut self) {
-        while self.entries.front().is_some_and(|(_, live)| !live) {
+        while self
+            .entries
+            .front()
+            .is_some_and(|(_, state)| *state == State::Gone)
+        {
             self.entries.pop_front();
             self.gaps -= 1;
         }
         if self.gaps > 64 && self.gaps * 2 > self.entries.len() {
-            self.entries.retain(|(_, live)| *live);
+            self.entries.retain(|(_, state)| *state != State::Gone);
             self.gaps = 0;
         }
     }
@@ -186,6 +240,28 @@ mod tests {
         assert_eq!(unacked.awaiting_ack(), 2);
         assert!(unacked.take_written(DeliveryTag(2)).is_some());
         assert_eq!(tags(&unacked.take_upto(DeliveryTag(0))), [5, 6]);
+        assert_eq!(unacked.awaiting_ack(), 0);
+    }
+
+    #[test]
+    fn what_a_transaction_holds_counts_as_unsettled_and_is_settled_or_released_by_it() {
+        let mut unacked = with(5, |number| number == 2);
+        assert_eq!(unacked.hold(DeliveryTag(6), true), None);
+        assert_eq!(unacked.hold(DeliveryTag(2), false), None);
+        assert_eq!(
+            unacked.hold(DeliveryTag(3), false),
+            Some(vec![DeliveryTag(3)])
+        );
+        assert_eq!(unacked.hold(DeliveryTag(3), false), None);
+        let held = unacked.hold(DeliveryTag(4), true);
+        assert_eq!(held, Some(vec![DeliveryTag(1), DeliveryTag(4)]));
+        assert_eq!(unacked.awaiting_ack(), 4);
+        assert!(unacked.take(DeliveryTag(4)).is_none());
+        assert!(unacked.take_held(DeliveryTag(4)).is_some());
+        assert!(unacked.take_held(DeliveryTag(5)).is_none());
+        assert_eq!(unacked.of_queue(QueueId(1)).count(), 4);
+        unacked.release_held();
+        assert_eq!(tags(&unacked.take_upto(DeliveryTag(0))), [1, 3, 5]);
         assert_eq!(unacked.awaiting_ack(), 0);
     }
 

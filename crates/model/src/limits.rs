@@ -23,6 +23,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// The most publishers whose landed publishing ids are remembered; the longest silent is forgotten first.
     pub publishers_max: usize,
+    /// The most memory that all open transactions may hold, in bytes.
+    pub transactions_bytes_max: usize,
 }
 
 impl Limits {
@@ -43,6 +45,7 @@ impl Default for Limits {
             message_size_max: 16 * 1024 * 1024,
             connections_max: 65_536,
             publishers_max: 100_000,
+            transactions_bytes_max: 64 * 1024 * 1024,
         }
     }
 }

@@ -85,6 +85,8 @@ options! {
         "Most connections at a time";
     publishers_max: usize, "LANDFALL_PUBLISHERS_MAX", "N", "100000",
         "Most publishers whose publishing ids are remembered";
+    transactions_bytes_max: Size, "LANDFALL_TRANSACTIONS_BYTES_MAX", "SIZE", "64MiB",
+        "Most memory that all open transactions may hold";
 }
 
 /// The command line of `landfall serve`.
@@ -193,6 +195,8 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
             message_size_max: decided.message_size_max.0,
             connections_max: decided.connections_max,
             publishers_max: decided.publishers_max,
+            transactions_bytes_max: usize::try_from(decided.transactions_bytes_max.0)
+                .unwrap_or(usize::MAX),
         },
     })
 }

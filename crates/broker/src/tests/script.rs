@@ -1,7 +1,7 @@
 //! Scripts of inputs in words, and the transcript of effects that they lead to.
 
 use crate::{Broker, Delivery, Effect, Input, Opened, Recovery, Written};
-use model::method::{basic, confirm, exchange, queue};
+use model::method::{basic, confirm, exchange, queue, tx};
 use model::publish::{PUBLISHER_ID_HEADER, PUBLISHING_ID_HEADER};
 use model::{
     ArrayBuilder, ChannelNumber, ConnectionId, Definition, DeliveryTag, FieldTable, Limits, Method,
@@ -47,7 +47,7 @@ fn number(word: &str) -> u64 {
 impl Heart {
     fn new() -> Self {
         let mut heart = Self {
-            broker: Recovery::new(&Limits::default()).finish(Timestamp(0)),
+            broker: Recovery::new(&limits()).finish(Timestamp(0)),
             lane: Vec::new(),
             landed: 0,
         };
@@ -145,11 +145,19 @@ impl Heart {
     /// What has not landed is gone; the rest is told to a new broker.
     fn come_back(&mut self) {
         self.lane.truncate(self.landed);
-        let mut recovery = Recovery::new(&Limits::default());
+        let mut recovery = Recovery::new(&limits());
         for (position, record) in &self.lane {
             recovery.apply(*position, record.clone());
         }
         self.broker = recovery.finish(Timestamp(1000));
+    }
+}
+
+/// Small enough for a script to reach them.
+fn limits() -> Limits {
+    Limits {
+        transactions_bytes_max: 1000,
+        ..Limits::default()
     }
 }
 
@@ -352,6 +360,9 @@ fn on_messages(request: &[&str]) -> Method {
     let tag = |word: &str| DeliveryTag(number(word));
     match *request {
         ["confirm"] => confirm::Select { no_wait: false }.into(),
+        ["tx"] => tx::Select.into(),
+        ["commit"] => tx::Commit.into(),
+        ["rollback"] => tx::Rollback.into(),
         ["qos", count, ..] => {
             let prefetch_count = u16::try_from(number(count)).expect("small");
             basic::Qos {
