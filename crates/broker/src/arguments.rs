@@ -1,71 +1,254 @@
-//! The x-arguments of queues and exchanges: which of them make two declarations different.
+//! The x-arguments: each of them once, with whose it is, what it takes and what it means. Validation, the check
+//! for equivalence and the page on compatibility derive from this table.
 //!
 //! Arguments that nobody knows are kept and shown, and do not matter for equivalence: as in RabbitMQ.
 
 use crate::connection::{Refusal, precondition_failed};
 use model::{FieldTable, MethodId, Value};
+use std::fmt;
 
-/// Arguments that must be the same when a queue is declared again.
-pub(crate) const OF_QUEUES: &[&str] = &[
-    "x-consumer-timeout",
-    "x-dead-letter-exchange",
-    "x-dead-letter-routing-key",
-    "x-dead-letter-strategy",
-    "x-delivery-limit",
-    "x-expires",
-    "x-max-length",
-    "x-max-length-bytes",
-    "x-max-priority",
-    "x-message-ttl",
-    "x-overflow",
-    "x-queue-type",
-    "x-single-active-consumer",
-];
-
-/// Arguments that must be the same when an exchange is declared again.
-pub(crate) const OF_EXCHANGES: &[&str] = &["alternate-exchange"];
-
-/// Refuses a declaration whose flag `name` differs from what is there; `what` names the thing.
-pub(crate) fn same_flag(
-    name: &str,
-    received: impl PartialEq + std::fmt::Display,
-    current: impl PartialEq + std::fmt::Display,
-    what: &str,
-    method: MethodId,
-) -> Result<(), Refusal> {
-    let (received, current) = (received.to_string(), current.to_string());
-    if received == current {
-        return Ok(());
-    }
-    let explanation = format!(
-        "inequivalent arg '{name}' for {what}: received '{received}' but current is '{current}'"
-    );
-    Err(precondition_failed(explanation, method))
+/// An argument.
+#[derive(Clone, Copy, Debug)]
+pub struct Argument {
+    /// Its name.
+    pub name: &'static str,
+    /// Where it is given.
+    pub of: Of,
+    /// The values that it takes.
+    pub takes: Takes,
+    /// Whether a second declaration must give the same value.
+    pub compared: bool,
+    /// Whether it has an effect.
+    pub support: Support,
+    /// What it means.
+    pub meaning: &'static str,
 }
 
-/// Refuses a declaration in which one of the arguments `names` differs from what is there.
-pub(crate) fn same_arguments(
-    names: &[&str],
-    received: &FieldTable,
-    current: &FieldTable,
-    what: &str,
-    method: MethodId,
-) -> Result<(), Refusal> {
-    for name in names {
-        let (received, current) = (meant(name, received), meant(name, current));
-        let same = match (received, current) {
-            (Some(received), Some(current)) => received.same(current),
-            (received, current) => received.is_none() && current.is_none(),
+/// Where an argument is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// In queue.declare.
+    Queue,
+    /// In basic.consume.
+    Consumer,
+    /// In exchange.declare.
+    Exchange,
+}
+
+/// The values that an argument takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// An integer of any width within these bounds.
+    Integer(i64, i64),
+    /// A number, whole or not.
+    Number,
+    /// A string.
+    Text,
+    /// One of these strings.
+    OneOf(&'static [&'static str]),
+    /// A boolean.
+    Flag,
+    /// Anything.
+    Any,
+}
+
+/// Whether an argument has an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// It does what it says.
+    Works,
+    /// It is checked, kept and shown, and changes nothing.
+    Kept,
+}
+
+const MOST: i64 = i64::MAX;
+
+/// One row of the table.
+const fn row(
+    of: Of,
+    name: &'static str,
+    takes: Takes,
+    compared: bool,
+    support: Support,
+    meaning: &'static str,
+) -> Argument {
+    Argument {
+        name,
+        of,
+        takes,
+        compared,
+        support,
+        meaning,
+    }
+}
+
+use Of::{Consumer, Exchange, Queue};
+use Support::{Kept, Works};
+use Takes::{Any, Flag, Integer, Number, OneOf, Text};
+
+/// Every argument that the server knows.
+#[rustfmt::skip]
+pub const ARGUMENTS: &[Argument] = &[
+    row(Queue, "x-message-ttl", Integer(0, MOST), true, Works, "milliseconds after which a waiting message expires, wherever it stands in the queue"),
+    row(Queue, "x-expires", Integer(1, MOST), true, Works, "milliseconds without consumer, basic.get or declaration after which the queue is deleted"),
+    row(Queue, "x-max-length", Integer(0, MOST), true, Works, "the most ready messages"),
+    row(Queue, "x-max-length-bytes", Integer(0, MOST), true, Works, "the most bytes of the bodies of ready messages"),
+    row(Queue, "x-overflow", OneOf(&["drop-head", "reject-publish", "reject-publish-dlx"]), true, Works, "what gives way at a limit: the oldest message (of the lowest priority), or the new one"),
+    row(Queue, "x-dead-letter-exchange", Text, true, Works, "where rejected, expired and dropped messages go"),
+    row(Queue, "x-dead-letter-routing-key", Text, true, Works, "the routing key that they go with, instead of their own"),
+    row(Queue, "x-dead-letter-strategy", OneOf(&["at-most-once", "at-least-once"]), true, Kept, "dead-lettering is at least once whatever is asked for: the copy lands before the original leaves"),
+    row(Queue, "x-max-priority", Integer(0, 255), true, Works, "the highest priority; messages of a higher one are delivered first"),
+    row(Queue, "x-single-active-consumer", Flag, true, Works, "one consumer at a time gets all messages, the next takes over when it goes"),
+    row(Queue, "x-queue-type", OneOf(&["classic", "quorum"]), true, Kept, "one engine serves every type"),
+    row(Queue, "x-delivery-limit", Integer(-1, MOST), true, Kept, "how often a message may come back; -1 for any number"),
+    row(Queue, "x-consumer-timeout", Integer(1, MOST), true, Kept, "milliseconds that a consumer may take to acknowledge"),
+    row(Queue, "x-delayed-retry-type", Text, true, Kept, "which messages that come back wait before they are delivered again"),
+    row(Queue, "x-delayed-retry-min", Integer(0, MOST), true, Kept, "milliseconds of the first wait"),
+    row(Queue, "x-delayed-retry-max", Integer(0, MOST), true, Kept, "milliseconds of the longest wait"),
+    row(Queue, "x-delayed-retry-multiplier", Number, true, Kept, "how much longer each wait is than the one before"),
+    row(Queue, "x-delayed-retry-jitter", Number, true, Kept, "the part of a wait that is left to chance"),
+    row(Queue, "x-message-deduplication", Flag, true, Kept, "messages with a known deduplication header are not taken again"),
+    row(Queue, "x-cache-size", Integer(1, MOST), true, Kept, "how many deduplication headers are remembered"),
+    row(Queue, "x-cache-ttl", Integer(0, MOST), true, Kept, "milliseconds that they are remembered"),
+    row(Queue, "x-deduplication-header", Text, true, Kept, "the header that tells messages apart"),
+    row(Queue, "x-queue-mode", OneOf(&["default", "lazy"]), false, Kept, "every queue keeps its backlog on disk"),
+    row(Queue, "x-queue-version", Integer(1, 2), false, Kept, "there is one version"),
+    row(Queue, "x-queue-leader-locator", Text, false, Kept, "where the owner is placed is the cluster's business"),
+    row(Queue, "x-queue-master-locator", Text, false, Kept, "as x-queue-leader-locator"),
+    row(Queue, "x-quorum-initial-group-size", Integer(1, MOST), false, Kept, "copies are the store's business"),
+    row(Queue, "x-initial-cluster-size", Integer(1, MOST), false, Kept, "as x-quorum-initial-group-size"),
+    row(Queue, "x-quorum-target-group-size", Integer(1, MOST), false, Kept, "as x-quorum-initial-group-size"),
+    row(Queue, "x-ha-policy", Any, false, Kept, "mirroring was RabbitMQ's of long ago"),
+    row(Queue, "x-consumer-disconnected-timeout", Integer(0, MOST), false, Kept, "a consumer that is gone is seen at once"),
+    row(Queue, "x-name-prefix", Text, false, Kept, "a note for people"),
+    row(Exchange, "alternate-exchange", Text, true, Works, "where messages go that the exchange finds no queue for"),
+    row(Consumer, "x-priority", Integer(i32::MIN as i64, i32::MAX as i64), false, Works, "consumers of a higher priority are served first while they have room"),
+    row(Consumer, "x-consumer-timeout", Integer(1, MOST), false, Kept, "milliseconds that this consumer may take to acknowledge"),
+    row(Consumer, "x-cancel-on-ha-failover", Flag, false, Kept, "there is no mirror to fail over to"),
+];
+
+/// What refuses a declaration: which declaration, of what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Declaration<'a> {
+    pub(crate) of: Of,
+    /// The thing, as error texts name it: `queue 'q' in vhost '/'`.
+    pub(crate) what: &'a str,
+    pub(crate) method: MethodId,
+}
+
+impl Declaration<'_> {
+    /// Refuses arguments that are known and wrong.
+    pub(crate) fn check(&self, arguments: &FieldTable) -> Result<(), Refusal> {
+        for (name, value) in arguments.iter().filter(|(_, value)| *value != Value::Void) {
+            if let Some(known) = self.known(name)
+                && !known.takes.accepts(value)
+            {
+                let expected = format!("expected {}, got {}", known.takes, text(Some(value)));
+                return Err(self.invalid(name, &expected));
+            }
+        }
+        let given = |name| {
+            arguments
+                .get(name)
+                .is_some_and(|value| value != Value::Void)
         };
-        if !same {
-            let (received, current) = (text(received), text(current));
-            let explanation = format!(
-                "inequivalent arg '{name}' for {what}: received {received} but current is {current}"
-            );
-            return Err(precondition_failed(explanation, method));
+        if given("x-dead-letter-routing-key") && !given("x-dead-letter-exchange") {
+            let why = "routing_key_but_no_dlx_defined";
+            return Err(self.invalid("x-dead-letter-routing-key", why));
+        }
+        Ok(())
+    }
+
+    /// An argument that cannot be.
+    pub(crate) fn invalid(&self, name: &str, why: &str) -> Refusal {
+        let what = self.what;
+        precondition_failed(
+            format!("invalid arg '{name}' for {what}: {why}"),
+            self.method,
+        )
+    }
+
+    /// Refuses a declaration whose flag `name` differs from what is there.
+    pub(crate) fn same_flag(
+        &self,
+        name: &str,
+        received: impl fmt::Display,
+        current: impl fmt::Display,
+    ) -> Result<(), Refusal> {
+        let (received, current) = (received.to_string(), current.to_string());
+        if received == current {
+            return Ok(());
+        }
+        let what = self.what;
+        let explanation = format!(
+            "inequivalent arg '{name}' for {what}: received '{received}' but current is '{current}'"
+        );
+        Err(precondition_failed(explanation, self.method))
+    }
+
+    /// Refuses a declaration in which an argument that counts differs from what is there.
+    pub(crate) fn same_arguments(
+        &self,
+        received: &FieldTable,
+        current: &FieldTable,
+    ) -> Result<(), Refusal> {
+        let compared = ARGUMENTS
+            .iter()
+            .filter(|argument| argument.of == self.of && argument.compared);
+        for Argument { name, .. } in compared {
+            let (received, current) = (meant(name, received), meant(name, current));
+            let same = match (received, current) {
+                (Some(received), Some(current)) => received.same(current),
+                (received, current) => received.is_none() && current.is_none(),
+            };
+            if !same {
+                let (received, current, what) = (text(received), text(current), self.what);
+                let explanation = format!(
+                    "inequivalent arg '{name}' for {what}: received {received} but current is {current}"
+                );
+                return Err(precondition_failed(explanation, self.method));
+            }
+        }
+        Ok(())
+    }
+
+    fn known(&self, name: &str) -> Option<&'static Argument> {
+        ARGUMENTS
+            .iter()
+            .find(|argument| argument.of == self.of && argument.name == name)
+    }
+}
+
+impl Takes {
+    fn accepts(self, value: Value<'_>) -> bool {
+        match self {
+            Self::Integer(least, most) => value
+                .as_integer()
+                .is_some_and(|number| (least..=most).contains(&number)),
+            Self::Number => {
+                value.as_integer().is_some() || matches!(value, Value::F32(_) | Value::F64(_))
+            }
+            Self::Text => value.as_str().is_some(),
+            Self::OneOf(choices) => value.as_str().is_some_and(|text| choices.contains(&text)),
+            Self::Flag => matches!(value, Value::Bool(_)),
+            Self::Any => true,
         }
     }
-    Ok(())
+}
+
+impl fmt::Display for Takes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Integer(i64::MIN, MOST) => f.write_str("an integer"),
+            Self::Integer(least, MOST) => write!(f, "an integer of at least {least}"),
+            Self::Integer(least, most) => write!(f, "an integer from {least} to {most}"),
+            Self::Number => f.write_str("a number"),
+            Self::Text => f.write_str("a string"),
+            Self::OneOf(choices) => write!(f, "one of {}", choices.join(", ")),
+            Self::Flag => f.write_str("a boolean"),
+            Self::Any => f.write_str("anything"),
+        }
+    }
 }
 
 /// The value, or the one that leaving it out stands for.

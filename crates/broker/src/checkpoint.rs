@@ -3,7 +3,7 @@
 use crate::Broker;
 use crate::route::VhostIndex;
 use model::record::BindingDefinition;
-use model::{ConnectionId, Definition, QueueId, Record, ShortStr};
+use model::{ConnectionId, Definition, QueueId, Record, ShortStr, Timestamp};
 
 impl Broker {
     /// Writes every definition and every publisher again: what was told before this is not needed any more.
@@ -23,15 +23,17 @@ impl Broker {
 
     /// The node is about to stop: all connections end, and what was delivered and came back is told, so that
     /// the next start does not have to suspect every message.
-    pub(crate) fn tell_delivered(&mut self) {
+    pub(crate) fn tell_delivered(&mut self, now: Timestamp) {
         let mut connections: Vec<ConnectionId> = self.connections.keys().copied().collect();
         connections.sort_unstable();
         for connection in connections {
-            self.close_connection(connection);
+            self.close_connection(now, connection);
         }
         self.record_settled();
         for id in self.queue_ids() {
-            let delivered = self.queues[&id].backlog.delivered();
+            let queue = &self.queues[&id];
+            let mut delivered = queue.backlog.delivered();
+            queue.dying.add_to(&mut delivered);
             if !delivered.is_empty() {
                 self.land(Record::Delivered(id, delivered), false);
             }

@@ -9,7 +9,7 @@ use crate::{Broker, Effect, Opened};
 use model::method::{channel, connection};
 use model::{
     ChannelError, ChannelNumber, ConnectionError, ConnectionId, MethodId, Position, QueueId,
-    ReplyCode, ShortStr,
+    ReplyCode, ShortStr, Timestamp,
 };
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -76,6 +76,7 @@ pub(crate) struct Consumer {
     pub(crate) queue: QueueId,
     pub(crate) no_ack: bool,
     pub(crate) exclusive: bool,
+    pub(crate) priority: i32,
     pub(crate) unacked: u32,
     /// Listed at its queue as one that may have room.
     pub(crate) waiting: bool,
@@ -122,7 +123,7 @@ impl Broker {
     }
 
     /// A connection is gone: its exclusive queues go with it, what it did not acknowledge comes back.
-    pub(crate) fn close_connection(&mut self, id: ConnectionId) {
+    pub(crate) fn close_connection(&mut self, now: Timestamp, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -130,10 +131,11 @@ impl Broker {
         let mut numbers: Vec<ChannelNumber> = connection.channels.keys().copied().collect();
         numbers.sort_unstable();
         for number in numbers {
-            self.forget_channel(ChannelId {
+            let channel = ChannelId {
                 connection: id,
                 number,
-            });
+            };
+            self.forget_channel(now, channel);
         }
         self.connections.remove(&id);
         for queue in exclusive {
@@ -154,8 +156,8 @@ impl Broker {
     }
 
     /// channel.close from the client.
-    pub(crate) fn close_channel(&mut self, id: ChannelId) {
-        self.forget_channel(id);
+    pub(crate) fn close_channel(&mut self, now: Timestamp, id: ChannelId) {
+        self.forget_channel(now, id);
         self.effects.push_back(Effect::Send(
             id.connection,
             id.number,
@@ -163,19 +165,29 @@ impl Broker {
         ));
     }
 
-    pub(crate) fn close_channel_with(&mut self, id: ChannelId, error: ChannelError) {
-        self.forget_channel(id);
+    pub(crate) fn close_channel_with(
+        &mut self,
+        now: Timestamp,
+        id: ChannelId,
+        error: ChannelError,
+    ) {
+        self.forget_channel(now, id);
         self.effects
             .push_back(Effect::CloseChannel(id.connection, id.number, error));
     }
 
-    pub(crate) fn close_connection_with(&mut self, id: ConnectionId, error: ConnectionError) {
-        self.close_connection(id);
+    pub(crate) fn close_connection_with(
+        &mut self,
+        now: Timestamp,
+        id: ConnectionId,
+        error: ConnectionError,
+    ) {
+        self.close_connection(now, id);
         self.effects.push_back(Effect::CloseConnection(id, error));
     }
 
     /// Ends a channel: its consumers go, what it did not acknowledge comes back to its place.
-    fn forget_channel(&mut self, id: ChannelId) {
+    fn forget_channel(&mut self, now: Timestamp, id: ChannelId) {
         let Some(connection) = self.connections.get_mut(&id.connection) else {
             return;
         };
@@ -193,7 +205,7 @@ impl Broker {
             self.give_back(&entry);
         }
         for consumer in consumers {
-            self.remove_consumer(consumer);
+            self.remove_consumer(now, consumer);
         }
     }
 

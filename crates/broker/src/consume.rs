@@ -1,10 +1,11 @@
 //! Consumers: qos, consume, cancel; and basic.get, which takes one message without being one.
 
+use crate::arguments::{Declaration, Of};
 use crate::connection::{ChannelId, Consumer, ConsumerId, Refusal, access_refused};
 use crate::unacked::Unsettled;
 use crate::{Broker, Delivery, Effect};
 use model::method::basic;
-use model::{ConnectionError, QueueId, ReplyCode, ShortStr, Timestamp};
+use model::{ChannelError, ConnectionError, QueueId, ReplyCode, ShortStr, Timestamp, Value};
 
 impl Broker {
     /// A limit for each consumer counts for those that are there, too (RabbitMQ: only for later ones, which
@@ -46,6 +47,16 @@ impl Broker {
             let explanation = format!("attempt to reuse consumer tag '{tag}'");
             return Err(ConnectionError::new(ReplyCode::NotAllowed, explanation, method).into());
         }
+        let declaration = Declaration {
+            of: Of::Consumer,
+            what: &format!("consumer '{tag}' of {}", self.queue_text(queue)),
+            method,
+        };
+        declaration.check(&consume.arguments)?;
+        let priority = consume.arguments.get("x-priority");
+        let priority = priority
+            .and_then(Value::as_integer)
+            .and_then(|priority| i32::try_from(priority).ok());
         let others = &self.queues[&queue].consumers;
         let taken = others.iter().any(|other| self.consumers[other].exclusive);
         if taken || consume.exclusive && !others.is_empty() {
@@ -61,6 +72,7 @@ impl Broker {
             queue,
             no_ack,
             exclusive,
+            priority: priority.unwrap_or(0),
             unacked: 0,
             waiting: false,
         });
@@ -81,18 +93,26 @@ impl Broker {
             .expect("looked up by the caller");
         queue.consumers.push(id);
         queue.was_consumed = true;
+        if queue.rules.single_active_consumer && queue.single_active.is_none() {
+            queue.single_active = Some(id);
+        }
         self.consumers.insert(id, consumer);
         self.wake_consumer(id);
     }
 
-    pub(crate) fn cancel(&mut self, id: ChannelId, cancel: basic::Cancel) -> Result<(), Refusal> {
+    pub(crate) fn cancel(
+        &mut self,
+        now: Timestamp,
+        id: ChannelId,
+        cancel: basic::Cancel,
+    ) -> Result<(), Refusal> {
         let consumer = self
             .open_channel_mut(id)
             .consumers
             .get(&cancel.consumer_tag)
             .copied();
         if let Some(consumer) = consumer {
-            self.remove_consumer(consumer);
+            self.remove_consumer(now, consumer);
         }
         if !cancel.no_wait {
             self.reply(
@@ -107,7 +127,7 @@ impl Broker {
 
     /// Ends a consumer. What it was handed stays unacked on its channel. An auto-delete queue goes with its
     /// last consumer.
-    pub(crate) fn remove_consumer(&mut self, id: ConsumerId) {
+    pub(crate) fn remove_consumer(&mut self, now: Timestamp, id: ConsumerId) {
         let Some(consumer) = self.consumers.remove(&id) else {
             return;
         };
@@ -119,9 +139,30 @@ impl Broker {
             .get_mut(&consumer.queue)
             .expect("a queue outlives its consumers");
         queue.consumers.retain(|other| *other != id);
-        queue.willing.retain(|other| *other != id);
+        queue.willing.remove(id);
+        if queue.single_active == Some(id) {
+            self.appoint_single_active(consumer.queue);
+        }
+        self.used(now, consumer.queue);
+        let queue = &self.queues[&consumer.queue];
         if queue.definition.auto_delete && queue.consumers.is_empty() && queue.was_consumed {
             self.remove_queue(consumer.queue);
+        }
+    }
+
+    /// The next to get everything: the first that came of those with the highest priority.
+    fn appoint_single_active(&mut self, id: QueueId) {
+        let queue = self.queues.get_mut(&id).expect("looked up by the caller");
+        let by_priority = |other: &&ConsumerId| self.consumers[*other].priority;
+        // The last of equals is the greatest, so the list is looked at from its end.
+        queue.single_active = queue
+            .consumers
+            .iter()
+            .rev()
+            .max_by_key(by_priority)
+            .copied();
+        if let Some(next) = queue.single_active {
+            self.wake_consumer(next);
         }
     }
 
@@ -144,8 +185,26 @@ impl Broker {
         }
     }
 
-    pub(crate) fn get(&mut self, id: ChannelId, get: basic::Get) -> Result<(), Refusal> {
+    /// Somebody uses the queue: one that expires when unused starts to count anew.
+    pub(crate) fn used(&mut self, now: Timestamp, id: QueueId) {
+        if let Some(queue) = self.queues.get_mut(&id)
+            && queue.rules.expires.is_some()
+        {
+            queue.used = now;
+            self.activate(id);
+        }
+    }
+
+    pub(crate) fn get(
+        &mut self,
+        now: Timestamp,
+        id: ChannelId,
+        get: basic::Get,
+    ) -> Result<(), Refusal> {
         let queue_id = self.usable_queue(id, &get.queue, basic::Get::ID)?;
+        self.refuse_single_active(queue_id)?;
+        self.used(now, queue_id);
+        self.expire_messages(now, queue_id);
         let landed = self.landing.landed();
         let queue = self.queues.get_mut(&queue_id).expect("just found");
         let Some(ready) = queue.backlog.pop(landed) else {
@@ -169,6 +228,7 @@ impl Broker {
             position: ready.position,
             consumer: None,
             no_ack: get.no_ack,
+            priority: ready.priority,
             delivered: ready.delivered + 1,
         });
         let delivery = Delivery {
@@ -186,6 +246,18 @@ impl Broker {
             message_count,
         });
         Ok(())
+    }
+
+    /// Where one consumer is to get everything nobody else can take something away.
+    fn refuse_single_active(&self, queue: QueueId) -> Result<(), Refusal> {
+        if !self.queues[&queue].rules.single_active_consumer {
+            return Ok(());
+        }
+        let explanation = format!(
+            "{}. basic.get operations are not supported by queues with single active consumer",
+            self.queue_text(queue)
+        );
+        Err(ChannelError::new(ReplyCode::ResourceLocked, explanation, basic::Get::ID).into())
     }
 
     /// `queue 'q' in vhost '/'`, as error texts name it.

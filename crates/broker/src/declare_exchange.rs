@@ -1,7 +1,7 @@
 //! Exchanges: declare and delete.
 
 use crate::Broker;
-use crate::arguments::{OF_EXCHANGES, same_arguments, same_flag};
+use crate::arguments::{Declaration, Of};
 use crate::connection::{ChannelId, Refusal, access_refused, not_found, precondition_failed};
 use crate::declare_queue::without_line_breaks;
 use crate::route::{Exchange, VhostIndex};
@@ -43,6 +43,12 @@ impl Broker {
             let explanation = format!("exchange name '{name}' contains reserved prefix 'amq.*'");
             return Err(access_refused(explanation, exchange::Declare::ID));
         }
+        let declaration = Declaration {
+            of: Of::Exchange,
+            what: &format!("exchange '{name}' in vhost '{}'", self.vhosts[vhost.0].name),
+            method: exchange::Declare::ID,
+        };
+        declaration.check(&declare.arguments)?;
         let definition = ExchangeDefinition {
             name: name.detached(),
             kind: declare.kind.detached(),
@@ -138,22 +144,14 @@ fn check_same(
     declare: &exchange::Declare,
     what: &str,
 ) -> Result<(), Refusal> {
-    let method = exchange::Declare::ID;
-    same_flag("type", &declare.kind, &current.kind, what, method)?;
-    same_flag("durable", declare.durable, current.durable, what, method)?;
-    same_flag(
-        "auto_delete",
-        declare.auto_delete,
-        current.auto_delete,
+    let declaration = Declaration {
+        of: Of::Exchange,
         what,
-        method,
-    )?;
-    same_flag("internal", declare.internal, current.internal, what, method)?;
-    same_arguments(
-        OF_EXCHANGES,
-        &declare.arguments,
-        &current.arguments,
-        what,
-        method,
-    )
+        method: exchange::Declare::ID,
+    };
+    declaration.same_flag("type", &declare.kind, &current.kind)?;
+    declaration.same_flag("durable", declare.durable, current.durable)?;
+    declaration.same_flag("auto_delete", declare.auto_delete, current.auto_delete)?;
+    declaration.same_flag("internal", declare.internal, current.internal)?;
+    declaration.same_arguments(&declare.arguments, &current.arguments)
 }

@@ -1,6 +1,6 @@
 //! Queues: declare, delete, purge.
 
-use crate::arguments::{OF_QUEUES, same_arguments, same_flag};
+use crate::arguments::{Declaration, Of};
 use crate::connection::{ChannelId, Refusal, access_refused, not_found, precondition_failed};
 use crate::consume::saturate;
 use crate::queue::Queue;
@@ -22,6 +22,7 @@ impl Broker {
         } else {
             self.ensure_queue(now, id, name, &declare)?
         };
+        self.used(now, queue);
         let landed = self.landing.landed();
         let found = &self.queues[&queue];
         let ok = queue::DeclareOk {
@@ -47,45 +48,46 @@ impl Broker {
         let vhost = self.connection_of(id).vhost;
         if name.is_empty() {
             let name = self.make_name("amq.gen-", now);
-            return Ok(self.make_queue(id, name, declare));
+            return self.make_queue(now, id, name, declare);
         }
         let Some(&known) = self.vhosts[vhost.0].queues.get(&name) else {
             if name.starts_with("amq.") {
                 let explanation = format!("queue name '{name}' contains reserved prefix 'amq.*'");
                 return Err(access_refused(explanation, queue::Declare::ID));
             }
-            return Ok(self.make_queue(id, name, declare));
+            return self.make_queue(now, id, name, declare);
         };
         let found = &self.queues[&known];
         let (current, what) = (&found.definition, self.queue_text(known));
         if found.owner != declare.exclusive.then_some(id.connection) {
             return Err(locked(&what, queue::Declare::ID));
         }
-        same_flag(
-            "durable",
-            declare.durable,
-            current.durable,
-            &what,
-            queue::Declare::ID,
-        )?;
-        same_flag(
-            "auto_delete",
-            declare.auto_delete,
-            current.auto_delete,
-            &what,
-            queue::Declare::ID,
-        )?;
-        same_arguments(
-            OF_QUEUES,
-            &declare.arguments,
-            &current.arguments,
-            &what,
-            queue::Declare::ID,
-        )?;
+        let declaration = Declaration {
+            of: Of::Queue,
+            what: &what,
+            method: queue::Declare::ID,
+        };
+        declaration.same_flag("durable", declare.durable, current.durable)?;
+        declaration.same_flag("auto_delete", declare.auto_delete, current.auto_delete)?;
+        declaration.check(&declare.arguments)?;
+        declaration.same_arguments(&declare.arguments, &current.arguments)?;
         Ok(known)
     }
 
-    fn make_queue(&mut self, id: ChannelId, name: ShortStr, declare: &queue::Declare) -> QueueId {
+    fn make_queue(
+        &mut self,
+        now: Timestamp,
+        id: ChannelId,
+        name: ShortStr,
+        declare: &queue::Declare,
+    ) -> Result<QueueId, Refusal> {
+        let vhost = &self.vhosts[self.connections[&id.connection].vhost.0].name;
+        let declaration = Declaration {
+            of: Of::Queue,
+            what: &format!("queue '{name}' in vhost '{vhost}'"),
+            method: queue::Declare::ID,
+        };
+        declaration.check(&declare.arguments)?;
         let queue_id = self.next_queue;
         self.next_queue = QueueId(queue_id.0 + 1);
         let definition = QueueDefinition {
@@ -101,9 +103,9 @@ impl Broker {
         if declare.exclusive {
             connection.exclusive_queues.push(queue_id);
         }
-        let mut queue = Queue::new(vhost, definition.clone());
+        let mut queue = Queue::new(vhost, definition.clone(), now);
         queue.owner = declare.exclusive.then_some(id.connection);
-        self.queues.insert(queue_id, queue);
+        self.add_queue(queue);
         let vhost = &mut self.vhosts[vhost.0];
         vhost.queues.insert(definition.name.clone(), queue_id);
         let vhost = vhost.name.clone();
@@ -111,7 +113,16 @@ impl Broker {
             vhost,
             queue: definition,
         });
-        queue_id
+        Ok(queue_id)
+    }
+
+    /// A queue is there from now on.
+    pub(crate) fn add_queue(&mut self, queue: Queue) {
+        let id = queue.definition.id;
+        self.refusing_queues += usize::from(queue.rules.refuses_publishes());
+        self.queues.insert(id, queue);
+        // What it has to do when is found out when it is looked at.
+        self.activate(id);
     }
 
     pub(crate) fn delete_queue(
@@ -181,10 +192,11 @@ impl Broker {
         for consumer in std::mem::take(&mut queue.consumers) {
             self.cancel_by_server(consumer);
         }
-        let mut settled = queue.backlog.purge(self.landing.last());
-        for run in queue.settled.drain() {
-            settled.insert_run(run);
-        }
+        self.refusing_queues -= usize::from(queue.rules.refuses_publishes());
+        self.schedule.set(id, None);
+        let (vhost, owner) = (queue.vhost, queue.owner);
+        self.vhosts[vhost.0].queues.remove(&queue.definition.name);
+        let mut settled = queue.into_messages(self.landing.last());
         let unacked = self
             .connections
             .values()
@@ -195,17 +207,11 @@ impl Broker {
         if !settled.is_empty() {
             self.land(Record::Settled(id, settled), false);
         }
-        self.vhosts[queue.vhost.0]
-            .queues
-            .remove(&queue.definition.name);
-        if let Some(owner) = queue
-            .owner
-            .and_then(|owner| self.connections.get_mut(&owner))
-        {
+        if let Some(owner) = owner.and_then(|owner| self.connections.get_mut(&owner)) {
             owner.exclusive_queues.retain(|other| *other != id);
         }
         self.land_definition(Definition::QueueRemoved { queue: id });
-        self.unbind_all(queue.vhost, &Destination::Queue(id));
+        self.unbind_all(vhost, &Destination::Queue(id));
     }
 
     /// The queue of that name, if the connection may use it.

@@ -1,9 +1,10 @@
 //! Handing out: while a consumer has room and a message that has landed waits, it gets it (promise P3).
 
+use crate::backlog::Ready;
 use crate::connection::{Channel, ChannelId, Connection, Consumer, ConsumerId, DELIVERY_ROOM};
 use crate::unacked::Unsettled;
 use crate::{Broker, Delivery, Effect, Written};
-use model::{ConnectionId, QueueId};
+use model::{ConnectionId, QueueId, Timestamp};
 
 impl Broker {
     /// Marks a queue that may have something to hand out at the end of the turn.
@@ -26,15 +27,18 @@ impl Broker {
         let Some(consumer) = self.consumers.get_mut(&id) else {
             return;
         };
-        let queue = consumer.queue;
-        if !std::mem::replace(&mut consumer.waiting, true) {
-            self.queues
-                .get_mut(&queue)
-                .expect("a queue outlives its consumers")
-                .willing
-                .push_back(id);
+        let of_consumer = consumer.queue;
+        let queue = self
+            .queues
+            .get_mut(&of_consumer)
+            .expect("a queue outlives its consumers");
+        if queue.single_active.is_some_and(|active| active != id) {
+            return;
         }
-        self.activate(queue);
+        if !std::mem::replace(&mut consumer.waiting, true) {
+            queue.willing.push_back(id, consumer.priority);
+        }
+        self.activate(of_consumer);
     }
 
     pub(crate) fn wake_channel(&mut self, id: ChannelId) {
@@ -49,22 +53,32 @@ impl Broker {
     }
 
     /// Hands out what it can, queue by queue, to the consumers in turn.
-    pub(crate) fn deliver(&mut self) {
+    pub(crate) fn deliver(&mut self, now: Timestamp) {
         let landed = self.landing.landed();
         for id in std::mem::take(&mut self.active) {
             let Some(queue) = self.queues.get_mut(&id) else {
                 continue;
             };
             queue.active = false;
+            if self.expire_queue(now, id) {
+                continue;
+            }
+            self.expire_messages(now, id);
             while let Some(consumer) = self.next_with_room(id) {
                 let queue = self.queues.get_mut(&id).expect("looked up before");
                 let Some(ready) = queue.backlog.pop(landed) else {
                     break;
                 };
-                queue.willing.rotate_left(1);
+                queue.willing.rotate();
                 queue.unacked += 1;
                 self.hand_out(id, consumer, ready);
             }
+            let queue = self.queues.get_mut(&id).expect("looked up before");
+            // Consumers had their chance at all that has landed: what may wait for no time goes now.
+            queue.offered = landed;
+            self.expire_messages(now, id);
+            self.drop_over_limit(id);
+            self.set_deadline(now, id);
             let queue = self.queues.get_mut(&id).expect("looked up before");
             if queue.backlog.waits_for_landing(landed) {
                 queue.active = true;
@@ -76,7 +90,7 @@ impl Broker {
     /// The first in turn of the consumers that can take a message; those before it are not willing any more.
     fn next_with_room(&mut self, id: QueueId) -> Option<ConsumerId> {
         let queue = self.queues.get_mut(&id)?;
-        while let Some(&consumer) = queue.willing.front() {
+        while let Some(consumer) = queue.willing.front() {
             let one = self
                 .consumers
                 .get_mut(&consumer)
@@ -98,7 +112,7 @@ impl Broker {
         None
     }
 
-    fn hand_out(&mut self, queue: QueueId, id: ConsumerId, ready: crate::queue::Ready) {
+    fn hand_out(&mut self, queue: QueueId, id: ConsumerId, ready: Ready) {
         let consumer = self
             .consumers
             .get_mut(&id)
@@ -121,6 +135,7 @@ impl Broker {
             position: ready.position,
             consumer: Some(id),
             no_ack: consumer.no_ack,
+            priority: ready.priority,
             delivered: ready.delivered + 1,
         });
         self.effects.push_back(Effect::Deliver {

@@ -2,7 +2,7 @@
 
 use model::{
     ChannelError, ChannelNumber, ConnectionError, ConnectionId, DeliveryTag, Method, Position,
-    Publish, Record, ShortStr,
+    Publish, QueueId, Record, ShortStr,
 };
 
 /// What the broker wants done. Effects for one connection are performed in the order they come.
@@ -49,6 +49,13 @@ pub enum Effect {
         channel: ChannelNumber,
         /// The message as it came.
         message: Publish,
+    },
+    /// Read a message and hand it in: [`Input::Fetched`](crate::Input::Fetched).
+    Fetch {
+        /// The queue that holds it.
+        queue: QueueId,
+        /// Where its record is to be read.
+        position: Position,
     },
     /// Close a channel with an error. The broker has forgotten it already.
     CloseChannel(ConnectionId, ChannelNumber, ChannelError),

@@ -1,6 +1,9 @@
 //! What happened: everything that the shell may tell the broker.
 
-use model::{ChannelNumber, ConnectionId, DeliveryTag, Method, Position, Publish, ShortStr};
+use model::{
+    ChannelNumber, ConnectionId, DeliveryTag, MessageRecord, Method, Position, Publish, QueueId,
+    ShortStr,
+};
 
 /// What happened.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub enum Input {
     Written(ConnectionId, Written),
     /// A delivery could not be handed out because its record is gone; its tag is free again.
     Undeliverable(ConnectionId, ChannelNumber, DeliveryTag),
+    /// A message that was asked for; `None` if its record is gone.
+    Fetched(QueueId, Position, Option<Box<MessageRecord>>),
     /// The store asks for a checkpoint.
     CheckpointWanted,
     /// The store says whether publishes may go on.

@@ -5,6 +5,7 @@ use crate::connection::ChannelId;
 use crate::{Broker, Effect};
 use model::method::basic;
 use model::{DeliveryTag, Method, Position, Record, Timestamp};
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 
 /// How far the lane was asked for and has landed, and what waits for it.
@@ -53,6 +54,49 @@ struct PendingConfirm {
     needs: Position,
     upto: u64,
     turn: u64,
+    /// A queue had no room: basic.nack instead of basic.ack.
+    refused: bool,
+}
+
+impl Confirms {
+    /// Takes the publishes that have landed; the answers to them, as few as possible.
+    fn release(&mut self, landed: Position) -> SmallVec<[Method; 1]> {
+        let mut answers = SmallVec::new();
+        while let Some(first) = self.take_landed(landed) {
+            let mut last = first;
+            while let Some(next) = self.pending.front()
+                && next.refused == first.refused
+                && let Some(next) = self.take_landed(landed)
+            {
+                last = next;
+            }
+            let delivery_tag = DeliveryTag(last.upto);
+            let multiple = last.upto - std::mem::replace(&mut self.confirmed, last.upto) > 1;
+            answers.push(if first.refused {
+                basic::Nack {
+                    delivery_tag,
+                    multiple,
+                    requeue: false,
+                }
+                .into()
+            } else {
+                basic::Ack {
+                    delivery_tag,
+                    multiple,
+                }
+                .into()
+            });
+        }
+        self.listed = !self.pending.is_empty();
+        answers
+    }
+
+    fn take_landed(&mut self, landed: Position) -> Option<PendingConfirm> {
+        self.pending
+            .front()
+            .filter(|pending| pending.needs <= landed)?;
+        self.pending.pop_front()
+    }
 }
 
 impl Landing {
@@ -151,6 +195,16 @@ impl Broker {
 
     /// Confirms the channel's next publish when `needs` has landed, and not before those in front of it.
     pub(crate) fn confirm_when_landed(&mut self, id: ChannelId, needs: Position) {
+        self.answer_publish(id, needs, false);
+    }
+
+    /// Tells the publisher that a queue refused the channel's next publish, when what others took of it has
+    /// landed.
+    pub(crate) fn refuse_when_landed(&mut self, id: ChannelId, needs: Position) {
+        self.answer_publish(id, needs, true);
+    }
+
+    fn answer_publish(&mut self, id: ChannelId, needs: Position, refused: bool) {
         let (landed, turn) = (self.landing.landed, self.landing.turn);
         let Some(confirms) = self
             .channel_mut(id)
@@ -164,11 +218,19 @@ impl Broker {
             .pending
             .back()
             .map_or(needs, |back| back.needs.max(needs));
-        match confirms.pending.back_mut().filter(|back| back.turn == turn) {
-            Some(back) => *back = PendingConfirm { needs, upto, turn },
-            None => confirms
-                .pending
-                .push_back(PendingConfirm { needs, upto, turn }),
+        let pending = PendingConfirm {
+            needs,
+            upto,
+            turn,
+            refused,
+        };
+        match confirms
+            .pending
+            .back_mut()
+            .filter(|back| back.turn == turn && back.refused == refused)
+        {
+            Some(back) => *back = pending,
+            None => confirms.pending.push_back(pending),
         }
         if !std::mem::replace(&mut confirms.listed, true) {
             self.landing.confirming.push(id);
@@ -226,25 +288,11 @@ impl Broker {
                 .and_then(|channel| channel.confirms.as_mut());
             let confirms = confirms
                 .expect("only channels in confirm mode are listed, closed ones are forgotten");
-            let before = confirms.confirmed;
-            while let Some(pending) = confirms
-                .pending
-                .front()
-                .filter(|pending| pending.needs <= landed)
-            {
-                confirms.confirmed = pending.upto;
-                confirms.pending.pop_front();
-            }
-            confirms.listed = !confirms.pending.is_empty();
-            let (listed, upto) = (confirms.listed, confirms.confirmed);
-            if upto > before {
-                let ack = basic::Ack {
-                    delivery_tag: DeliveryTag(upto),
-                    multiple: upto - before > 1,
-                };
-                self.effects
-                    .push_back(Effect::Send(id.connection, id.number, ack.into()));
-            }
+            let answers = confirms.release(landed);
+            let listed = confirms.listed;
+            let answers = answers.into_iter();
+            self.effects
+                .extend(answers.map(|answer| Effect::Send(id.connection, id.number, answer)));
             listed
         });
         self.landing.confirming = confirming;

@@ -5,7 +5,9 @@
 //! before the record that it depends on has landed.
 //!
 //! One file is one arrow of the journey: a message comes in by `publish`, finds its queues by `route`, waits for
-//! `landing`, goes out by `deliver` and is done with in `settle`; `tx` holds what a transaction will do. Beside them: who is connected (`connection`,
+//! `landing`, goes out by `deliver` and is done with in `settle`; or its time is over (`expire`), there is no room
+//! for it (`overflow`), and it goes to the dead letters (`dead`). `tx` holds what a
+//! transaction will do. Beside them: who is connected (`connection`,
 //! `request`), what is declared (`declare_queue`, `declare_exchange`, `bind`), who consumes (`consume`), and how
 //! all of it comes back after a crash (`checkpoint`, `recover`).
 
@@ -15,9 +17,15 @@ pub use input::{Input, Opened, Written};
 mod effect;
 pub use effect::{Delivery, Effect};
 
-mod arguments;
+mod ages;
+pub mod arguments;
+mod backlog;
 mod connection;
+mod level;
 mod queue;
+mod rules;
+mod willing;
+
 mod request;
 mod route;
 mod unacked;
@@ -37,7 +45,14 @@ mod deliver;
 mod settle;
 mod tx;
 
+mod dead;
+mod death;
+mod expire;
+mod overflow;
+mod schedule;
+
 mod checkpoint;
+mod found;
 mod recover;
 pub use recover::Recovery;
 
@@ -51,6 +66,7 @@ use publishers::Publishers;
 use queue::Queue;
 use route::Vhost;
 use rustc_hash::FxHashMap;
+use schedule::Schedule;
 use std::collections::VecDeque;
 use tx::TransactionRoom;
 
@@ -76,6 +92,13 @@ pub struct Broker {
     unlanded: Vec<QueueId>,
     /// Queues that settled something in this turn.
     settling: Vec<QueueId>,
+    /// Queues with messages on their way to the dead letters.
+    dying: VecDeque<QueueId>,
+    /// How many messages the shell was asked for.
+    fetches: usize,
+    schedule: Schedule,
+    /// How many queues refuse publishes when they are full: mostly none, and then nobody looks.
+    refusing_queues: usize,
     effects: VecDeque<Effect>,
 }
 
@@ -95,6 +118,10 @@ impl Broker {
             active: Vec::new(),
             unlanded: Vec::new(),
             settling: Vec::new(),
+            dying: VecDeque::new(),
+            fetches: 0,
+            schedule: Schedule::default(),
+            refusing_queues: 0,
             effects: VecDeque::new(),
         }
     }
@@ -119,21 +146,28 @@ impl Broker {
                 );
             }
             Input::ConnectionOpened(opened) => self.open_connection(opened),
-            Input::ConnectionClosed(connection) => self.close_connection(connection),
+            Input::ConnectionClosed(connection) => self.close_connection(now, connection),
             Input::Landed(upto) => self.landed(now, upto),
             Input::Written(connection, written) => self.written(connection, &written),
             Input::Undeliverable(connection, number, tag) => {
                 self.undeliverable(ChannelId { connection, number }, tag);
             }
+            Input::Fetched(queue, position, message) => {
+                self.fetched(now, queue, position, message);
+            }
             Input::CheckpointWanted => self.write_checkpoint(),
             Input::Room(room) => self.room_changed(room),
-            Input::Stopping => self.tell_delivered(),
+            Input::Stopping => self.tell_delivered(now),
         }
     }
 
-    /// Ends a turn: what is ready is handed out, what was settled becomes records.
-    pub fn tick(&mut self, _now: Timestamp) {
-        self.deliver();
+    /// Ends a turn: what is ready is handed out, what is over its time goes, what was settled becomes records.
+    pub fn tick(&mut self, now: Timestamp) {
+        while let Some(queue) = self.schedule.pop_due(now) {
+            self.activate(queue);
+        }
+        self.deliver(now);
+        self.fetch_dying();
         self.release_due_confirms();
         self.record_settled();
         self.landing.end_turn();
@@ -143,6 +177,11 @@ impl Broker {
     /// roughly. While it is much, the shell should take nothing more in (promise P9).
     pub fn waiting_bytes(&self) -> usize {
         self.landing.waiting_bytes()
+    }
+
+    /// When to end a turn though nothing happens: something is over its time then.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        self.schedule.next()
     }
 
     /// What the broker wants done next.

@@ -2,6 +2,7 @@
 
 use crate::connection::{ChannelId, Refusal, access_refused, not_found, precondition_failed};
 use crate::envelope::{BCC_HEADER, Envelope, Numbered, check_expiration, check_user};
+use crate::queue::Arrival;
 use crate::route::{Exchange, Queues, Vhost};
 use crate::{Broker, Effect};
 use model::method::{basic, confirm};
@@ -116,6 +117,12 @@ impl Broker {
             return;
         }
         let vhost = self.connection_of(id).vhost;
+        let transactional = self.open_channel_mut(id).transaction.is_some();
+        // Commit-ok tells of no refusal, so a full queue takes what a transaction brings.
+        if self.refusing_queues > 0 && !transactional && self.is_refused(&queues) {
+            self.publish_past_full(now, id, queues, publishing.is_some(), publish);
+            return;
+        }
         let publisher = publishing.map(|(publisher, number)| Publishing {
             publisher: self.publishers.add(vhost, publisher, number),
             vhost: self.vhosts[vhost.0].name.clone(),
@@ -142,18 +149,11 @@ impl Broker {
         if let Some(exchange) = exchange {
             return Ok(vhost.route(exchange, &routing_keys, &publish.properties));
         }
-        // The default exchange leads to the queue of the routing key's name.
-        let named = routing_keys
-            .iter()
-            .filter_map(|key| vhost.queues.get(*key).copied());
-        let mut queues: Queues = named.collect();
-        queues.sort_unstable();
-        queues.dedup();
-        Ok(queues)
+        Ok(vhost.named(&routing_keys))
     }
 
     /// One record for all queues: a body that goes to many lands once.
-    fn land_message(
+    pub(crate) fn land_message(
         &mut self,
         now: Timestamp,
         queues: &Queues,
@@ -170,12 +170,12 @@ impl Broker {
             body: publish.body.clone(),
         });
         let position = self.land(record, true);
+        let arrival = Arrival::of(now, &publish.properties, publish.body.len());
         for &queue in queues {
             self.queues
                 .get_mut(&queue)
                 .expect("only queues that are there are bound")
-                .backlog
-                .push(position);
+                .push(position, &arrival);
             self.activate(queue);
         }
         position

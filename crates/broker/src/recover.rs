@@ -5,14 +5,13 @@
 //! the end. What a record says of a queue's messages holds whatever the order: once settled is settled.
 
 use crate::Broker;
+use crate::found::Found;
 use crate::landing::Landing;
 use crate::publishers::Publishers;
-use crate::queue::Queue;
+use crate::queue::{Arrival, Queue};
 use crate::route::{Exchange, Vhost, VhostIndex};
 use model::record::{BindingDefinition, Destination, ExchangeDefinition, QueueDefinition};
-use model::{
-    Definition, Limits, MessageRecord, Position, QueueId, Record, Runs, ShortStr, Timestamp,
-};
+use model::{Definition, Limits, MessageRecord, Position, QueueId, Record, ShortStr, Timestamp};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, HashMap};
 
@@ -32,15 +31,7 @@ pub struct Recovery {
     queues: BTreeMap<QueueId, (VhostIndex, QueueDefinition)>,
     bindings: BTreeMap<BindingDefinition, u64>,
     publishers: Publishers,
-    messages: FxHashMap<QueueId, Messages>,
-}
-
-/// What is known of one queue's messages.
-#[derive(Debug, Default)]
-struct Messages {
-    landed: Runs,
-    settled: Runs,
-    delivered: Runs,
+    messages: FxHashMap<QueueId, Found>,
 }
 
 impl Recovery {
@@ -69,10 +60,8 @@ impl Recovery {
         self.stopped = matches!(record, Record::Stopped);
         match record {
             Record::Message(message) => self.message(position, &message),
-            Record::Settled(queue, runs) => insert_all(&mut self.messages_of(queue).settled, &runs),
-            Record::Delivered(queue, runs) => {
-                insert_all(&mut self.messages_of(queue).delivered, &runs)
-            }
+            Record::Settled(queue, runs) => self.messages_of(queue).settled.insert_all(&runs),
+            Record::Delivered(queue, runs) => self.messages_of(queue).delivered.insert_all(&runs),
             Record::Definition(definition) => self.definition(definition),
             Record::Checkpoint { next_queue, .. } => {
                 self.next_queue = self.next_queue.max(next_queue)
@@ -83,12 +72,12 @@ impl Recovery {
 
     /// The broker as it was. Exclusive queues end with their connections, so those that are left from before
     /// go now; what is to land about it is among the effects.
-    pub fn finish(mut self, _now: Timestamp) -> Broker {
+    pub fn finish(mut self, now: Timestamp) -> Broker {
         let mut broker = Broker::empty(&self.limits);
         broker.landing = Landing::recovered(self.last);
         broker.next_queue = self.next_queue;
         broker.vhosts = self.vhosts.iter().cloned().map(Vhost::new).collect();
-        self.restore_queues(&mut broker);
+        self.restore_queues(&mut broker, now);
         self.restore_exchanges(&mut broker);
         self.restore_bindings(&mut broker);
         broker.publishers = self.publishers;
@@ -110,8 +99,9 @@ impl Recovery {
     }
 
     fn message(&mut self, position: Position, message: &MessageRecord) {
+        let arrival = Arrival::of(message.accepted, &message.properties, message.body.len());
         for &queue in &message.queues {
-            self.messages_of(queue).landed.insert(position.0);
+            self.messages_of(queue).note(position, &arrival);
             self.next_queue = self.next_queue.max(QueueId(queue.0 + 1));
         }
         if let Some(publishing) = &message.publisher {
@@ -186,22 +176,16 @@ impl Recovery {
         }
     }
 
-    fn restore_queues(&mut self, broker: &mut Broker) {
+    fn restore_queues(&mut self, broker: &mut Broker, now: Timestamp) {
         for (id, (vhost, definition)) in std::mem::take(&mut self.queues) {
             broker.vhosts[vhost.0]
                 .queues
                 .insert(definition.name.clone(), id);
-            let mut queue = Queue::new(vhost, definition);
+            let mut queue = Queue::new(vhost, definition, now);
             if let Some(messages) = self.messages.remove(&id) {
-                let waiting = messages.landed.without(&messages.settled);
-                let suspect = if self.stopped {
-                    messages.delivered
-                } else {
-                    waiting.clone()
-                };
-                queue.backlog.restore(&waiting, &suspect);
+                messages.restore(&mut queue, self.stopped);
             }
-            broker.queues.insert(id, queue);
+            broker.add_queue(queue);
         }
     }
 
@@ -257,13 +241,7 @@ impl Recovery {
         VhostIndex(at)
     }
 
-    fn messages_of(&mut self, queue: QueueId) -> &mut Messages {
+    fn messages_of(&mut self, queue: QueueId) -> &mut Found {
         self.messages.entry(queue).or_default()
-    }
-}
-
-fn insert_all(into: &mut Runs, runs: &Runs) {
-    for &run in runs.as_slice() {
-        into.insert_run(run);
     }
 }

@@ -99,14 +99,16 @@ impl Broker {
             Request::Publish(publish) => self.publish(now, id, publish),
             Request::Method(method) => self.call(now, id, method),
             Request::Close => {
-                self.close_channel(id);
+                self.close_channel(now, id);
                 Ok(())
             }
         };
         match answered {
             Ok(()) => {}
-            Err(Refusal::Channel(error)) => self.close_channel_with(id, error),
-            Err(Refusal::Connection(error)) => self.close_connection_with(id.connection, error),
+            Err(Refusal::Channel(error)) => self.close_channel_with(now, id, error),
+            Err(Refusal::Connection(error)) => {
+                self.close_connection_with(now, id.connection, error)
+            }
         }
     }
 
@@ -115,9 +117,9 @@ impl Broker {
             Method::BasicAck(ack) => self.ack(id, &ack),
             Method::BasicNack(nack) => self.nack(id, &nack),
             Method::BasicReject(reject) => self.reject(id, &reject),
-            Method::BasicGet(get) => self.get(id, get),
+            Method::BasicGet(get) => self.get(now, id, get),
             Method::BasicConsume(consume) => self.consume(now, id, consume),
-            Method::BasicCancel(cancel) => self.cancel(id, cancel),
+            Method::BasicCancel(cancel) => self.cancel(now, id, cancel),
             Method::BasicQos(qos) => self.qos(id, &qos),
             Method::BasicRecover(recover) => self.recover(id, recover.requeue, true),
             Method::BasicRecoverAsync(recover) => self.recover(id, recover.requeue, false),

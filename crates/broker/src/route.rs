@@ -117,6 +117,15 @@ impl Vhost {
         queues
     }
 
+    /// The queues for a message at the default exchange: those of the routing keys' names.
+    pub(crate) fn named(&self, routing_keys: &[&[u8]]) -> Queues {
+        let named = routing_keys.iter().filter_map(|key| self.queues.get(*key));
+        let mut queues: Queues = named.copied().collect();
+        queues.sort_unstable();
+        queues.dedup();
+        queues
+    }
+
     /// Removes every binding that leads to `destination`; names the exchanges that lost their last one by it.
     pub(crate) fn unbind_all(&mut self, destination: &Destination) -> Vec<ShortStr> {
         let mut left_unbound = Vec::new();

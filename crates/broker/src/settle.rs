@@ -2,6 +2,7 @@
 
 use crate::Broker;
 use crate::connection::{ChannelId, Refusal, precondition_failed};
+use crate::dead::Reason;
 use crate::tx::Verdict;
 use crate::unacked::Unsettled;
 use model::method::basic;
@@ -45,7 +46,8 @@ impl Broker {
 
     pub(crate) fn conclude(&mut self, entry: &Unsettled, verdict: Verdict) {
         match verdict {
-            Verdict::Acked | Verdict::Rejected => self.settle(entry),
+            Verdict::Acked => self.settle(entry),
+            Verdict::Rejected => self.turn_away(entry),
             Verdict::Requeued => self.give_back(entry),
         }
     }
@@ -84,6 +86,7 @@ impl Broker {
                 self.settling.push(entry.queue);
             }
             queue.settled.insert(entry.position.0);
+            queue.backlog.forget(entry.position);
         }
         self.free_consumer(entry);
     }
@@ -92,7 +95,9 @@ impl Broker {
     pub(crate) fn give_back(&mut self, entry: &Unsettled) {
         if let Some(queue) = self.queues.get_mut(&entry.queue) {
             queue.unacked -= 1;
-            queue.backlog.give_back(entry.position, entry.delivered);
+            queue
+                .backlog
+                .give_back(entry.position, entry.delivered, entry.priority);
             self.activate(entry.queue);
         }
         self.free_consumer(entry);
@@ -113,6 +118,17 @@ impl Broker {
             let settled = std::mem::take(&mut queue.settled);
             self.land(Record::Settled(id, settled), awaited);
         }
+    }
+
+    /// A message was refused for good.
+    fn turn_away(&mut self, entry: &Unsettled) {
+        if let Some(queue) = self.queues.get_mut(&entry.queue) {
+            queue.unacked -= 1;
+            queue.backlog.forget(entry.position);
+            let refused = [entry.position.0].into_iter().collect();
+            self.discard(entry.queue, &refused, Reason::Rejected);
+        }
+        self.free_consumer(entry);
     }
 
     fn take_unacked(

@@ -3,9 +3,14 @@
 mod history;
 mod script;
 
+mod dead_letters;
 mod definitions;
 mod delivery;
+mod limits;
+mod priorities;
 mod publishing;
 mod recovery;
 mod routing;
+mod single_active;
+mod time_to_live;
 mod transactions;

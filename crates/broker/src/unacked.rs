@@ -14,6 +14,7 @@ pub(crate) struct Unsettled {
     pub(crate) consumer: Option<ConsumerId>,
     /// Being written settles it; the client has no say.
     pub(crate) no_ack: bool,
+    pub(crate) priority: u8,
     /// How often the message was delivered, this time included.
     pub(crate) delivered: u32,
 }
@@ -216,6 +217,7 @@ mod tests {
                 position: Position(number),
                 consumer: None,
                 no_ack: no_ack(number),
+                priority: 0,
                 delivered: 1,
             });
         }
@@ -278,6 +280,7 @@ mod tests {
                 position,
                 consumer,
                 no_ack: false,
+                priority: 0,
                 delivered: 1,
             });
             assert!(unacked.take(tag).is_some());

@@ -18,7 +18,7 @@ mod runs;
 pub use runs::{Run, Runs};
 
 pub mod table;
-pub use table::{ArrayBuilder, FieldTable, TableBuilder, TableError, Value};
+pub use table::{ArrayBuilder, FieldTable, Fields, TableBuilder, TableError, Value, Values};
 
 pub mod properties;
 pub use properties::{Properties, PropertiesBuilder, PropertiesError};

@@ -291,6 +291,12 @@ impl PropertiesBuilder {
         self.set(TIMESTAMP, Bytes::copy_from_slice(&seconds.to_be_bytes()))
     }
 
+    /// No time to live any more.
+    pub fn without_expiration(mut self) -> Self {
+        self.fields[EXPIRATION.trailing_zeros() as usize] = None;
+        self
+    }
+
     /// The properties.
     pub fn build(self) -> Properties {
         let length = self.fields.iter().flatten().map(Bytes::len).sum::<usize>();

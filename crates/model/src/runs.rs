@@ -110,6 +110,13 @@ impl Runs {
         );
     }
 
+    /// Adds all of another set.
+    pub fn insert_all(&mut self, other: &Self) {
+        for &run in &other.0 {
+            self.insert_run(run);
+        }
+    }
+
     /// The numbers of this set that are not in `other`.
     pub fn without(&self, other: &Self) -> Self {
         let mut kept = Vec::with_capacity(self.0.len());

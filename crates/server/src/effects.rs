@@ -3,7 +3,7 @@
 
 use crate::outbox::{OutboxSender, Outgoing};
 use broker::Effect;
-use model::{ConnectionId, Position};
+use model::{ConnectionId, Position, QueueId};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use store::{Chunk, ChunkBuilder};
@@ -25,6 +25,8 @@ pub struct Effects {
     /// Someone waits for a record of the growing chunk.
     awaited: bool,
     outboxes: FxHashMap<ConnectionId, Outbox>,
+    /// Messages that the broker wants to read.
+    wanted: Vec<(QueueId, Position)>,
     /// Connections with something in this turn's batch.
     touched: Vec<ConnectionId>,
 }
@@ -121,6 +123,7 @@ impl Effects {
             Effect::CloseConnection(connection, error) => {
                 self.say(connection, Outgoing::Close(error));
             }
+            Effect::Fetch { queue, position } => self.wanted.push((queue, position)),
             Effect::Block {
                 connection,
                 reason,
@@ -130,6 +133,11 @@ impl Effects {
                 self.say(connection, Outgoing::Unblock { notify });
             }
         }
+    }
+
+    /// Takes what is to be read for the broker.
+    pub fn take_wanted(&mut self) -> Vec<(QueueId, Position)> {
+        std::mem::take(&mut self.wanted)
     }
 
     /// Adds to a connection's batch of this turn.

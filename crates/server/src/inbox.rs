@@ -3,6 +3,7 @@
 //! The bound is the back-pressure: a connection whose batch finds no room does not read its socket until there
 //! is some.
 
+use crate::fetch::Wanted;
 use crate::outbox::OutboxSender;
 use broker::Input;
 use model::ConnectionId;
@@ -19,6 +20,8 @@ pub enum Handover {
     Inputs(Vec<Input>),
     /// It is gone; nothing follows.
     Left(ConnectionId),
+    /// What a visit to the disk brought, and what it left for the next.
+    Fetched(Vec<Input>, Wanted),
     /// A landed message could not be read: promise P7 asks for an end.
     Unreadable(ReadError),
     /// The server was asked to stop.

@@ -18,6 +18,7 @@ pub mod listen;
 pub mod login;
 
 pub mod connection;
+pub mod fetch;
 pub mod handout;
 
 pub mod inbox;

@@ -48,7 +48,7 @@ pub fn server_properties(config: &Config) -> FieldTable {
         ("connection.blocked", true),
         ("authentication_failure_close", true),
         ("per_consumer_qos", true),
-        ("consumer_priorities", false),
+        ("consumer_priorities", true),
         ("direct_reply_to", false),
     ];
     let capabilities = capabilities

@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::House;
+use crate::fetch::Fetcher;
 use crate::inbox::{Handover, inbox};
 use crate::lander::Lander;
 use crate::listen::Door;
@@ -39,6 +40,7 @@ pub async fn run(
     asked_to_stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let (inbox_sender, inbox) = inbox();
+    let fetcher = Fetcher::new(parts.store.reader(), inbox_sender.clone());
     let house = Arc::new(House {
         limits: config.limits.clone(),
         server_properties: login::server_properties(config),
@@ -47,7 +49,7 @@ pub async fn run(
         clock: parts.clock,
     });
     let lander = Lander::start(parts.store).context("cannot start the landing thread")?;
-    let shard = Shard::new(parts.broker, inbox, lander, parts.clock);
+    let shard = Shard::new(parts.broker, inbox, lander, fetcher, parts.clock);
     let mut shard = tokio::spawn(shard.run());
     let door = Door::new(house);
     let accepting: Vec<AbortHandle> = parts

@@ -6,6 +6,7 @@
 
 use crate::clock::Clock;
 use crate::effects::Effects;
+use crate::fetch::Fetcher;
 use crate::inbox::{Handover, Inbox, Turn};
 use crate::lander::Lander;
 use crate::outbox::Outgoing;
@@ -48,6 +49,9 @@ pub struct Shard {
     effects: Effects,
     inbox: Inbox,
     lander: Lander,
+    fetcher: Fetcher,
+    /// What was read for the broker, for the next turn.
+    fetched: Vec<Input>,
     clock: Clock,
     /// Since when only records that nobody waits for have been growing.
     company_by: Option<Timestamp>,
@@ -62,12 +66,20 @@ pub struct Shard {
 
 impl Shard {
     /// A shard that goes on where recovery ended.
-    pub fn new(broker: Broker, inbox: Inbox, lander: Lander, clock: Clock) -> Self {
+    pub fn new(
+        broker: Broker,
+        inbox: Inbox,
+        lander: Lander,
+        fetcher: Fetcher,
+        clock: Clock,
+    ) -> Self {
         Self {
             broker,
             effects: Effects::default(),
             inbox,
             lander,
+            fetcher,
+            fetched: Vec::new(),
             clock,
             company_by: None,
             room: true,
@@ -87,6 +99,11 @@ impl Shard {
                 self.landed(landed);
             }
             let now = self.clock.now();
+            if self.takes_more() {
+                for input in std::mem::take(&mut self.fetched) {
+                    self.broker.handle(now, input);
+                }
+            }
             for (handover, units) in turn.drain(..) {
                 self.handle(now, handover)?;
                 self.inbox.release(units);
@@ -98,15 +115,20 @@ impl Shard {
 
     /// Waits until there is something to do; takes all of it that is there.
     async fn wait(&mut self, turn: &mut Turn) -> Result<Option<Landed>, StoreFailure> {
-        let waiting = self.effects.growing_bytes() + self.broker.waiting_bytes();
-        let takes_more = waiting < GROWING_MAX;
-        let wake_at = [self.company_by, self.ask_room_at, self.farewell_by];
+        let takes_more = self.takes_more();
+        let wake_at = [
+            self.company_by,
+            self.ask_room_at,
+            self.farewell_by,
+            self.broker.wake_at(),
+        ];
         let wake_at = wake_at.into_iter().flatten().min();
         let sleep = wake_at.map(|at| tokio::time::sleep_until(self.clock.instant(at)));
         let mut landed = None;
         tokio::select! {
             biased;
             answer = self.lander.landed(), if self.lander.is_landing() => landed = Some(answer?),
+            () = std::future::ready(()), if takes_more && !self.fetched.is_empty() => {}
             () = self.inbox.receive(turn), if takes_more => {}
             () = async { sleep.expect("enabled only with a time").await }, if wake_at.is_some() => {}
         }
@@ -117,6 +139,11 @@ impl Shard {
             landed = self.lander.landed_now().transpose()?;
         }
         Ok(landed)
+    }
+
+    /// Whether what waits for landing leaves room for more.
+    fn takes_more(&self) -> bool {
+        self.effects.growing_bytes() + self.broker.waiting_bytes() < GROWING_MAX
     }
 
     fn handle(&mut self, now: Timestamp, handover: Handover) -> Result<(), ShardFailure> {
@@ -135,6 +162,12 @@ impl Shard {
             Handover::Left(connection) => {
                 self.broker.handle(now, Input::ConnectionClosed(connection));
                 self.effects.leave(connection);
+            }
+            Handover::Fetched(inputs, left) => {
+                for input in inputs {
+                    self.broker.handle(now, input);
+                }
+                self.fetcher.visited(left);
             }
             Handover::Unreadable(error) => return Err(error.into()),
             Handover::Stop => self.begin_stop(now),
@@ -167,7 +200,7 @@ impl Shard {
         }
     }
 
-    fn end_turn(&mut self, now: Timestamp) -> Result<(), StoreFailure> {
+    fn end_turn(&mut self, now: Timestamp) -> Result<(), ShardFailure> {
         self.broker.tick(now);
         self.perform();
         // The disk first: it works while the replies are handed out.
@@ -177,6 +210,8 @@ impl Shard {
             self.perform();
         }
         self.effects.flush();
+        let wanted = self.effects.take_wanted().into_iter();
+        self.fetched.extend(self.fetcher.fetch(wanted)?);
         Ok(())
     }
 

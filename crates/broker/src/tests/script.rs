@@ -5,8 +5,8 @@ use model::method::{basic, confirm, exchange, queue, tx};
 use model::publish::{PUBLISHER_ID_HEADER, PUBLISHING_ID_HEADER};
 use model::{
     ArrayBuilder, ChannelNumber, ConnectionId, Definition, DeliveryTag, FieldTable, Limits, Method,
-    Position, Properties, PropertiesBuilder, Publish, Record, ShortStr, TableBuilder, Timestamp,
-    Value,
+    Position, Properties, PropertiesBuilder, Publish, QueueId, Record, ShortStr, TableBuilder,
+    Timestamp, Value, Values,
 };
 use std::fmt::Write;
 
@@ -15,6 +15,9 @@ pub(super) struct Heart {
     broker: Broker,
     lane: Vec<(Position, Record)>,
     landed: usize,
+    now: Timestamp,
+    /// Messages that the broker asked for.
+    wanted: Vec<(QueueId, Position)>,
 }
 
 /// Runs a script and compares the transcript. A line is an input, followed by the end of its turn.
@@ -50,6 +53,8 @@ impl Heart {
             broker: Recovery::new(&limits()).finish(Timestamp(0)),
             lane: Vec::new(),
             landed: 0,
+            now: Timestamp(1000),
+            wanted: Vec::new(),
         };
         heart.effects();
         heart.land_all();
@@ -78,6 +83,19 @@ impl Heart {
             ["crash"] => {
                 self.come_back();
                 None
+            }
+            ["fetched"] => {
+                self.fetch_all();
+                None
+            }
+            // The time, in milliseconds, from here on.
+            ["at", time] => {
+                self.now = Timestamp(number(time));
+                None
+            }
+            ["wakes"] => {
+                let at = self.broker.wake_at().map(|at| at.0.to_string());
+                return vec![at.unwrap_or_else(|| "never".into())];
             }
             ["stop"] => Some(Input::Stopping),
             ["checkpoint"] => Some(Input::CheckpointWanted),
@@ -114,9 +132,9 @@ impl Heart {
             [] => None,
         };
         if let Some(input) = turn {
-            self.broker.handle(Timestamp(1000), input);
+            self.broker.handle(self.now, input);
         }
-        self.broker.tick(Timestamp(1000));
+        self.broker.tick(self.now);
         self.effects()
     }
 
@@ -124,6 +142,9 @@ impl Heart {
         let mut shown = Vec::new();
         while let Some(effect) = self.broker.poll_effect() {
             shown.push(show(&effect));
+            if let Effect::Fetch { queue, position } = effect {
+                self.wanted.push((queue, position));
+            }
             if let Effect::Land {
                 position, record, ..
             } = effect
@@ -134,11 +155,23 @@ impl Heart {
         shown
     }
 
+    /// Reads what the broker asked for.
+    fn fetch_all(&mut self) {
+        for (queue, wanted) in std::mem::take(&mut self.wanted) {
+            let record = self.lane.iter().find(|(position, _)| *position == wanted);
+            let message = match record {
+                Some((_, Record::Message(message))) => Some(Box::new(message.clone())),
+                _ => None,
+            };
+            self.broker
+                .handle(self.now, Input::Fetched(queue, wanted, message));
+        }
+    }
+
     fn land_all(&mut self) {
         self.landed = self.lane.len();
         if let Some((position, _)) = self.lane.last() {
-            self.broker
-                .handle(Timestamp(1000), Input::Landed(*position));
+            self.broker.handle(self.now, Input::Landed(*position));
         }
     }
 
@@ -149,7 +182,8 @@ impl Heart {
         for (position, record) in &self.lane {
             recovery.apply(*position, record.clone());
         }
-        self.broker = recovery.finish(Timestamp(1000));
+        self.broker = recovery.finish(self.now);
+        self.wanted.clear();
     }
 }
 
@@ -195,7 +229,7 @@ fn on_channel(place: &str, request: &[&str]) -> Input {
     }
 }
 
-/// Among the flags of a publish: `id=PUBLISHER:NUMBER`, `user=NAME`, `expiration=TEXT`, `reply-to=NAME`,
+/// Among the flags of a publish: `id=PUBLISHER:NUMBER`, `user=NAME`, `expiration=TEXT`, `priority=NUMBER`, `reply-to=NAME`,
 /// `cc=KEY,KEY`, `bcc=KEY,KEY`, and any header as `header:NAME=TEXT`.
 fn properties(flags: &[&str]) -> Properties {
     let mut builder = PropertiesBuilder::new();
@@ -212,6 +246,7 @@ fn properties(flags: &[&str]) -> Properties {
             }
             "user" => builder = builder.user_id(&short(value)),
             "expiration" => builder = builder.expiration(&short(value)),
+            "priority" => builder = builder.priority(value.parse().expect("a small number")),
             "reply-to" => builder = builder.reply_to(&short(value)),
             "cc" => headers = headers.field("CC", Value::Array(texts(value).values())),
             "bcc" => headers = headers.field("BCC", Value::Array(texts(value).values())),
@@ -234,11 +269,15 @@ fn texts(list: &str) -> ArrayBuilder {
     texts.fold(ArrayBuilder::new(), ArrayBuilder::value)
 }
 
-/// `NAME=NUMBER` and `NAME:TEXT` among the flags of a declaration or binding.
+/// `NAME=NUMBER`, `NAME=true` and `NAME:TEXT` among the flags of a declaration or binding.
 fn arguments(flags: &[&str]) -> FieldTable {
     let table = flags.iter().fold(TableBuilder::new(), |table, flag| {
         if let Some((name, value)) = flag.split_once('=') {
-            table.field(name, Value::I32(value.parse().expect("a number")))
+            let value = match value {
+                "true" => Value::Bool(true),
+                number => Value::I32(number.parse().expect("a number")),
+            };
+            table.field(name, value)
         } else if let Some((name, text)) = flag.split_once(':') {
             table.text(name, text)
         } else {
@@ -372,12 +411,13 @@ fn on_messages(request: &[&str]) -> Method {
             }
             .into()
         }
-        ["consume", queue, tag, ..] => basic::Consume {
+        ["consume", queue, tag, ref flags @ ..] => basic::Consume {
             queue: short(queue),
             consumer_tag: short(tag),
             no_ack: has("no-ack"),
             exclusive: has("exclusive"),
             no_wait: has("no-wait"),
+            arguments: arguments(flags),
             ..Default::default()
         }
         .into(),
@@ -459,6 +499,7 @@ fn show(effect: &Effect) -> String {
                 show_properties(&message.properties)
             )
         }
+        Effect::Fetch { queue, position } => format!("fetch #{position} of queue {queue}"),
         Effect::CloseChannel(connection, channel, error) => {
             let method = (error.method.class, error.method.method);
             format!(
@@ -509,6 +550,13 @@ fn show_method(method: &Method) -> String {
                 ack.delivery_tag
             )
         }
+        Method::BasicNack(nack) => {
+            format!(
+                "refuse {}{}",
+                if nack.multiple { "up to " } else { "" },
+                nack.delivery_tag
+            )
+        }
         other => other.name().into(),
     }
 }
@@ -543,6 +591,33 @@ fn show_properties(properties: &Properties) -> String {
     for (name, _) in headers.filter(|(name, _)| !name.starts_with("x-")) {
         write!(shown, " header {name}").expect("a string takes all");
     }
+    let deaths = properties
+        .headers()
+        .and_then(|headers| headers.get("x-death"));
+    if let Some(Value::Array(deaths)) = deaths {
+        shown.push_str(&show_deaths(deaths, properties));
+    }
+    shown
+}
+
+/// What x-death tells, and what came to be of the expiration.
+fn show_deaths(deaths: Values<'_>, properties: &Properties) -> String {
+    let mut shown = String::from(", dead:");
+    for death in deaths {
+        let Value::Table(death) = death else { continue };
+        let text = |name| death.get(name).and_then(Value::as_str).unwrap_or("-");
+        let count = death.get("count").and_then(Value::as_integer);
+        write!(
+            shown,
+            " {} in {} {} times,",
+            text("reason"),
+            text("queue"),
+            count.unwrap_or(-1)
+        )
+        .expect("a string takes all");
+    }
+    let expiration = properties.expiration().unwrap_or("no");
+    write!(shown, " {expiration} expiration").expect("a string takes all");
     shown
 }
 

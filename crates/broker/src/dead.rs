@@ -1,0 +1,227 @@
+//! Dead letters: what leaves a queue unacknowledged goes through the queue's dead-letter exchange.
+//!
+//! The copy is asked to land before the original's end is, and records land in the order in which they were
+//! asked for: whatever crashes when, the message is in one place or in both (promise P2).
+//!
+//! The broker holds no bodies, so it asks the shell for each message, some at a time.
+
+use crate::death::{self, Death};
+use crate::envelope::Envelope;
+use crate::queue::{Buried, Queue};
+use crate::route::{Queues, VhostIndex};
+use crate::rules::DeadLetter;
+use crate::{Broker, Effect};
+use model::{
+    MessageRecord, Position, Properties, Publish, QueueId, Run, Runs, ShortStr, Timestamp,
+};
+use smallvec::smallvec;
+use std::collections::{BTreeMap, VecDeque};
+
+/// The most messages asked of the shell at a time.
+const FETCHES_MAX: usize = 256;
+
+/// Why a message leaves unacknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Rejected,
+    Expired,
+    MaxLength,
+}
+
+impl Reason {
+    /// The word for it in x-death.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::MaxLength => "maxlen",
+        }
+    }
+}
+
+/// The messages of one queue on their way to the dead letters: not ready any more, and not gone yet.
+#[derive(Debug, Default)]
+pub(crate) struct Dying {
+    waiting: VecDeque<(Reason, Run)>,
+    /// Asked of the shell.
+    fetching: BTreeMap<Position, Reason>,
+    /// Listed among the broker's queues with dying messages.
+    listed: bool,
+}
+
+impl Dying {
+    pub(crate) fn add(&mut self, messages: &Runs, reason: Reason) {
+        let runs = messages.as_slice().iter();
+        self.waiting.extend(runs.map(|run| (reason, *run)));
+    }
+
+    /// Adds everything to a set.
+    pub(crate) fn add_to(&self, set: &mut Runs) {
+        for (_, run) in &self.waiting {
+            set.insert_run(*run);
+        }
+        for position in self.fetching.keys() {
+            set.insert(position.0);
+        }
+    }
+
+    /// The next message to ask for.
+    fn fetch_next(&mut self) -> Option<Position> {
+        let (reason, run) = self.waiting.front_mut()?;
+        let (position, reason) = (Position(run.first), *reason);
+        run.first += 1;
+        run.count -= 1;
+        if run.count == 0 {
+            self.waiting.pop_front();
+        }
+        self.fetching.insert(position, reason);
+        Some(position)
+    }
+}
+
+impl Broker {
+    /// Messages leave a queue unacknowledged.
+    pub(crate) fn discard(&mut self, id: QueueId, messages: &Runs, reason: Reason) {
+        let Some(queue) = self.queues.get_mut(&id).filter(|_| !messages.is_empty()) else {
+            return;
+        };
+        let settled_nothing = queue.settled.is_empty();
+        match queue.bury(messages, reason) {
+            Buried::Settled if settled_nothing => self.settling.push(id),
+            Buried::Settled => {}
+            Buried::Dying => {
+                if !std::mem::replace(&mut queue.dying.listed, true) {
+                    self.dying.push_back(id);
+                }
+            }
+        }
+    }
+
+    /// Asks for the next dying messages, queue by queue in turn.
+    pub(crate) fn fetch_dying(&mut self) {
+        while self.fetches < FETCHES_MAX
+            && let Some(id) = self.dying.pop_front()
+        {
+            let Some(queue) = self.queues.get_mut(&id) else {
+                continue;
+            };
+            match queue.dying.fetch_next() {
+                None => queue.dying.listed = false,
+                Some(position) => {
+                    self.fetches += 1;
+                    self.dying.push_back(id);
+                    let effect = Effect::Fetch {
+                        queue: id,
+                        position,
+                    };
+                    self.effects.push_back(effect);
+                }
+            }
+        }
+    }
+
+    /// The shell has read a dying message: its copy goes its way, and it leaves its queue.
+    pub(crate) fn fetched(
+        &mut self,
+        now: Timestamp,
+        id: QueueId,
+        position: Position,
+        message: Option<Box<MessageRecord>>,
+    ) {
+        self.fetches -= 1;
+        let Some(queue) = self.queues.get_mut(&id) else {
+            // Deleted meanwhile, and its messages with it.
+            return;
+        };
+        let reason = queue.dying.fetching.remove(&position);
+        let reason = reason.expect("only dying messages are asked for, each once");
+        let message = message.expect("a record lives as long as a queue holds its message");
+        let message = Publish {
+            exchange: message.exchange,
+            routing_key: message.routing_key,
+            mandatory: false,
+            immediate: false,
+            properties: message.properties,
+            body: message.body,
+        };
+        self.dead_letter(now, id, reason, message);
+        self.done_with(id, position);
+    }
+
+    /// Sends a message through its queue's dead-letter exchange. One that no queue takes is gone: its owner's
+    /// rule sent it there.
+    pub(crate) fn dead_letter(
+        &mut self,
+        now: Timestamp,
+        from: QueueId,
+        reason: Reason,
+        message: Publish,
+    ) {
+        let queue = &self.queues[&from];
+        let Some(to) = queue.rules.dead_letter.clone() else {
+            return;
+        };
+        let (vhost, copy) = (queue.vhost, copy(now, queue, &to, reason, message));
+        let mut targets = self.route_dead_letter(vhost, &copy);
+        if reason != Reason::Rejected {
+            targets.retain(|target| {
+                let name = &self.queues[target].definition.name;
+                !death::is_automatic_cycle(&copy.properties, name)
+            });
+        }
+        if !targets.is_empty() {
+            self.land_message(now, &targets, None, &copy);
+        }
+    }
+
+    fn route_dead_letter(&self, vhost: VhostIndex, copy: &Publish) -> Queues {
+        let vhost = &self.vhosts[vhost.0];
+        let envelope = Envelope::of(&copy.properties);
+        let keys = envelope.routing_keys(&copy.routing_key);
+        // What is wrong with further keys was refused when the message was published.
+        let keys = keys.unwrap_or_else(|_| smallvec![copy.routing_key.as_bytes()]);
+        if copy.exchange.is_empty() {
+            return vhost.named(&keys);
+        }
+        let exchange = vhost.exchanges.get(&copy.exchange);
+        exchange.map_or_else(Queues::new, |exchange| {
+            vhost.route(exchange, &keys, &copy.properties)
+        })
+    }
+
+    /// A message that is in nobody's hands leaves its queue.
+    fn done_with(&mut self, id: QueueId, position: Position) {
+        if let Some(queue) = self.queues.get_mut(&id) {
+            if queue.settled.is_empty() {
+                self.settling.push(id);
+            }
+            queue.settled.insert(position.0);
+        }
+    }
+}
+
+/// The message as it goes to the dead letters.
+fn copy(
+    now: Timestamp,
+    queue: &Queue,
+    to: &DeadLetter,
+    reason: Reason,
+    message: Publish,
+) -> Publish {
+    let death = Death {
+        reason,
+        queue: &queue.definition.name,
+        exchange: &message.exchange,
+        routing_key: &message.routing_key,
+        time: now,
+        rerouted: to.routing_key.is_some(),
+    };
+    let properties: Properties = death::told(&message.properties, &death);
+    let routing_key: &ShortStr = to.routing_key.as_ref().unwrap_or(&message.routing_key);
+    Publish {
+        exchange: to.exchange.clone(),
+        routing_key: routing_key.clone(),
+        properties,
+        ..message
+    }
+}

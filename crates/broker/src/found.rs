@@ -1,0 +1,87 @@
+//! What recovery finds out about the messages of one queue, in whatever order it is told.
+
+use crate::ages::Ages;
+use crate::backlog::Traits;
+use crate::queue::{Arrival, Queue};
+use model::{Position, Run, Runs, Timestamp};
+use std::collections::BTreeMap;
+
+/// What is known of one queue's messages.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    landed: Runs,
+    pub(crate) settled: Runs,
+    pub(crate) delivered: Runs,
+    ages: Ages,
+    /// Those above the lowest, by priority, as their senders gave it.
+    priorities: BTreeMap<u8, Runs>,
+    expiring: BTreeMap<Position, Timestamp>,
+    /// The lengths of bodies: the same for so many neighbours.
+    lengths: Vec<(Run, u32)>,
+}
+
+impl Found {
+    /// Whether the queue's rules will ask for it is not known yet: its definition may come later.
+    pub(crate) fn note(&mut self, position: Position, arrival: &Arrival) {
+        self.landed.insert(position.0);
+        self.ages.note(position, arrival.came);
+        if arrival.priority > 0 {
+            let of_priority = self.priorities.entry(arrival.priority).or_default();
+            of_priority.insert(position.0);
+        }
+        if let Some(expires) = arrival.expires {
+            self.expiring.insert(position, expires);
+        }
+        match self.lengths.last_mut() {
+            Some((run, length)) if run.end() == position.0 && *length == arrival.bytes => {
+                run.count += 1;
+            }
+            _ => {
+                let first = position.0;
+                self.lengths.push((Run { first, count: 1 }, arrival.bytes));
+            }
+        }
+    }
+
+    /// What the queue's rules make of the messages that wait.
+    pub(crate) fn restore(self, queue: &mut Queue, stopped: bool) {
+        let waiting = self.landed.without(&self.settled);
+        let suspect = if stopped {
+            self.delivered
+        } else {
+            waiting.clone()
+        };
+        let most = queue.rules.max_priority;
+        let mut priorities: BTreeMap<u8, Runs> = BTreeMap::new();
+        for (priority, of_priority) in self.priorities.into_iter().filter(|_| most > 0) {
+            let level = priorities.entry(priority.min(most)).or_default();
+            level.insert_all(&of_priority);
+        }
+        if queue.rules.time_to_live.is_some() {
+            queue.backlog.ages = self.ages;
+        }
+        let mut traits: BTreeMap<Position, Traits> = BTreeMap::new();
+        if queue.rules.max_length_bytes.is_some() {
+            let lengths = self.lengths.into_iter();
+            for (position, bytes) in lengths.flat_map(|(run, length)| {
+                (run.first..run.end()).map(move |position| (Position(position), length))
+            }) {
+                traits.entry(position).or_default().bytes = bytes;
+            }
+        }
+        for (position, expires) in self.expiring {
+            traits.entry(position).or_default().expires = Some(expires);
+        }
+        traits.retain(|position, _| waiting.contains(position.0));
+        for (priority, of_priority) in &priorities {
+            for (position, traits) in &mut traits {
+                if of_priority.contains(position.0) {
+                    traits.priority = *priority;
+                }
+            }
+        }
+        queue
+            .backlog
+            .restore(&waiting, &suspect, traits.into_iter(), &priorities);
+    }
+}

@@ -1,0 +1,48 @@
+//! Full queues that refuse: the publisher is told, and what was refused may be dead-lettered.
+
+use crate::Broker;
+use crate::connection::ChannelId;
+use crate::dead::Reason;
+use crate::route::Queues;
+use crate::rules::Overflow;
+use model::{Position, Publish, QueueId, Timestamp};
+
+impl Broker {
+    /// Whether one of the queues refuses a new message.
+    pub(crate) fn is_refused(&self, queues: &Queues) -> bool {
+        queues.iter().any(|queue| self.refuses(*queue))
+    }
+
+    fn refuses(&self, queue: QueueId) -> bool {
+        let queue = &self.queues[&queue];
+        queue.rules.refuses_publishes() && queue.is_full()
+    }
+
+    /// A publish that at least one queue refuses: the others take it, and the publisher is told that not all
+    /// did. One that will be retransmitted under its publishing id lands nowhere yet, because it is to land
+    /// once (promise P5).
+    pub(crate) fn publish_past_full(
+        &mut self,
+        now: Timestamp,
+        id: ChannelId,
+        mut queues: Queues,
+        has_publishing_id: bool,
+        publish: &Publish,
+    ) {
+        let mut refusing = queues.clone();
+        refusing.retain(|queue| self.refuses(*queue));
+        queues.retain(|queue| !refusing.contains(queue));
+        let mut landed = Position::NONE;
+        if !queues.is_empty() && !has_publishing_id {
+            landed = self.land_message(now, &queues, None, publish);
+            self.open_channel_mut(id).published = landed;
+        }
+        for queue in refusing {
+            let overflow = self.queues[&queue].rules.overflow;
+            if overflow == Overflow::RejectPublishDeadLetter {
+                self.dead_letter(now, queue, Reason::MaxLength, publish.clone());
+            }
+        }
+        self.refuse_when_landed(id, landed);
+    }
+}
