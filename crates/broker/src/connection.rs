@@ -66,6 +66,8 @@ pub(crate) struct Channel {
     pub(crate) stalled: VecDeque<Request>,
     /// The queue that an empty name stands for.
     pub(crate) last_queue: ShortStr,
+    /// The queue that its replies come to, if it asked for one.
+    pub(crate) reply_queue: ShortStr,
 }
 
 /// A consumer on a channel.

@@ -2,6 +2,7 @@
 
 use crate::arguments::{Declaration, Of};
 use crate::connection::{ChannelId, Consumer, ConsumerId, Refusal, access_refused};
+use crate::reply_to::REPLY_TO;
 use crate::unacked::Unsettled;
 use crate::{Broker, Delivery, Effect};
 use model::method::basic;
@@ -38,7 +39,11 @@ impl Broker {
         consume: basic::Consume,
     ) -> Result<(), Refusal> {
         let method = basic::Consume::ID;
-        let queue = self.usable_queue(id, &consume.queue, method)?;
+        let queue = if consume.queue == REPLY_TO {
+            self.make_reply_queue(now, id, &consume)?
+        } else {
+            self.usable_queue(id, &consume.queue, method)?
+        };
         let tag = match consume.consumer_tag {
             tag if tag.is_empty() => self.make_name("amq.ctag-", now),
             tag => tag.detached(),

@@ -4,6 +4,7 @@ use crate::arguments::{Declaration, Of};
 use crate::connection::{ChannelId, Refusal, access_refused, not_found, precondition_failed};
 use crate::consume::saturate;
 use crate::queue::Queue;
+use crate::reply_to::{is_reply_name, refuse_reply_queue};
 use crate::{Broker, bind};
 use model::method::queue;
 use model::record::{Destination, QueueDefinition};
@@ -17,6 +18,9 @@ impl Broker {
         declare: queue::Declare,
     ) -> Result<(), Refusal> {
         let name = without_line_breaks(&declare.queue);
+        if is_reply_name(&name) {
+            return self.declare_reply_queue(id, name, &declare);
+        }
         let queue = if declare.passive {
             self.usable_queue(id, &name, queue::Declare::ID)?
         } else {
@@ -74,7 +78,7 @@ impl Broker {
         Ok(known)
     }
 
-    fn make_queue(
+    pub(crate) fn make_queue(
         &mut self,
         now: Timestamp,
         id: ChannelId,
@@ -134,7 +138,8 @@ impl Broker {
         let vhost = self.connection_of(id).vhost;
         let mut message_count = 0;
         // To delete what is not there is fine: clients clean up without looking.
-        if let Some(&queue_id) = self.vhosts[vhost.0].queues.get(&name) {
+        let found = self.vhosts[vhost.0].queues.get(&name);
+        if let Some(&queue_id) = found.filter(|_| !is_reply_name(&name)) {
             self.check_owner(id, queue_id, queue::Delete::ID)?;
             let queue = &self.queues[&queue_id];
             let ready = queue.backlog.ready(self.landing.landed());
@@ -223,6 +228,7 @@ impl Broker {
     ) -> Result<QueueId, Refusal> {
         let name = self.queue_name(id, name, method)?;
         let vhost = &self.vhosts[self.connections[&id.connection].vhost.0];
+        refuse_reply_queue(&name, &vhost.name, method)?;
         let Some(&queue) = vhost.queues.get(&name) else {
             return Err(not_found(
                 format!("no queue '{name}' in vhost '{}'", vhost.name),

@@ -42,6 +42,7 @@ mod landing;
 
 mod consume;
 mod deliver;
+mod reply_to;
 mod settle;
 mod tx;
 

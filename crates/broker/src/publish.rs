@@ -3,6 +3,7 @@
 use crate::connection::{ChannelId, Refusal, access_refused, not_found, precondition_failed};
 use crate::envelope::{BCC_HEADER, Envelope, Numbered, check_expiration, check_user};
 use crate::queue::Arrival;
+use crate::reply_to::check_token;
 use crate::route::{Exchange, Queues, Vhost};
 use crate::{Broker, Effect};
 use model::method::{basic, confirm};
@@ -63,7 +64,7 @@ impl Broker {
             return Err(precondition_failed(explanation, basic::Publish::ID));
         }
         let told;
-        let publish = match told_otherwise(&publish.properties, &envelope) {
+        let publish = match self.told_otherwise(id, &publish.properties, &envelope) {
             Some(properties) => {
                 told = Publish {
                     properties,
@@ -96,7 +97,7 @@ impl Broker {
         }
     }
 
-    /// A routed message lands in its queues, or goes back where it has none.
+    /// A routed message lands in its queues, or goes back where it has none; false if a full queue refuses it.
     pub(crate) fn take_in(
         &mut self,
         now: Timestamp,
@@ -104,7 +105,7 @@ impl Broker {
         publish: &Publish,
         queues: Queues,
         publishing: Numbered<'_>,
-    ) {
+    ) -> bool {
         if queues.is_empty() {
             if publish.mandatory {
                 self.effects.push_back(Effect::Return {
@@ -114,15 +115,13 @@ impl Broker {
                 });
             }
             self.confirm_when_landed(id, Position::NONE);
-            return;
+            return true;
+        }
+        if self.refusing_queues > 0 && self.is_refused(&queues) {
+            self.publish_past_full(now, id, queues, publishing.is_some(), publish);
+            return false;
         }
         let vhost = self.connection_of(id).vhost;
-        let transactional = self.open_channel_mut(id).transaction.is_some();
-        // Commit-ok tells of no refusal, so a full queue takes what a transaction brings.
-        if self.refusing_queues > 0 && !transactional && self.is_refused(&queues) {
-            self.publish_past_full(now, id, queues, publishing.is_some(), publish);
-            return;
-        }
         let publisher = publishing.map(|(publisher, number)| Publishing {
             publisher: self.publishers.add(vhost, publisher, number),
             vhost: self.vhosts[vhost.0].name.clone(),
@@ -131,6 +130,23 @@ impl Broker {
         let position = self.land_message(now, &queues, publisher, publish);
         self.open_channel_mut(id).published = position;
         self.confirm_when_landed(id, position);
+        true
+    }
+
+    /// The properties as receivers may see them, where that is not as they came.
+    fn told_otherwise(
+        &self,
+        id: ChannelId,
+        properties: &Properties,
+        envelope: &Envelope<'_>,
+    ) -> Option<Properties> {
+        let with_token = self.with_token(id, properties);
+        if !envelope.hides_keys() {
+            return with_token;
+        }
+        let headers = properties.headers()?.without(BCC_HEADER);
+        let builder = PropertiesBuilder::from(with_token.as_ref().unwrap_or(properties));
+        Some(builder.headers(&headers).build())
     }
 
     /// Where a message goes, if it may. What is wrong with it is told in RabbitMQ's order.
@@ -143,6 +159,7 @@ impl Broker {
         let connection = &self.connections[&id.connection];
         let vhost = &self.vhosts[connection.vhost.0];
         let exchange = entrance(vhost, &publish.exchange)?;
+        check_token(&publish.properties)?;
         check_user(&publish.properties, &connection.user)?;
         check_expiration(&publish.properties)?;
         let routing_keys = envelope.routing_keys(&publish.routing_key)?;
@@ -202,17 +219,4 @@ fn entrance<'a>(vhost: &'a Vhost, name: &ShortStr) -> Result<Option<&'a Exchange
         return Err(access_refused(explanation, method));
     }
     Ok(Some(exchange))
-}
-
-/// The properties as receivers may see them, where that is not as they came.
-fn told_otherwise(properties: &Properties, envelope: &Envelope<'_>) -> Option<Properties> {
-    if !envelope.hides_keys() {
-        return None;
-    }
-    let headers = properties.headers()?.without(BCC_HEADER);
-    Some(
-        PropertiesBuilder::from(properties)
-            .headers(&headers)
-            .build(),
-    )
 }

@@ -10,6 +10,7 @@ mod limits;
 mod priorities;
 mod publishing;
 mod recovery;
+mod reply_to;
 mod routing;
 mod single_active;
 mod time_to_live;

@@ -91,7 +91,7 @@ impl Broker {
     pub(crate) fn tx_commit(&mut self, now: Timestamp, id: ChannelId) -> Result<(), Refusal> {
         let transaction = self.end_transaction(id, tx::Commit::ID)?;
         let before = self.landing.last();
-        let mut repeats = transaction.repeats;
+        let (mut repeats, mut refused) = (transaction.repeats, false);
         for (publish, mut queues) in transaction.publishes {
             // Those that were deleted meanwhile take nothing.
             queues.retain(|queue| self.queues.contains_key(queue));
@@ -100,7 +100,7 @@ impl Broker {
             if self.is_repeat(id, publishing) {
                 repeats = true;
             } else {
-                self.take_in(now, id, &publish, queues, publishing);
+                refused |= !self.take_in(now, id, &publish, queues, publishing);
             }
         }
         let mut settled: Vec<QueueId> = Vec::new();
@@ -115,6 +115,11 @@ impl Broker {
         settled.dedup();
         for queue in settled {
             self.record_settled_of(queue, true);
+        }
+        if refused {
+            // commit-ok would say that all of it has landed.
+            let explanation = "partial tx completion";
+            return Err(precondition_failed(explanation, tx::Commit::ID));
         }
         let last = self.landing.last();
         if last > before || repeats {

@@ -49,7 +49,7 @@ pub fn server_properties(config: &Config) -> FieldTable {
         ("authentication_failure_close", true),
         ("per_consumer_qos", true),
         ("consumer_priorities", true),
-        ("direct_reply_to", false),
+        ("direct_reply_to", true),
     ];
     let capabilities = capabilities
         .iter()

@@ -495,3 +495,65 @@ fn open_transactions_share_a_limit() {
         "#]],
     );
 }
+
+#[test]
+fn a_commit_that_a_full_queue_refuses_is_not_answered_with_commit_ok() {
+    check(
+        "connect 1
+         1.1 open
+         1.1 declare q no-wait x-max-length=1 x-overflow:reject-publish
+         1.1 declare free no-wait
+         1.1 tx
+         1.1 publish - q a
+         1.1 commit
+         landed
+         1.1 get q
+         1.1 publish - q b
+         1.1 publish - q c
+         1.1 publish - free d
+         1.1 ack 1
+         1.1 commit
+         landed
+         1.2 open
+         1.2 get q
+         1.2 get q
+         1.2 get free",
+        expect![[r#"
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 declare q no-wait x-max-length=1 x-overflow:reject-publish
+                land #2 queue 1 q
+            1.1 declare free no-wait
+                land #3 queue 2 free
+            1.1 tx
+            1.1 publish - q a
+            1.1 commit
+                land #4 message a for [1]
+            landed
+                1.1 tx.select-ok
+                1.1 tx.commit-ok
+            1.1 get q
+                1.1 get-ok [1] #4, 0 more
+            1.1 publish - q b
+            1.1 publish - q c
+            1.1 publish - free d
+            1.1 ack 1
+            1.1 commit
+                land #5 message b for [1]
+                land #6 message d for [2]
+                land #7 settled in 1: #4+1
+                1.1 channel.close 406 PRECONDITION_FAILED - partial tx completion (90, 20)
+            landed
+            1.2 open
+                1.2 channel.open-ok
+            1.2 get q
+                1.2 get-ok [1] #5, 0 more
+            1.2 get q
+                1.2 basic.get-empty
+            1.2 get free
+                1.2 get-ok [2] #6, 0 more
+        "#]],
+    );
+}
