@@ -141,8 +141,10 @@ impl TopicTree {
     }
 }
 
+/// An empty key has no words, not one empty word: `*` does not match it, as in RabbitMQ.
 fn words(key: &[u8]) -> impl Iterator<Item = &[u8]> {
-    key.split(|byte| *byte == b'.')
+    let words = if key.is_empty() { 0 } else { usize::MAX };
+    key.split(|byte| *byte == b'.').take(words)
 }
 
 /// What a pattern means, word by word, as a check of the tree by something simpler.
@@ -208,6 +210,14 @@ mod tests {
             tree.remove(&patterns[removed], &Destination::Queue(QueueId(removed as u64)));
             prop_assert_eq!(found(&tree, &key), matching(Some(removed)));
         }
+    }
+
+    #[test]
+    fn an_empty_key_has_no_words() {
+        let tree = tree_of(&["", "#", "*", "*.b", ".b"].map(str::to_owned));
+        assert_eq!(found(&tree, ""), [0, 1]);
+        assert_eq!(found(&tree, "a"), [1, 2]);
+        assert_eq!(found(&tree, ".b"), [1, 3, 4]);
     }
 
     #[test]
