@@ -44,16 +44,18 @@ impl Request {
     }
 
     /// Whether the answer tells what is in a queue. A client that publishes and then asks on the same channel
-    /// expects to find what it published, so the answer waits until that has landed.
-    fn looks_into_queues(&self) -> bool {
+    /// expects to find what it published, so the answer waits until that has landed. And one that closes its
+    /// channel: a program that publishes without confirms and ends, and another that then looks, find it too.
+    fn answers_for_landed(&self) -> bool {
         matches!(
             self,
-            Self::Method(
-                Method::BasicGet(_)
-                    | Method::QueueDeclare(_)
-                    | Method::QueuePurge(_)
-                    | Method::QueueDelete(_)
-            )
+            Self::Close
+                | Self::Method(
+                    Method::BasicGet(_)
+                        | Method::QueueDeclare(_)
+                        | Method::QueuePurge(_)
+                        | Method::QueueDelete(_)
+                )
         )
     }
 }
@@ -70,7 +72,7 @@ impl Broker {
         if !channel.stalled.is_empty() {
             channel.stalled.push_back(request);
             self.landing.stalled_bytes += bytes;
-        } else if request.looks_into_queues()
+        } else if request.answers_for_landed()
             && (channel.published > landed || channel.held_replies > 0)
         {
             channel.stalled.push_back(request);

@@ -88,8 +88,9 @@ fn publishes_of_many_turns_are_confirmed_at_once() {
             1.1 publish - q d
                 land #6 message d for [1]
             1.1 close
-                1.1 channel.close-ok
             landed
+                1.1 confirm 4
+                1.1 channel.close-ok
         "#]],
     );
 }
