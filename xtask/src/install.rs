@@ -57,17 +57,22 @@ pub(crate) const FOR_CLIENTS: &[Package] = &[
     Package {
         name: "python3-venv",
         have: "python3 -c 'import venv, ensurepip'",
-        why: "a folder for pika and aio-pika",
+        why: "a folder for the Python clients",
     },
     Package {
         name: "nodejs",
         have: "command -v node",
-        why: "runs the tests with amqplib",
+        why: "runs the tests with the Node clients",
     },
     Package {
         name: "npm",
         have: "command -v npm",
-        why: "fetches amqplib",
+        why: "fetches the Node clients",
+    },
+    Package {
+        name: "amqp-tools",
+        have: "command -v amqp-publish",
+        why: "the C client's command line",
     },
 ];
 

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The root of the checkout.
 pub(crate) fn root() -> PathBuf {
@@ -82,11 +83,13 @@ fn shown(command: &Command) -> String {
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    /// Makes an empty folder `name` for this process under the target folder (a real disk, unlike many a /tmp).
+    /// Makes an empty folder `name` of this process's own under the target folder (a real disk, unlike many a /tmp).
     pub(crate) fn new(name: &str) -> Result<Self> {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let made = MADE.fetch_add(1, Ordering::Relaxed);
         let path = target_dir()
             .join("scratch")
-            .join(format!("{name}-{}", std::process::id()));
+            .join(format!("{name}-{}-{made}", std::process::id()));
         if path.exists() {
             std::fs::remove_dir_all(&path)
                 .with_context(|| format!("cannot empty {}", path.display()))?;

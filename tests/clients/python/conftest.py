@@ -59,3 +59,15 @@ def headers():
         "list": [],
         "mixed": [True, None, "x", [1, 2], {"a": "b"}],
     }
+
+
+def pytest_runtest_logreport(report):
+    """Notes a line for each test in the file that CLIENT_RESULTS names; xtask/src/clients/results.rs reads it."""
+    path = os.environ.get("CLIENT_RESULTS")
+    if path is None or (report.when != "call" and report.passed):
+        return
+    line = f"ok - {report.location[2]}" if not report.failed else f"not ok - {report.location[2]}"
+    if report.skipped:
+        line += f" # SKIP {report.longrepr[2]}"
+    with open(path, "a", encoding="utf-8") as results:
+        print(line, file=results)

@@ -1,4 +1,4 @@
-"""pika, the blocking Python client, unmodified."""
+"""pika, the blocking Python client, unmodified: what every application does."""
 
 import datetime
 import time
@@ -6,62 +6,10 @@ import time
 import pika
 import pytest
 from conftest import MEBIBYTE, PORT
-from pika.exceptions import (
-    AMQPConnectionError,
-    ChannelClosedByBroker,
-    ConnectionClosedByBroker,
-    UnroutableError,
-)
+from pika.exceptions import AMQPConnectionError, ChannelClosedByBroker, ConnectionClosedByBroker, UnroutableError
+from pika_tools import PERSISTENT, channel, connect, connection, publish, queue, take, waiting
 
-PERSISTENT = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent)
-
-
-def connect():
-    return pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", PORT))
-
-
-@pytest.fixture
-def connection():
-    connection = connect()
-    yield connection
-    if connection.is_open:
-        connection.close()
-
-
-@pytest.fixture
-def channel(connection):
-    """A channel in confirm mode: basic_publish returns when the message is confirmed."""
-    channel = connection.channel()
-    channel.confirm_delivery()
-    return channel
-
-
-@pytest.fixture
-def queue(channel, name):
-    """A durable queue, deleted after the test."""
-    channel.queue_declare(name, durable=True)
-    yield name
-    with connect() as cleaner:
-        cleaner.channel().queue_delete(name)
-
-
-def publish(channel, queue, *bodies):
-    for body in bodies:
-        channel.basic_publish("", queue, body, PERSISTENT, mandatory=True)
-
-
-def take(channel, queue, count, **options):
-    """The next deliveries of a consumer that acknowledges nothing by itself."""
-    deliveries = []
-    for delivery in channel.consume(queue, inactivity_timeout=20, **options):
-        assert delivery[0] is not None, f"{len(deliveries)} of {count} deliveries came"
-        deliveries.append(delivery)
-        if len(deliveries) == count:
-            return deliveries
-
-
-def waiting(channel, queue):
-    return channel.queue_declare(queue, passive=True).method.message_count
+__all__ = ["channel", "connection", "queue"]
 
 
 def test_publish_with_confirms_consume_and_ack(channel, queue):

@@ -1,0 +1,139 @@
+//! The table of clients: where each comes from, which version, and how its suite is run.
+
+use crate::install;
+use crate::shell::{command, root};
+use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// One client and the tests with it.
+pub(crate) struct Suite {
+    /// The client's name in its registry, and in the table.
+    pub(crate) client: &'static str,
+    origin: Origin,
+    /// Files of tests.
+    tests: &'static [&'static str],
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    PyPi,
+    Npm,
+    /// The Debian package, and what runs its tests.
+    Debian(&'static str, Runner),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Runner {
+    Pytest,
+}
+
+/// The longest first, so that none is left for the end.
+pub(crate) const SUITES: &[Suite] = &[
+    Suite {
+        client: "pika",
+        origin: Origin::PyPi,
+        tests: &[
+            "test_pika.py",
+            "test_pika_routing.py",
+            "test_pika_queues.py",
+            "test_pika_consumers.py",
+            "test_pika_conversations.py",
+        ],
+    },
+    Suite {
+        client: "aio-pika",
+        origin: Origin::PyPi,
+        tests: &["test_aio_pika.py"],
+    },
+    Suite {
+        client: "amqplib",
+        origin: Origin::Npm,
+        tests: &["amqplib.test.js"],
+    },
+    Suite {
+        client: "amqp-tools",
+        origin: Origin::Debian("amqp-tools", Runner::Pytest),
+        tests: &["test_amqp_tools.py"],
+    },
+];
+
+impl Suite {
+    /// What is pinned, or installed.
+    pub(crate) fn version(&self) -> Result<String> {
+        let client = self.client;
+        match self.origin {
+            Origin::PyPi => between(
+                "tests/clients/python/requirements.txt",
+                &format!("{client}=="),
+                "\n",
+            ),
+            Origin::Npm => between(
+                "tests/clients/node/package.json",
+                &format!("\"{client}\": \""),
+                "\"",
+            ),
+            Origin::Debian(package, _) => installed_version(package),
+        }
+    }
+
+    /// The command that runs the tests.
+    pub(crate) fn command(&self) -> Result<Command> {
+        let folder = root().join("tests/clients");
+        Ok(match self.origin {
+            Origin::PyPi | Origin::Debian(_, Runner::Pytest) => {
+                let mut pytest = command(python()?, &["-B", "-m", "pytest"]);
+                pytest.args(self.tests).current_dir(folder.join("python"));
+                pytest
+            }
+            Origin::Npm => {
+                let mut node = command("node", &["--test", "--test-reporter=./reporter.mjs"]);
+                node.args(self.tests).current_dir(folder.join("node"));
+                node
+            }
+        })
+    }
+}
+
+/// Installs and builds what the suites need, before any clock runs.
+pub(crate) fn prepare(suites: &[&Suite]) -> Result<()> {
+    let any = |of: fn(Origin) -> bool| suites.iter().any(|suite| of(suite.origin));
+    if any(|origin| matches!(origin, Origin::PyPi | Origin::Debian(_, Runner::Pytest))) {
+        python()?;
+    }
+    if any(|origin| origin == Origin::Npm) {
+        install::node(&root().join("tests/clients/node"))?;
+    }
+    Ok(())
+}
+
+fn python() -> Result<PathBuf> {
+    install::python(&root().join("tests/clients/python/requirements.txt"))
+}
+
+/// What stands in a file between two texts.
+fn between(file: &str, before: &str, after: &str) -> Result<String> {
+    let text = std::fs::read_to_string(root().join(file))
+        .with_context(|| format!("cannot read {file}"))?;
+    let found = text.match_indices(before).find_map(|(at, _)| {
+        // At the start of a line, so that `pika==` is not found in `aio-pika==`.
+        let line = text[..at].rsplit('\n').next().unwrap_or_default();
+        let rest = &text[at + before.len()..];
+        line.trim().is_empty().then(|| rest.split(after).next())?
+    });
+    found
+        .map(str::to_owned)
+        .with_context(|| format!("no version after `{before}` in {file}"))
+}
+
+fn installed_version(package: &str) -> Result<String> {
+    let output = command("dpkg-query", &["-W", "-f", "${Version}", package])
+        .output()
+        .context("cannot ask dpkg")?;
+    if !output.status.success() {
+        bail!("the Debian package {package} is not installed");
+    }
+    // Without Debian's own revision.
+    let version = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(version.split('-').next().unwrap_or_default().to_owned())
+}
