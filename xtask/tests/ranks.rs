@@ -80,6 +80,7 @@ const PURE_MAY_USE: &[(&str, &str)] = &[
     ("syn", "below the macro, in the compiler"),
     ("unicode-ident", "below the macro, in the compiler"),
     ("crc32c", "arithmetic"),
+    ("xxhash-rust", "arithmetic"),
     (
         "rustc_version",
         "asks in the build script of crc32c which compiler it is",

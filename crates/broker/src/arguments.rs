@@ -122,6 +122,8 @@ pub const ARGUMENTS: &[Argument] = &[
     row(Queue, "x-consumer-disconnected-timeout", Integer(0, MOST), false, Kept, "a consumer that is gone is seen at once"),
     row(Queue, "x-name-prefix", Text, false, Kept, "a note for people"),
     row(Exchange, "alternate-exchange", Text, true, Works, "where messages go that the exchange finds no queue for"),
+    row(Exchange, "hash-header", Text, false, Works, "the header that x-consistent-hash chooses by, instead of the routing key"),
+    row(Exchange, "hash-property", Text, false, Works, "the property that x-consistent-hash chooses by: correlation_id, message_id or timestamp"),
     row(Consumer, "x-priority", Integer(i32::MIN as i64, i32::MAX as i64), false, Works, "consumers of a higher priority are served first while they have room"),
     row(Consumer, "x-consumer-timeout", Integer(1, MOST), false, Kept, "milliseconds that this consumer may take to acknowledge"),
     row(Consumer, "x-cancel-on-ha-failover", Flag, false, Kept, "there is no mirror to fail over to"),

@@ -3,7 +3,7 @@
 use crate::Broker;
 use crate::connection::{ChannelId, Refusal, not_found, precondition_failed};
 use crate::declare_exchange::refuse_default;
-use crate::route::{VhostIndex, headers};
+use crate::reply_to::is_reply_name;
 use model::method::{exchange, queue};
 use model::record::{BindingDefinition, Destination};
 use model::{Definition, FieldTable, MethodId, ShortStr};
@@ -41,16 +41,21 @@ impl Broker {
         id: ChannelId,
         unbind: queue::Unbind,
     ) -> Result<(), Refusal> {
-        let method = queue::Unbind::ID;
-        let ends = self.queue_ends(
-            id,
-            &unbind.queue,
-            &unbind.exchange,
-            unbind.routing_key,
-            &unbind.arguments,
-            method,
-        )?;
-        self.unbind(id, ends, method)?;
+        let (name, method) = (&unbind.queue, queue::Unbind::ID);
+        refuse_default(&unbind.exchange, method)?;
+        let queues = &self.vhosts[self.connections[&id.connection].vhost.0].queues;
+        let is_gone = !name.is_empty() && !queues.contains_key(name) && !is_reply_name(name);
+        if !is_gone {
+            let ends = self.queue_ends(
+                id,
+                name,
+                &unbind.exchange,
+                unbind.routing_key,
+                &unbind.arguments,
+                method,
+            )?;
+            self.unbind(id, ends);
+        }
         self.reply(id, queue::UnbindOk);
         Ok(())
     }
@@ -81,15 +86,15 @@ impl Broker {
         unbind: exchange::Unbind,
     ) -> Result<(), Refusal> {
         let method = exchange::Unbind::ID;
-        let ends = self.exchange_ends(
-            id,
-            &unbind.destination,
-            &unbind.source,
-            unbind.routing_key,
-            &unbind.arguments,
-            method,
-        )?;
-        self.unbind(id, ends, method)?;
+        refuse_default(&unbind.source, method)?;
+        refuse_default(&unbind.destination, method)?;
+        let ends = Ends {
+            source: &unbind.source,
+            destination: Destination::Exchange(unbind.destination.detached()),
+            routing_key: unbind.routing_key,
+            arguments: &unbind.arguments,
+        };
+        self.unbind(id, ends);
         if !unbind.no_wait {
             self.reply(id, exchange::UnbindOk);
         }
@@ -149,11 +154,15 @@ impl Broker {
     }
 
     fn bind(&mut self, id: ChannelId, ends: Ends<'_>, method: MethodId) -> Result<(), Refusal> {
-        let (index, kind) = self.source_of(id, ends.source, method)?;
-        if kind == "headers" {
-            headers::check(ends.arguments)
-                .map_err(|explanation| precondition_failed(explanation, method))?;
-        }
+        let index = self.connections[&id.connection].vhost;
+        let vhost = &self.vhosts[index.0];
+        let Some(source) = vhost.exchanges.get(ends.source) else {
+            let explanation = format!("no exchange '{}' in vhost '{}'", ends.source, vhost.name);
+            return Err(not_found(explanation, method));
+        };
+        source
+            .check_binding(&ends.routing_key, ends.arguments)
+            .map_err(|explanation| precondition_failed(explanation, method))?;
         let vhost = &mut self.vhosts[index.0];
         let (routing_key, arguments) = (ends.routing_key.detached(), ends.arguments.detached());
         let exchange = vhost.exchanges.get_mut(ends.source).expect("just found");
@@ -171,12 +180,13 @@ impl Broker {
         Ok(())
     }
 
-    /// To remove a binding that is not there is fine.
-    fn unbind(&mut self, id: ChannelId, ends: Ends<'_>, method: MethodId) -> Result<(), Refusal> {
-        let (index, _) = self.source_of(id, ends.source, method)?;
+    /// To remove a binding that is not there is fine, and so it is where an end of it is gone.
+    fn unbind(&mut self, id: ChannelId, ends: Ends<'_>) {
+        let index = self.connections[&id.connection].vhost;
         let vhost = &mut self.vhosts[index.0];
-        let exchange = vhost.exchanges.get_mut(ends.source).expect("just found");
-        if exchange.unbind(&ends.destination, &ends.routing_key, ends.arguments) {
+        if let Some(source) = vhost.exchanges.get_mut(ends.source)
+            && source.unbind(&ends.destination, &ends.routing_key, ends.arguments)
+        {
             let binding = BindingDefinition {
                 vhost: vhost.name.clone(),
                 source: ends.source.detached(),
@@ -186,24 +196,6 @@ impl Broker {
             };
             self.land_definition(Definition::Unbound(binding));
             self.remove_if_unbound(index, ends.source);
-        }
-        Ok(())
-    }
-
-    fn source_of(
-        &self,
-        id: ChannelId,
-        source: &ShortStr,
-        method: MethodId,
-    ) -> Result<(VhostIndex, &ShortStr), Refusal> {
-        let index = self.connections[&id.connection].vhost;
-        let vhost = &self.vhosts[index.0];
-        match vhost.exchanges.get(source) {
-            Some(exchange) => Ok((index, &exchange.definition.kind)),
-            None => Err(not_found(
-                format!("no exchange '{source}' in vhost '{}'", vhost.name),
-                method,
-            )),
         }
     }
 }

@@ -57,10 +57,8 @@ impl Broker {
             internal: declare.internal,
             arguments: declare.arguments.detached(),
         };
-        let Some(exchange) = Exchange::new(definition.clone()) else {
-            let explanation = format!("unknown exchange type '{}'", declare.kind);
-            return Err(precondition_failed(explanation, exchange::Declare::ID));
-        };
+        let exchange = Exchange::new(definition.clone())
+            .map_err(|explanation| precondition_failed(explanation, exchange::Declare::ID))?;
         let vhost = &mut self.vhosts[vhost.0];
         vhost.exchanges.insert(definition.name.clone(), exchange);
         let vhost = vhost.name.clone();
@@ -76,17 +74,19 @@ impl Broker {
         id: ChannelId,
         delete: exchange::Delete,
     ) -> Result<(), Refusal> {
-        let (name, method) = (&delete.exchange, exchange::Delete::ID);
+        let (name, method) = (&without_line_breaks(&delete.exchange), exchange::Delete::ID);
         let index = self.connection_of(id).vhost;
         refuse_default(name, method)?;
         let vhost = &self.vhosts[index.0];
+        if name.starts_with("amq.") {
+            let explanation = format!(
+                "deletion of system exchange '{name}' in vhost '{}' not allowed",
+                vhost.name
+            );
+            return Err(access_refused(explanation, method));
+        }
         // To delete what is not there is fine, as for queues.
         if let Some(exchange) = vhost.exchanges.get(name) {
-            if exchange.predeclared {
-                let explanation =
-                    format!("exchange name '{name}' contains reserved prefix 'amq.*'");
-                return Err(access_refused(explanation, method));
-            }
             if delete.if_unused && exchange.is_bound() {
                 let explanation = format!("exchange '{name}' in vhost '{}' in use", vhost.name);
                 return Err(precondition_failed(explanation, method));

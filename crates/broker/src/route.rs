@@ -1,8 +1,10 @@
 //! Routing: exchanges, their bindings, and which queues a message goes to. No queues inside, only their ids.
 
-pub(crate) mod headers;
+mod hash;
+mod headers;
 mod topic;
 
+use hash::HashBindings;
 use headers::HeaderBindings;
 use model::record::{Destination, ExchangeDefinition};
 use model::{FieldTable, Properties, QueueId, ShortStr, Value};
@@ -43,6 +45,7 @@ enum Kind {
     Fanout,
     Topic(TopicTree),
     Headers(HeaderBindings),
+    ConsistentHash(HashBindings),
 }
 
 /// The queues that a message goes to, each once.
@@ -146,20 +149,21 @@ impl Vhost {
 }
 
 impl Exchange {
-    /// `None` for a kind that nobody knows.
-    pub(crate) fn new(definition: ExchangeDefinition) -> Option<Self> {
+    /// An exchange without bindings, or what is wrong with the definition.
+    pub(crate) fn new(definition: ExchangeDefinition) -> Result<Self, String> {
         let kind = match definition.kind.as_str() {
             "direct" => Kind::Direct(HashMap::new()),
             "fanout" => Kind::Fanout,
             "topic" => Kind::Topic(TopicTree::default()),
             "headers" => Kind::Headers(HeaderBindings::default()),
-            _ => return None,
+            "x-consistent-hash" => Kind::ConsistentHash(HashBindings::new(&definition.arguments)?),
+            unknown => return Err(format!("unknown exchange type '{unknown}'")),
         };
         let alternate = definition.arguments.get("alternate-exchange");
         let alternate = alternate
             .and_then(Value::as_str)
             .and_then(|name| ShortStr::try_from(name).ok());
-        Some(Self {
+        Ok(Self {
             definition,
             alternate,
             predeclared: false,
@@ -207,6 +211,15 @@ impl Exchange {
         true
     }
 
+    /// What is wrong with a binding that would start here.
+    pub(crate) fn check_binding(&self, key: &str, arguments: &FieldTable) -> Result<(), String> {
+        match &self.kind {
+            Kind::Headers(_) => headers::check(arguments),
+            Kind::ConsistentHash(_) => hash::check_weight(key),
+            Kind::Direct(_) | Kind::Fanout | Kind::Topic(_) => Ok(()),
+        }
+    }
+
     pub(crate) fn is_bound(&self) -> bool {
         !self.bindings.is_empty()
     }
@@ -238,6 +251,10 @@ impl Exchange {
                 }
             }
             Kind::Headers(bindings) => bindings.for_each(properties, found),
+            Kind::ConsistentHash(bindings) => {
+                let destination = bindings.find(routing_keys, properties);
+                destination.into_iter().for_each(found);
+            }
         }
     }
 }
@@ -255,6 +272,7 @@ impl Kind {
             Self::Fanout => {}
             Self::Topic(tree) => tree.add(key, destination),
             Self::Headers(bindings) => bindings.add(destination, arguments),
+            Self::ConsistentHash(bindings) => bindings.add(key, destination),
         }
     }
 
@@ -271,6 +289,7 @@ impl Kind {
             Self::Fanout => {}
             Self::Topic(tree) => tree.remove(key, destination),
             Self::Headers(bindings) => bindings.remove(destination, arguments),
+            Self::ConsistentHash(bindings) => bindings.remove(key, destination),
         }
     }
 }

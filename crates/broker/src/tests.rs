@@ -6,6 +6,7 @@ mod script;
 mod dead_letters;
 mod definitions;
 mod delivery;
+mod exchanges;
 mod limits;
 mod priorities;
 mod publishing;

@@ -67,9 +67,14 @@ pub(crate) fn check(arguments: &FieldTable) -> Result<(), String> {
     match mode.as_str() {
         Some("all" | "any" | "all-with-x" | "any-with-x") => Ok(()),
         Some(other) => Err(format!(
-            "Invalid x-match field value {other:?}; expected all, any, all-with-x, or any-with-x"
+            "Invalid x-match field value <<\"{other}\">>; expected all, any, all-with-x, or any-with-x"
         )),
-        None => Err("Invalid x-match field type; expected a string".into()),
+        None => {
+            let kind = mode.kind();
+            Err(format!(
+                "Invalid x-match field type {kind}; expected longstr"
+            ))
+        }
     }
 }
 

@@ -247,3 +247,196 @@ fn what_cannot_be_read_is_refused_in_rabbitmqs_order_and_words() {
         "#]],
     );
 }
+
+#[test]
+fn consistent_hashing_chooses_one_queue_for_each_key_and_the_same_after_a_crash() {
+    check(
+        "connect 1
+         1.1 open
+         1.1 declare a no-wait
+         1.1 declare b no-wait
+         1.1 declare c no-wait
+         1.1 exchange h x-consistent-hash
+         1.1 bind a h 1
+         1.1 bind b h 1
+         1.1 bind c h 2
+         landed
+         1.1 publish h k1 1
+         1.1 publish h k2 2
+         1.1 publish h k3 3
+         1.1 publish h k4 4
+         1.1 publish h k5 5
+         1.1 publish h k1 6
+         landed
+         crash
+         connect 2
+         2.1 open
+         2.1 publish h k1 1
+         2.1 publish h k2 2
+         2.1 publish h k3 3
+         2.1 publish h k4 4
+         2.1 publish h k5 5
+         2.1 unbind c h 2
+         2.1 publish h k1 1
+         2.1 publish h k2 2
+         2.1 publish h k3 3
+         2.1 publish h k4 4
+         2.1 publish h k5 5
+         2.1 unbind a h 1
+         2.1 unbind b h 1
+         2.1 publish h k1 1 mandatory",
+        expect![[r#"
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 declare a no-wait
+                land #2 queue 1 a
+            1.1 declare b no-wait
+                land #3 queue 2 b
+            1.1 declare c no-wait
+                land #4 queue 3 c
+            1.1 exchange h x-consistent-hash
+                land #5 exchange h x-consistent-hash
+            1.1 bind a h 1
+                land #6 bound h -1-> Queue(QueueId(1))
+            1.1 bind b h 1
+                land #7 bound h -1-> Queue(QueueId(2))
+            1.1 bind c h 2
+                land #8 bound h -2-> Queue(QueueId(3))
+            landed
+                1.1 exchange.declare-ok
+                1.1 queue.bind-ok
+                1.1 queue.bind-ok
+                1.1 queue.bind-ok
+            1.1 publish h k1 1
+                land #9 message 1 for [3]
+            1.1 publish h k2 2
+                land #10 message 2 for [1]
+            1.1 publish h k3 3
+                land #11 message 3 for [1]
+            1.1 publish h k4 4
+                land #12 message 4 for [3]
+            1.1 publish h k5 5
+                land #13 message 5 for [3]
+            1.1 publish h k1 6
+                land #14 message 6 for [3]
+            landed
+            crash
+            connect 2
+                2.0 connection.open-ok
+            2.1 open
+                2.1 channel.open-ok
+            2.1 publish h k1 1
+                land #15 message 1 for [3]
+            2.1 publish h k2 2
+                land #16 message 2 for [1]
+            2.1 publish h k3 3
+                land #17 message 3 for [1]
+            2.1 publish h k4 4
+                land #18 message 4 for [3]
+            2.1 publish h k5 5
+                land #19 message 5 for [3]
+            2.1 unbind c h 2
+                land #20 unbound h -2-> Queue(QueueId(3))
+            2.1 publish h k1 1
+                land #21 message 1 for [2]
+            2.1 publish h k2 2
+                land #22 message 2 for [1]
+            2.1 publish h k3 3
+                land #23 message 3 for [1]
+            2.1 publish h k4 4
+                land #24 message 4 for [2]
+            2.1 publish h k5 5
+                land #25 message 5 for [1]
+            2.1 unbind a h 1
+                land #26 unbound h -1-> Queue(QueueId(1))
+            2.1 unbind b h 1
+                land #27 unbound h -1-> Queue(QueueId(2))
+            2.1 publish h k1 1 mandatory
+                2.1 return 1 (h k1)
+        "#]],
+    );
+}
+
+#[test]
+fn a_header_can_be_hashed_instead_and_wrong_arguments_are_refused() {
+    check(
+        "connect 1
+         1.1 open
+         1.1 declare a no-wait
+         1.1 declare b no-wait
+         1.1 exchange h x-consistent-hash hash-header:who
+         1.1 bind a h 1
+         1.1 bind b h 1
+         landed
+         1.1 publish h k1 1 header:who=one
+         1.1 publish h k2 2 header:who=two
+         1.1 publish h k3 3 header:who=two
+         1.1 publish h k4 4
+         1.1 publish h k5 5
+         1.1 bind a h none
+         1.2 open
+         1.2 bind a h 0
+         1.3 open
+         1.3 exchange i x-consistent-hash hash-header:a hash-property:timestamp
+         1.4 open
+         1.4 exchange i x-consistent-hash hash-property:priority
+         1.5 open
+         1.5 exchange i x-consistent-hash hash-header=5
+         1.6 open
+         1.6 exchange i direct alternate-exchange=5",
+        expect![[r#"
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 declare a no-wait
+                land #2 queue 1 a
+            1.1 declare b no-wait
+                land #3 queue 2 b
+            1.1 exchange h x-consistent-hash hash-header:who
+                land #4 exchange h x-consistent-hash
+            1.1 bind a h 1
+                land #5 bound h -1-> Queue(QueueId(1))
+            1.1 bind b h 1
+                land #6 bound h -1-> Queue(QueueId(2))
+            landed
+                1.1 exchange.declare-ok
+                1.1 queue.bind-ok
+                1.1 queue.bind-ok
+            1.1 publish h k1 1 header:who=one
+                land #7 message 1 for [1] header who
+            1.1 publish h k2 2 header:who=two
+                land #8 message 2 for [1] header who
+            1.1 publish h k3 3 header:who=two
+                land #9 message 3 for [1] header who
+            1.1 publish h k4 4
+                land #10 message 4 for [2]
+            1.1 publish h k5 5
+                land #11 message 5 for [2]
+            1.1 bind a h none
+                1.1 channel.close 406 PRECONDITION_FAILED - The binding key must be an integer: <<"none">> (50, 20)
+            1.2 open
+                1.2 channel.open-ok
+            1.2 bind a h 0
+                1.2 channel.close 406 PRECONDITION_FAILED - The binding key must be greater than 0 (50, 20)
+            1.3 open
+                1.3 channel.open-ok
+            1.3 exchange i x-consistent-hash hash-header:a hash-property:timestamp
+                1.3 channel.close 406 PRECONDITION_FAILED - hash-header and hash-property are mutually exclusive (40, 10)
+            1.4 open
+                1.4 channel.open-ok
+            1.4 exchange i x-consistent-hash hash-property:priority
+                1.4 channel.close 406 PRECONDITION_FAILED - Unsupported property: priority (40, 10)
+            1.5 open
+                1.5 channel.open-ok
+            1.5 exchange i x-consistent-hash hash-header=5
+                1.5 channel.close 406 PRECONDITION_FAILED - invalid arg 'hash-header' for exchange 'i' in vhost '/': expected a string, got the value '5' of type 'signedint' (40, 10)
+            1.6 open
+                1.6 channel.open-ok
+            1.6 exchange i direct alternate-exchange=5
+                1.6 channel.close 406 PRECONDITION_FAILED - invalid arg 'alternate-exchange' for exchange 'i' in vhost '/': expected a string, got the value '5' of type 'signedint' (40, 10)
+        "#]],
+    );
+}
