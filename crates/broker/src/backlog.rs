@@ -162,6 +162,11 @@ impl Backlog {
         expired
     }
 
+    /// Whether a message that waits expires by its own word.
+    pub(crate) fn has_expiring(&self) -> bool {
+        !self.expiring.is_empty()
+    }
+
     /// When the next message expires; the beginning of time if one is overdue.
     pub(crate) fn next_expiry(&self, time_to_live: Option<u64>) -> Option<Timestamp> {
         let first = self.levels.iter().filter_map(Level::first).min();
@@ -208,6 +213,10 @@ impl Backlog {
     }
 
     fn level(&mut self, priority: u8) -> &mut Level {
+        // The only one that most queues have.
+        if priority == 0 && self.levels.first().is_some_and(|level| level.priority == 0) {
+            return &mut self.levels[0];
+        }
         let at = self
             .levels
             .partition_point(|level| level.priority < priority);

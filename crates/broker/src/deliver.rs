@@ -60,10 +60,9 @@ impl Broker {
                 continue;
             };
             queue.active = false;
-            if self.expire_queue(now, id) {
+            if queue.is_ruled() && self.pass_time(now, id) {
                 continue;
             }
-            self.expire_messages(now, id);
             while let Some(consumer) = self.next_with_room(id) {
                 let queue = self.queues.get_mut(&id).expect("looked up before");
                 let Some(ready) = queue.backlog.pop(landed) else {
@@ -76,9 +75,11 @@ impl Broker {
             let queue = self.queues.get_mut(&id).expect("looked up before");
             // Consumers had their chance at all that has landed: what may wait for no time goes now.
             queue.offered = landed;
-            self.expire_messages(now, id);
-            self.drop_over_limit(id);
-            self.set_deadline(now, id);
+            if queue.is_ruled() {
+                self.expire_messages(now, id);
+                self.drop_over_limit(id);
+                self.set_deadline(now, id);
+            }
             let queue = self.queues.get_mut(&id).expect("looked up before");
             if queue.backlog.waits_for_landing(landed) {
                 queue.active = true;

@@ -5,6 +5,15 @@ use crate::dead::Reason;
 use model::{QueueId, Timestamp};
 
 impl Broker {
+    /// Takes out what is over its time; whether the queue itself is gone.
+    pub(crate) fn pass_time(&mut self, now: Timestamp, id: QueueId) -> bool {
+        let gone = self.expire_queue(now, id);
+        if !gone {
+            self.expire_messages(now, id);
+        }
+        gone
+    }
+
     /// Takes out the queue's messages whose time is over, of those that consumers had their chance at.
     pub(crate) fn expire_messages(&mut self, now: Timestamp, id: QueueId) {
         let Some(queue) = self.queues.get_mut(&id) else {
@@ -23,7 +32,7 @@ impl Broker {
     }
 
     /// Removes the queue if nobody has used it for as long as its owner said; whether it is gone.
-    pub(crate) fn expire_queue(&mut self, now: Timestamp, id: QueueId) -> bool {
+    fn expire_queue(&mut self, now: Timestamp, id: QueueId) -> bool {
         let unused_at = self.queues.get(&id).and_then(|queue| queue.unused_at());
         let over = unused_at.is_some_and(|at| at <= now);
         if over {
@@ -53,8 +62,10 @@ impl Broker {
 
     /// Looks at the queue again when its next message expires, or it does itself.
     pub(crate) fn set_deadline(&mut self, now: Timestamp, id: QueueId) {
-        if let Some(queue) = self.queues.get(&id) {
-            self.schedule.set(id, queue.deadline(now));
+        if let Some(queue) = self.queues.get_mut(&id) {
+            let deadline = queue.deadline(now);
+            queue.scheduled = deadline.is_some();
+            self.schedule.set(id, deadline);
         }
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Queue {
     pub(crate) settled: Runs,
     /// Listed among the broker's active queues.
     pub(crate) active: bool,
+    /// It has a deadline in the schedule.
+    pub(crate) scheduled: bool,
 }
 
 impl Queue {
@@ -58,6 +60,7 @@ impl Queue {
             unacked: 0,
             settled: Runs::new(),
             active: false,
+            scheduled: false,
         }
     }
 
@@ -93,6 +96,15 @@ impl Queue {
         let over = |count: u64, limit: Option<u64>| limit.is_some_and(|limit| count > limit);
         over(self.backlog.ready(landed), self.rules.max_length)
             || over(self.backlog.bytes(), self.rules.max_length_bytes)
+    }
+
+    /// Whether time or a limit means anything to it. To most queues they do not, and nobody looks.
+    pub(crate) fn is_ruled(&self) -> bool {
+        self.rules.time_to_live.is_some()
+            || self.rules.expires.is_some()
+            || self.rules.is_limited()
+            || self.backlog.has_expiring()
+            || self.scheduled
     }
 
     /// When it has something to do though nothing happens. What is overdue waits for something else to happen:

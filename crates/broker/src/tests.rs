@@ -3,6 +3,7 @@
 mod history;
 mod script;
 
+mod dead_history;
 mod dead_letters;
 mod definitions;
 mod delivery;
