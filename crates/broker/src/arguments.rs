@@ -285,3 +285,39 @@ fn integer_kind(value: Value<'_>) -> &'static str {
         _ => "signedint",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::TableBuilder;
+
+    #[test]
+    fn every_argument_stands_once_and_integers_are_the_same_whatever_their_width() {
+        for (index, argument) in ARGUMENTS.iter().enumerate() {
+            let again = ARGUMENTS[..index].iter();
+            let mut again = again.filter(|other| other.of == argument.of);
+            assert!(
+                again.all(|other| other.name != argument.name),
+                "{argument:?}"
+            );
+        }
+        let declaration = Declaration {
+            of: Of::Queue,
+            what: "queue 'q' in vhost '/'",
+            method: MethodId::default(),
+        };
+        let ttl = |value| TableBuilder::new().field("x-message-ttl", value).build();
+        let (short, long) = (ttl(Value::I8(5)), ttl(Value::I64(5)));
+        assert!(declaration.same_arguments(&short, &long).is_ok());
+        assert!(
+            declaration
+                .same_arguments(&short, &ttl(Value::U16(6)))
+                .is_err()
+        );
+        assert!(
+            declaration
+                .same_arguments(&ttl(Value::Void), &FieldTable::new())
+                .is_ok()
+        );
+    }
+}

@@ -3,6 +3,7 @@
 mod history;
 mod script;
 
+mod arguments;
 mod dead_history;
 mod dead_letters;
 mod definitions;
