@@ -24,8 +24,8 @@ pub enum PropertiesError {
     /// A flag that no property has.
     #[error("unknown property flags 0x{0:04x}")]
     UnknownFlags(u16),
-    /// A text property is not UTF-8.
-    #[error("a property is not UTF-8")]
+    /// A property that the server reads as text is not UTF-8.
+    #[error("a property that the server reads is not UTF-8")]
     NotUtf8,
     /// The headers are malformed.
     #[error(transparent)]
@@ -70,10 +70,11 @@ impl Properties {
             let field = rest.get(..length).ok_or(PropertiesError::Length)?;
             match flag {
                 HEADERS => table::check(&field[4..])?,
-                DELIVERY_MODE | PRIORITY | TIMESTAMP => {}
-                _ => {
+                // What the server reads must be text. The others are the clients' own: some put raw ids there.
+                REPLY_TO | EXPIRATION | USER_ID => {
                     std::str::from_utf8(&field[1..]).map_err(|_| PropertiesError::NotUtf8)?;
                 }
+                _ => {}
             }
             rest = &rest[length..];
         }
@@ -165,12 +166,9 @@ impl Properties {
         self.text(CLUSTER_ID)
     }
 
+    /// `None` also for bytes that are no text.
     fn text(&self, flag: u16) -> Option<&str> {
-        let field = self.field(flag)?;
-        Some(
-            std::str::from_utf8(&field[1..])
-                .expect("texts were checked when the properties were made"),
-        )
+        std::str::from_utf8(&self.field(flag)?[1..]).ok()
     }
 
     fn flags(&self) -> u16 {
@@ -378,7 +376,20 @@ mod tests {
             Err(PropertiesError::UnknownFlags(1))
         );
         assert_eq!(refused(&[0, 0, 7]), Err(PropertiesError::Length));
-        assert_eq!(refused(&[0x80, 0, 1, 0xff]), Err(PropertiesError::NotUtf8));
+        for read_by_the_server in [REPLY_TO, EXPIRATION, USER_ID] {
+            let [high, low] = read_by_the_server.to_be_bytes();
+            let bytes = Bytes::copy_from_slice(&[high, low, 1, 0xff]);
+            assert_eq!(Properties::from_bytes(bytes), Err(PropertiesError::NotUtf8));
+        }
+    }
+
+    #[test]
+    fn what_only_clients_read_may_be_any_bytes() {
+        let bytes = Bytes::from_static(&[0x84, 0, 1, 0xff, 2, 0xfe, 0xfd]);
+        let properties = Properties::from_bytes(bytes.clone()).expect("opaque");
+        assert_eq!(properties.as_bytes(), &bytes);
+        assert_eq!(properties.correlation_id(), None);
+        assert_eq!(PropertiesBuilder::from(&properties).build(), properties);
     }
 
     proptest! {

@@ -7,6 +7,7 @@ mod harness;
 mod bad_input;
 mod cli;
 mod crash;
+mod handshake;
 mod landing;
 mod lapin;
 mod slow;

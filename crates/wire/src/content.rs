@@ -142,11 +142,9 @@ impl Assembly {
         };
         let length = self.parts.len() + part.len();
         if length > announced {
-            return Err(ConnectionError::new(
-                ReplyCode::FrameError,
-                format_args!("content body of {length} octets or more, announced were {announced}"),
-                basic::Publish::ID,
-            ));
+            let text =
+                format!("content body of {length} octets or more, announced were {announced}");
+            return Err(unexpected(&text));
         }
         if part.len() == announced {
             self.publish.body = part;

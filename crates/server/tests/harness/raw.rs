@@ -5,7 +5,7 @@ use model::method::{basic, channel, confirm, connection, queue};
 use model::{ChannelNumber, FieldTable, Method, Properties, ShortStr};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wire::{Frame, FrameReader, PROTOCOL_HEADER};
 
 /// Longer than anything should take.
@@ -25,19 +25,22 @@ impl Raw {
     /// A connected socket, nothing said yet.
     pub(crate) fn dial(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("the server accepts");
-        stream
-            .set_read_timeout(Some(PATIENCE))
-            .expect("a time-out can be set");
         stream.set_nodelay(true).expect("an option can be set");
-        Self {
+        let raw = Self {
             stream,
             input: BytesMut::new(),
             frames: FrameReader::new(131_072),
-        }
+        };
+        raw.be_patient(PATIENCE);
+        raw
     }
 
-    /// Logged in as guest, "/" opened.
+    /// Logged in as guest, "/" opened, without heartbeats.
     pub(crate) fn open(address: SocketAddr) -> Self {
+        Self::open_with(address, 0)
+    }
+
+    fn open_with(address: SocketAddr, heartbeat_s: u16) -> Self {
         let mut raw = Self::dial(address);
         raw.login(b"\0guest\0guest");
         let Method::ConnectionTune(tune) = raw.method(ChannelNumber(0)) else {
@@ -46,7 +49,7 @@ impl Raw {
         let tune_ok = connection::TuneOk {
             channel_max: tune.channel_max,
             frame_max: tune.frame_max,
-            heartbeat_s: 0,
+            heartbeat_s,
         };
         raw.send(ChannelNumber(0), &tune_ok.into());
         let open = connection::Open {
@@ -61,11 +64,20 @@ impl Raw {
 
     /// The same with [`CHANNEL`] opened.
     pub(crate) fn with_channel(address: SocketAddr) -> Self {
-        let mut raw = Self::open(address);
+        Self::open(address).and_channel()
+    }
+
+    /// The same with heartbeats agreed, of which the client sends none.
+    pub(crate) fn with_heartbeat(address: SocketAddr, heartbeat_s: u16) -> Self {
+        Self::open_with(address, heartbeat_s).and_channel()
+    }
+
+    fn and_channel(mut self) -> Self {
+        let raw = &mut self;
         raw.send(CHANNEL, &channel::Open::default().into());
         let answer = raw.method(CHANNEL);
         assert!(matches!(answer, Method::ChannelOpenOk(_)), "{answer:?}");
-        raw
+        self
     }
 
     /// Protocol header, and what the server says about itself.
@@ -187,6 +199,44 @@ impl Raw {
                 }
             }
         }
+    }
+
+    /// The next frame that is no heartbeat, if one comes in that time and the server stays.
+    pub(crate) fn heard_within(&mut self, time: Duration) -> Option<Frame> {
+        let until = Instant::now() + time;
+        loop {
+            let frame = self.frames.read(&mut self.input);
+            match frame.expect("the server speaks AMQP") {
+                Some(Frame::Heartbeat) => {}
+                Some(frame) => return Some(frame),
+                None => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() || !self.read_within(left) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// False when the time was over. That the server hangs up is an error.
+    fn read_within(&mut self, time: Duration) -> bool {
+        self.be_patient(time);
+        let mut buffer = [0; 4096];
+        let read = self.stream.read(&mut buffer);
+        self.be_patient(PATIENCE);
+        match read {
+            Ok(0) => panic!("the server hung up"),
+            Ok(count) => self.input.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
+            Err(error) => panic!("the server is gone: {error}"),
+        }
+        true
+    }
+
+    fn be_patient(&self, time: Duration) {
+        let set = self.stream.set_read_timeout(Some(time));
+        set.expect("a time-out can be set");
     }
 
     /// The next method, which is on this channel.

@@ -16,7 +16,7 @@ pub(crate) enum Malformed {
     #[error("the frame is longer than its fields")]
     LeftOver,
     /// A short string is not UTF-8.
-    #[error("a short string is not UTF-8")]
+    #[error("Malformed UTF-8 in shortstr")]
     NotUtf8,
     /// A field table is malformed.
     #[error(transparent)]
@@ -27,9 +27,13 @@ pub(crate) enum Malformed {
 }
 
 impl Malformed {
-    /// The error that answers it.
+    /// The error that answers it: RabbitMQ's code where it has one.
     pub(crate) fn in_method(self, id: MethodId) -> ConnectionError {
-        ConnectionError::new(ReplyCode::SyntaxError, self, id)
+        let code = match self {
+            Self::Short | Self::LeftOver | Self::NotUtf8 => ReplyCode::FrameError,
+            Self::Table(_) | Self::Properties(_) => ReplyCode::SyntaxError,
+        };
+        ConnectionError::new(code, self, id)
     }
 }
 

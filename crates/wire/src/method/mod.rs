@@ -144,7 +144,7 @@ pub(crate) fn read_id(buffer: &Bytes, payload: Range<usize>) -> Result<MethodId,
 /// Reads the method in the payload at `payload` of `buffer`; its names and tables are slices of the buffer.
 ///
 /// # Errors
-/// 540 for a method that nobody defines, 502 for fields that are malformed, missing or too many.
+/// 540 for a method that nobody defines, 501 for fields that are missing, too many or no text, 502 for malformed tables.
 pub(crate) fn read_method(
     buffer: &Bytes,
     payload: Range<usize>,

@@ -1,6 +1,5 @@
 //! Frames of a connection that is past its protocol header: sorted by channel, turned into events.
 
-use super::handshake::unexpected_method;
 use super::{Phase, ServerConnection};
 use crate::channel::State;
 use crate::content::{Assembly, ContentHeader, Refusal, unexpected};
@@ -63,7 +62,8 @@ impl ServerConnection {
             (Kind::Header | Kind::Body, ChannelNumber(0)) => {
                 Err(unexpected("content on channel 0, which is the connection's own").into())
             }
-            _ if self.phase < Phase::Opening => Err(channel_error(
+            _ if self.phase < Phase::Opening => Err(ConnectionError::new(
+                ReplyCode::UnexpectedFrame,
                 "a channel is used before the connection is open",
                 MethodId::default(),
             )
@@ -135,16 +135,14 @@ impl ServerConnection {
                 self.answer(number, channel::FlowOk { active: true });
             }
             Method::ChannelFlow(channel::Flow { active: false }) => {
-                let text = "channel.flow with active=false";
                 let id = channel::Flow::ID;
-                return Err(ConnectionError::new(ReplyCode::NotImplemented, text, id).into());
+                let error = ConnectionError::new(ReplyCode::NotImplemented, "active=false", id);
+                return Err(error.into());
             }
             Method::AccessRequest(_) => self.answer(number, access::RequestOk { ticket: 1 }),
             Method::BasicCancelOk(_) => {}
             method if is_request(&method) => self.events.push_back(Event::Method(number, method)),
-            method => {
-                return Err(unexpected_method(&method, "is not for a client to send here").into());
-            }
+            method => return Err(not_for_clients(&method).into()),
         }
         Ok(())
     }
@@ -212,7 +210,9 @@ impl ServerConnection {
             State::Opening | State::Open => {}
             State::Leaving | State::Closing | State::Closed => return Ok(()),
             State::Unused => {
-                return Err(channel_error("expected 'channel.open'", MethodId::default()).into());
+                return Err(
+                    unexpected("expected method frame, got non method frame instead").into(),
+                );
             }
         }
         let Some(assembly) = self.channels.content(number) else {
@@ -270,6 +270,15 @@ fn heartbeat(number: ChannelNumber, payload: &Range<usize>) -> Result<(), Connec
 
 fn channel_error(explanation: &str, id: MethodId) -> ConnectionError {
     ConnectionError::new(ReplyCode::ChannelError, explanation, id)
+}
+
+/// A known method that only servers send, or only on channel 0.
+fn not_for_clients(method: &Method) -> ConnectionError {
+    ConnectionError::new(
+        ReplyCode::CommandInvalid,
+        format_args!("{} is not for a client to send here", method.name()),
+        method.id(),
+    )
 }
 
 /// Whether it is a client's request, which the broker answers.

@@ -57,14 +57,11 @@ impl ServerConnection {
                 self.finish(None);
                 Ok(())
             }
-            (_, method) if method.id().class == connection::Start::ID.class => Err(
-                unexpected_method(&method, "is not expected in this state of the connection"),
-            ),
-            (_, method) => Err(ConnectionError::new(
+            (phase, method) => Err(ConnectionError::new(
                 ReplyCode::ChannelError,
                 format_args!(
-                    "{} on channel 0, which is the connection's own",
-                    method.name()
+                    "unexpected method in connection state {}",
+                    state_name(phase)
                 ),
                 method.id(),
             )),
@@ -191,13 +188,16 @@ impl ServerConnection {
     }
 }
 
-/// A known method that the client may not send, or not now.
-pub(super) fn unexpected_method(method: &Method, why: &str) -> ConnectionError {
-    ConnectionError::new(
-        ReplyCode::CommandInvalid,
-        format_args!("{} {why}", method.name()),
-        method.id(),
-    )
+/// RabbitMQ's name for how far a connection is.
+fn state_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::ProtocolHeader | Phase::StartOk => "starting",
+        Phase::Login => "securing",
+        Phase::TuneOk => "tuning",
+        Phase::Open => "opening",
+        Phase::Opening | Phase::Running => "running",
+        Phase::Closing | Phase::Deaf | Phase::Finished => "closing",
+    }
 }
 
 /// Holds a value of tune-ok against what was offered. 0 would mean "no limit", which is not what was offered.

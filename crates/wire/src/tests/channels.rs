@@ -39,8 +39,8 @@ fn what_is_answered_without_the_broker() {
         sent  Method(channel(1), AccessRequestOk(RequestOk { ticket: 1 }))
         sent  Method(channel(0), ConnectionUpdateSecretOk(UpdateSecretOk))
         -- flow: stop
-        event Closed(Some(ConnectionError { code: NotImplemented, text: "NOT_IMPLEMENTED - channel.flow with active=false", method: { class: 20, method: 20 } }))
-        sent  Method(channel(0), ConnectionClose(Close { reply_code: 540, reply_text: "NOT_IMPLEMENTED - channel.flow with active=false", class_id: 20, method_id: 20 }))
+        event Closed(Some(ConnectionError { code: NotImplemented, text: "NOT_IMPLEMENTED - active=false", method: { class: 20, method: 20 } }))
+        sent  Method(channel(0), ConnectionClose(Close { reply_code: 540, reply_text: "NOT_IMPLEMENTED - active=false", class_id: 20, method_id: 20 }))
     "#]].assert_eq(&session.log());
 }
 

@@ -78,7 +78,7 @@ fn broken() -> Vec<(&'static str, Vec<u8>, u16)> {
         ("a wrong end octet", end, 501),
         ("a heartbeat on a channel", frame(8, 1, b""), 505),
         ("a heartbeat with a payload", frame(8, 0, b"x"), 501),
-        ("a method without a number", frame(1, 1, &[0, 60, 0]), 502),
+        ("a method without a number", frame(1, 1, &[0, 60, 0]), 501),
         (
             "a class that nobody defines",
             frame(1, 1, &[1, 0, 0, 10]),
@@ -97,22 +97,22 @@ fn broken() -> Vec<(&'static str, Vec<u8>, u16)> {
         (
             "a method cut short",
             frame(1, 1, &[0, 50, 0, 10, 0, 0, 5, b'q']),
-            502,
+            501,
         ),
         (
             "a method with more than its fields",
             frame(1, 1, &[0, 90, 0, 10, 0]),
-            502,
+            501,
         ),
         (
             "a queue's name that is not UTF-8",
             frame(1, 1, &[0, 50, 0, 30, 0, 0, 1, 0xff, 0]),
-            502,
+            501,
         ),
         (
             "a table longer than its frame",
             frame(1, 1, &[0, 50, 0, 10, 0, 0, 0, 0, 255, 255, 255, 255]),
-            502,
+            501,
         ),
         ("a table cut inside a value", declare_with(b"\x01aI\0"), 502),
         (
@@ -148,12 +148,12 @@ fn broken() -> Vec<(&'static str, Vec<u8>, u16)> {
         (
             "a second handshake",
             method(0, connection::Open::default()),
-            503,
+            504,
         ),
         (
             "close-ok of the connection that nobody waits for",
             method(0, connection::CloseOk),
-            503,
+            504,
         ),
         (
             "a method of channels on channel 0",
@@ -179,7 +179,7 @@ fn broken() -> Vec<(&'static str, Vec<u8>, u16)> {
         (
             "content on a channel that was never open",
             frame(3, 2, b"x"),
-            504,
+            505,
         ),
         (
             "a channel above channel_max",
@@ -216,7 +216,7 @@ fn broken() -> Vec<(&'static str, Vec<u8>, u16)> {
                 &frame(3, 1, b"ab"),
                 &frame(3, 1, b"cd"),
             ]),
-            501,
+            505,
         ),
         (
             "a message of exabytes",
@@ -226,7 +226,7 @@ fn broken() -> Vec<(&'static str, Vec<u8>, u16)> {
         (
             "a header cut short",
             join(&[&publish, &frame(2, 1, &[0, 60, 0, 0, 0])]),
-            502,
+            501,
         ),
         (
             "no property flags",
@@ -301,7 +301,7 @@ fn channels_before_connection_open_are_refused() {
         .bytes(PROTOCOL_HEADER)
         .method(1, channel::Open::default());
     let log = session.log();
-    assert!(log.contains("reply_code: 504"), "{log}");
+    assert!(log.contains("reply_code: 505"), "{log}");
 }
 
 #[test]

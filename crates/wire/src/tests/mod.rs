@@ -6,6 +6,7 @@ mod cuts;
 mod malformed;
 mod oracle;
 mod output;
+mod rules;
 mod timers;
 
 use crate::*;
