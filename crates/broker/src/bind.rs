@@ -4,6 +4,7 @@ use crate::Broker;
 use crate::connection::{ChannelId, Refusal, not_found, precondition_failed};
 use crate::declare_exchange::refuse_default;
 use crate::reply_to::is_reply_name;
+use crate::route::VhostIndex;
 use model::method::{exchange, queue};
 use model::record::{BindingDefinition, Destination};
 use model::{Definition, FieldTable, MethodId, ShortStr};
@@ -163,21 +164,34 @@ impl Broker {
         source
             .check_binding(&ends.routing_key, ends.arguments)
             .map_err(|explanation| precondition_failed(explanation, method))?;
-        let vhost = &mut self.vhosts[index.0];
         let (routing_key, arguments) = (ends.routing_key.detached(), ends.arguments.detached());
-        let exchange = vhost.exchanges.get_mut(ends.source).expect("just found");
-        if exchange.bind(&ends.destination, &routing_key, &arguments) {
+        self.add_binding(index, ends.source, ends.destination, routing_key, arguments);
+        Ok(())
+    }
+
+    /// Adds a binding that starts at an exchange that is there; one that is there already stays.
+    pub(crate) fn add_binding(
+        &mut self,
+        index: VhostIndex,
+        source: &ShortStr,
+        destination: Destination,
+        routing_key: ShortStr,
+        arguments: FieldTable,
+    ) {
+        let vhost = &mut self.vhosts[index.0];
+        let exchange = vhost.exchanges.get_mut(source);
+        let exchange = exchange.expect("looked up by the caller");
+        if exchange.bind(&destination, &routing_key, &arguments) {
             let source = exchange.definition.name.clone();
             let binding = BindingDefinition {
                 vhost: vhost.name.clone(),
                 source,
-                destination: ends.destination,
+                destination,
                 routing_key,
                 arguments,
             };
             self.land_definition(Definition::Bound(binding));
         }
-        Ok(())
     }
 
     /// To remove a binding that is not there is fine, and so it is where an end of it is gone.

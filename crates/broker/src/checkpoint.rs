@@ -43,11 +43,11 @@ impl Broker {
 
     fn all_definitions(&self) -> Vec<Definition> {
         let mut definitions = Vec::new();
-        for vhost in &self.vhosts {
-            definitions.push(Definition::VhostMade {
-                vhost: vhost.name.clone(),
-            });
+        definitions.extend(self.access.all());
+        for (_, vhost) in self.all_vhosts() {
+            definitions.extend(vhost.definition.clone().map(Definition::VhostMade));
         }
+        definitions.extend(self.policies.all());
         for id in self.queue_ids() {
             let queue = &self.queues[&id];
             let vhost = self.vhosts[queue.vhost.0].name.clone();

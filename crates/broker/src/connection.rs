@@ -295,22 +295,11 @@ impl Broker {
 }
 
 /// How a request is refused: the type says what closes.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
 pub(crate) enum Refusal {
-    Channel(ChannelError),
-    Connection(ConnectionError),
-}
-
-impl From<ChannelError> for Refusal {
-    fn from(error: ChannelError) -> Self {
-        Self::Channel(error)
-    }
-}
-
-impl From<ConnectionError> for Refusal {
-    fn from(error: ConnectionError) -> Self {
-        Self::Connection(error)
-    }
+    Channel(#[from] ChannelError),
+    Connection(#[from] ConnectionError),
 }
 
 /// `NOT_FOUND` for the channel.

@@ -57,16 +57,21 @@ impl Broker {
             internal: declare.internal,
             arguments: declare.arguments.detached(),
         };
-        let exchange = Exchange::new(definition.clone())
+        let exchange = Exchange::new(definition)
             .map_err(|explanation| precondition_failed(explanation, exchange::Declare::ID))?;
+        self.add_exchange(vhost, exchange);
+        Ok(())
+    }
+
+    pub(crate) fn add_exchange(&mut self, vhost: VhostIndex, exchange: Exchange) {
         let vhost = &mut self.vhosts[vhost.0];
+        let definition = exchange.definition.clone();
         vhost.exchanges.insert(definition.name.clone(), exchange);
         let vhost = vhost.name.clone();
         self.land_definition(Definition::ExchangeMade {
             vhost,
             exchange: definition,
         });
-        Ok(())
     }
 
     pub(crate) fn delete_exchange(

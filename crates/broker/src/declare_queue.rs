@@ -5,10 +5,14 @@ use crate::connection::{ChannelId, Refusal, access_refused, not_found, precondit
 use crate::consume::saturate;
 use crate::queue::Queue;
 use crate::reply_to::{is_reply_name, refuse_reply_queue};
+use crate::route::VhostIndex;
 use crate::{Broker, bind};
 use model::method::queue;
 use model::record::{Destination, QueueDefinition};
-use model::{ChannelError, Definition, MethodId, QueueId, Record, ReplyCode, ShortStr, Timestamp};
+use model::{
+    ChannelError, ConnectionId, Definition, MethodId, QueueId, Record, ReplyCode, ShortStr,
+    Timestamp,
+};
 
 impl Broker {
     pub(crate) fn declare_queue(
@@ -92,10 +96,8 @@ impl Broker {
             method: queue::Declare::ID,
         };
         declaration.check(&declare.arguments)?;
-        let queue_id = self.next_queue;
-        self.next_queue = QueueId(queue_id.0 + 1);
         let definition = QueueDefinition {
-            id: queue_id,
+            id: self.next_queue,
             name: name.detached(),
             durable: declare.durable,
             exclusive: declare.exclusive,
@@ -105,10 +107,24 @@ impl Broker {
         let connection = self.connection_of(id);
         let vhost = connection.vhost;
         if declare.exclusive {
-            connection.exclusive_queues.push(queue_id);
+            connection.exclusive_queues.push(definition.id);
         }
+        let owner = declare.exclusive.then_some(id.connection);
+        Ok(self.make_queue_of(now, vhost, definition, owner))
+    }
+
+    /// Makes a queue whose id is the next one.
+    pub(crate) fn make_queue_of(
+        &mut self,
+        now: Timestamp,
+        vhost: VhostIndex,
+        definition: QueueDefinition,
+        owner: Option<ConnectionId>,
+    ) -> QueueId {
+        let queue_id = definition.id;
+        self.next_queue = QueueId(queue_id.0 + 1);
         let mut queue = Queue::new(vhost, definition.clone(), now);
-        queue.owner = declare.exclusive.then_some(id.connection);
+        queue.owner = owner;
         self.add_queue(queue);
         let vhost = &mut self.vhosts[vhost.0];
         vhost.queues.insert(definition.name.clone(), queue_id);
@@ -117,7 +133,7 @@ impl Broker {
             vhost,
             queue: definition,
         });
-        Ok(queue_id)
+        queue_id
     }
 
     /// A queue is there from now on.

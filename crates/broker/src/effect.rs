@@ -1,5 +1,7 @@
 //! What the broker wants done: a closed list, performed by the shell in one place.
 
+use crate::command::{Answer, CommandId, CommandRefused};
+use crate::login::LoginRefused;
 use model::{
     ChannelError, ChannelNumber, ConnectionError, ConnectionId, DeliveryTag, Method, Position,
     Publish, QueueId, Record, ShortStr,
@@ -17,6 +19,15 @@ pub enum Effect {
         /// Whether someone waits for it. What nobody waits for may land with the next that someone does.
         awaited: bool,
     },
+    /// A client may go on to connection.tune, or its login is refused.
+    LoginChecked {
+        /// Whose.
+        connection: ConnectionId,
+        /// Why it is refused, for the log.
+        result: Result<(), LoginRefused>,
+    },
+    /// Answer an operator's command.
+    Answer(CommandId, Result<Answer, CommandRefused>),
     /// Send a method that carries no content.
     Send(ConnectionId, ChannelNumber, Method),
     /// Hand a message to a consumer: basic.deliver.

@@ -1,13 +1,16 @@
 //! What happened: everything that the shell may tell the broker.
 
+use crate::command::{Command, CommandId};
 use model::{
-    ChannelNumber, ConnectionId, DeliveryTag, MessageRecord, Method, Position, Publish, QueueId,
-    ShortStr,
+    ChannelNumber, ConnectionId, DeliveryTag, MessageRecord, Method, Password, Position, Publish,
+    QueueId, ShortStr,
 };
 
 /// What happened.
 #[derive(Debug)]
 pub enum Input {
+    /// A client says who it is; answered by [`Effect::LoginChecked`](crate::Effect::LoginChecked).
+    Login(Login),
     /// A client passed login and asks for a virtual host; the broker answers it (connection.open-ok or 530).
     ConnectionOpened(Opened),
     /// A connection is gone, closed or broken: its exclusive queues go, its unacked messages come back.
@@ -32,8 +35,23 @@ pub enum Input {
     CheckpointWanted,
     /// The store says whether publishes may go on.
     Room(bool),
+    /// An operator asks for something; answered by [`Effect::Answer`](crate::Effect::Answer).
+    Command(CommandId, Command),
     /// The node is about to stop: tell what was delivered and came back. The last input.
     Stopping,
+}
+
+/// Who a client says it is.
+#[derive(Debug)]
+pub struct Login {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The user's name.
+    pub user: ShortStr,
+    /// The password as it came.
+    pub password: Password,
+    /// Whether the client is on this machine.
+    pub local: bool,
 }
 
 /// A connection that was opened.

@@ -1,6 +1,7 @@
 //! Landing: positions are given out, and what depends on them is held until they have landed. Nothing else
 //! in the broker confirms or answers what a crash could undo (promise P1).
 
+use crate::command::{Answer, CommandId, CommandRefused};
 use crate::connection::ChannelId;
 use crate::{Broker, Effect};
 use model::method::basic;
@@ -17,6 +18,8 @@ pub(crate) struct Landing {
     answers_wait_for: Position,
     /// Replies in the order of what they need.
     held: VecDeque<HeldReply>,
+    /// Answers to operators, in the order of what they need.
+    held_answers: VecDeque<(Position, CommandId, Result<Answer, CommandRefused>)>,
     /// Channels with publishes to confirm.
     confirming: Vec<ChannelId>,
     /// Channels whose first stalled request waits for landing.
@@ -193,6 +196,28 @@ impl Broker {
         });
     }
 
+    /// Answers an operator when all that was defined so far has landed.
+    pub(crate) fn answer_when_landed(
+        &mut self,
+        id: CommandId,
+        answer: Result<Answer, CommandRefused>,
+    ) {
+        let needs = self.landing.answers_wait_for;
+        self.landing.held_answers.push_back((needs, id, answer));
+        self.release_answers();
+    }
+
+    fn release_answers(&mut self) {
+        let landed = self.landing.landed;
+        while let Some((needs, id, answer)) = self.landing.held_answers.pop_front() {
+            if needs > landed {
+                self.landing.held_answers.push_front((needs, id, answer));
+                return;
+            }
+            self.effects.push_back(Effect::Answer(id, answer));
+        }
+    }
+
     /// Confirms the channel's next publish when `needs` has landed, and not before those in front of it.
     pub(crate) fn confirm_when_landed(&mut self, id: ChannelId, needs: Position) {
         self.answer_publish(id, needs, false);
@@ -247,6 +272,7 @@ impl Broker {
         );
         self.landing.landed = upto;
         self.release_replies();
+        self.release_answers();
         self.release_confirms();
         self.resume_stalled(now);
         self.wake_queues();

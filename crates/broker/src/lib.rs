@@ -9,10 +9,12 @@
 //! for it (`overflow`), and it goes to the dead letters (`dead`). `tx` holds what a
 //! transaction will do. Beside them: who is connected (`connection`,
 //! `request`), what is declared (`declare_queue`, `declare_exchange`, `bind`), who consumes (`consume`), and how
-//! all of it comes back after a crash (`checkpoint`, `recover`).
+//! all of it comes back after a crash (`checkpoint`, `recover`). Operators have their own door: what they ask for
+//! (`command`, `definitions`) and how it is done (`operate`, `import`, `export`), on users and what they may do
+//! (`access`, `pattern`, `password`, `login`), virtual hosts (`vhosts`) and policies (`policy`).
 
 mod input;
-pub use input::{Input, Opened, Written};
+pub use input::{Input, Login, Opened, Written};
 
 mod effect;
 pub use effect::{Delivery, Effect};
@@ -20,6 +22,26 @@ pub use effect::{Delivery, Effect};
 mod ages;
 pub mod arguments;
 mod backlog;
+mod command;
+pub use command::{Answer, Command, CommandId, CommandRefused};
+
+mod definitions;
+pub use definitions::{Definitions, NamedBinding, NamedExchange, NamedQueue};
+
+mod password;
+pub use password::{SALT_BYTES, password_hash};
+
+mod login;
+pub use login::LoginRefused;
+
+mod access;
+mod export;
+mod import;
+mod operate;
+mod pattern;
+mod policy;
+mod vhosts;
+
 mod connection;
 mod level;
 mod queue;
@@ -60,9 +82,11 @@ pub use recover::Recovery;
 #[cfg(test)]
 mod tests;
 
+use access::Access;
 use connection::{ChannelId, Connection, Consumer, ConsumerId};
 use landing::Landing;
-use model::{ConnectionId, Limits, QueueId, Timestamp};
+use model::{ConnectionId, Limits, QueueId, ShortStr, Timestamp};
+use policy::Policies;
 use publishers::Publishers;
 use queue::Queue;
 use route::Vhost;
@@ -75,6 +99,10 @@ use tx::TransactionRoom;
 #[derive(Debug)]
 pub struct Broker {
     vhosts: Vec<Vhost>,
+    access: Access,
+    policies: Policies,
+    /// Users who may only come from this machine.
+    loopback_users: Vec<ShortStr>,
     queues: FxHashMap<QueueId, Queue>,
     /// The lowest queue id that was never used.
     next_queue: QueueId,
@@ -107,6 +135,9 @@ impl Broker {
     fn empty(limits: &Limits) -> Self {
         Self {
             vhosts: Vec::new(),
+            access: Access::default(),
+            policies: Policies::default(),
+            loopback_users: limits.loopback_users.clone(),
             queues: FxHashMap::default(),
             next_queue: QueueId(1),
             connections: FxHashMap::default(),
@@ -146,6 +177,7 @@ impl Broker {
                     request::Request::Close,
                 );
             }
+            Input::Login(login) => self.log_in(login),
             Input::ConnectionOpened(opened) => self.open_connection(opened),
             Input::ConnectionClosed(connection) => self.close_connection(now, connection),
             Input::Landed(upto) => self.landed(now, upto),
@@ -158,6 +190,7 @@ impl Broker {
             }
             Input::CheckpointWanted => self.write_checkpoint(),
             Input::Room(room) => self.room_changed(room),
+            Input::Command(id, command) => self.command(now, id, command),
             Input::Stopping => self.tell_delivered(now),
         }
     }

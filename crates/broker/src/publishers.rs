@@ -107,6 +107,12 @@ impl Publishers {
         }
     }
 
+    /// Forgets everybody of a virtual host that goes.
+    pub(crate) fn forget_vhost(&mut self, vhost: VhostIndex) {
+        let known = std::mem::take(self.in_vhost(vhost));
+        self.count -= known.len();
+    }
+
     /// Everybody known, the longest silent first, so that whoever learns in this order forgets alike.
     pub(crate) fn all(&self) -> Vec<(VhostIndex, &ShortStr, &Runs)> {
         let each = |(vhost, known): (usize, &'_ HashMap<ShortStr, Publisher>)| {

@@ -5,12 +5,16 @@
 //! the end. What a record says of a queue's messages holds whatever the order: once settled is settled.
 
 use crate::Broker;
+use crate::access::Access;
 use crate::found::Found;
 use crate::landing::Landing;
+use crate::policy::Policies;
 use crate::publishers::Publishers;
 use crate::queue::{Arrival, Queue};
 use crate::route::{Exchange, Vhost, VhostIndex};
-use model::record::{BindingDefinition, Destination, ExchangeDefinition, QueueDefinition};
+use model::record::{
+    BindingDefinition, Destination, ExchangeDefinition, QueueDefinition, VhostDefinition,
+};
 use model::{Definition, Limits, MessageRecord, Position, QueueId, Record, ShortStr, Timestamp};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, HashMap};
@@ -25,7 +29,14 @@ pub struct Recovery {
     stopped: bool,
     /// Counts definitions, to know which came later.
     told: u64,
-    vhosts: Vec<ShortStr>,
+    /// `None` where one was removed.
+    vhosts: Vec<Option<VhostDefinition>>,
+    /// Up to where what was told of virtual hosts that were removed then counts for nothing.
+    vhosts_removed: HashMap<ShortStr, Position>,
+    /// Neither a virtual host nor a checkpoint was told: nobody has used this lane.
+    fresh: bool,
+    access: Access,
+    policies: Policies,
     exchanges: BTreeMap<(ShortStr, ShortStr), ExchangeDefinition>,
     exchanges_removed: HashMap<(ShortStr, ShortStr), u64>,
     queues: BTreeMap<QueueId, (VhostIndex, QueueDefinition)>,
@@ -44,6 +55,10 @@ impl Recovery {
             stopped: false,
             told: 0,
             vhosts: Vec::new(),
+            vhosts_removed: HashMap::new(),
+            fresh: true,
+            access: Access::default(),
+            policies: Policies::default(),
             exchanges: BTreeMap::new(),
             exchanges_removed: HashMap::new(),
             queues: BTreeMap::new(),
@@ -62,8 +77,9 @@ impl Recovery {
             Record::Message(message) => self.message(position, &message),
             Record::Settled(queue, runs) => self.messages_of(queue).settled.insert_all(&runs),
             Record::Delivered(queue, runs) => self.messages_of(queue).delivered.insert_all(&runs),
-            Record::Definition(definition) => self.definition(definition),
+            Record::Definition(definition) => self.definition(position, definition),
             Record::Checkpoint { next_queue, .. } => {
+                self.fresh = false;
                 self.next_queue = self.next_queue.max(next_queue)
             }
             Record::Stopped => {}
@@ -76,15 +92,18 @@ impl Recovery {
         let mut broker = Broker::empty(&self.limits);
         broker.landing = Landing::recovered(self.last);
         broker.next_queue = self.next_queue;
-        broker.vhosts = self.vhosts.iter().cloned().map(Vhost::new).collect();
+        let vhosts = self.vhosts.iter().cloned();
+        broker.vhosts = vhosts
+            .map(|vhost| vhost.map_or_else(Vhost::gone, Vhost::new))
+            .collect();
+        broker.access = std::mem::take(&mut self.access);
+        broker.policies = std::mem::take(&mut self.policies);
         self.restore_queues(&mut broker, now);
         self.restore_exchanges(&mut broker);
         self.restore_bindings(&mut broker);
         broker.publishers = self.publishers;
-        if broker.vhosts.is_empty() {
-            let vhost = ShortStr::from_static("/");
-            broker.vhosts.push(Vhost::new(vhost.clone()));
-            broker.land_definition(Definition::VhostMade { vhost });
+        if self.fresh {
+            broker.furnish();
         }
         let exclusive = broker
             .queues
@@ -104,19 +123,27 @@ impl Recovery {
             self.messages_of(queue).note(position, &arrival);
             self.next_queue = self.next_queue.max(QueueId(queue.0 + 1));
         }
-        if let Some(publishing) = &message.publisher {
+        let removed = |vhost| self.vhosts_removed.get(vhost).copied();
+        if let Some(publishing) = &message.publisher
+            && removed(&publishing.vhost).is_none_or(|removed| position > removed)
+        {
             let vhost = self.vhost(&publishing.vhost);
             let landed = [publishing.id.0].into_iter().collect();
             self.publishers.learn(vhost, &publishing.publisher, &landed);
         }
     }
 
-    fn definition(&mut self, definition: Definition) {
+    fn definition(&mut self, position: Position, definition: Definition) {
         self.told += 1;
+        self.access.learn(&definition);
+        self.policies.learn(&definition);
         match definition {
-            Definition::VhostMade { vhost } => {
-                self.vhost(&vhost);
+            Definition::VhostMade(vhost) => {
+                self.fresh = false;
+                let index = self.vhost(&vhost.name);
+                self.vhosts[index.0] = Some(vhost.detached());
             }
+            Definition::VhostRemoved { vhost } => self.vhost_removed(position, &vhost),
             Definition::ExchangeMade { vhost, exchange } => {
                 self.vhost(&vhost);
                 let exchange = ExchangeDefinition {
@@ -173,6 +200,30 @@ impl Recovery {
                 let vhost = self.vhost(&vhost);
                 self.publishers.learn(vhost, &publisher, &landed);
             }
+            // `Access` and `Policies` have learned these.
+            Definition::UserMade(_)
+            | Definition::UserRemoved { .. }
+            | Definition::PermissionMade(_)
+            | Definition::PermissionRemoved { .. }
+            | Definition::TopicPermissionMade(_)
+            | Definition::TopicPermissionRemoved { .. }
+            | Definition::PolicyMade(_)
+            | Definition::PolicyRemoved { .. } => {}
+        }
+    }
+
+    /// All that was told of it so far is forgotten: one of the same name, made again, begins empty.
+    fn vhost_removed(&mut self, position: Position, name: &ShortStr) {
+        self.fresh = false;
+        let index = self.vhost(name);
+        self.vhosts[index.0] = None;
+        self.publishers.forget_vhost(index);
+        self.vhosts_removed.insert(name.detached(), position);
+        self.exchanges.retain(|(vhost, _), _| vhost != name);
+        self.bindings.retain(|binding, _| binding.vhost != *name);
+        let queues = self.queues.extract_if(.., |_, (vhost, _)| *vhost == index);
+        for (queue, _) in queues {
+            self.messages.remove(&queue);
         }
     }
 
@@ -233,10 +284,19 @@ impl Recovery {
         let at = self
             .vhosts
             .iter()
-            .position(|vhost| vhost == name)
+            .position(|vhost| vhost.as_ref().is_some_and(|vhost| vhost.name == *name))
             .unwrap_or_else(|| {
-                self.vhosts.push(name.detached());
-                self.vhosts.len() - 1
+                let vhost = Some(VhostDefinition::new(name.detached()));
+                match self.vhosts.iter().position(Option::is_none) {
+                    Some(at) => {
+                        self.vhosts[at] = vhost;
+                        at
+                    }
+                    None => {
+                        self.vhosts.push(vhost);
+                        self.vhosts.len() - 1
+                    }
+                }
             });
         VhostIndex(at)
     }

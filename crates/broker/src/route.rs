@@ -6,7 +6,7 @@ mod topic;
 
 use hash::HashBindings;
 use headers::HeaderBindings;
-use model::record::{Destination, ExchangeDefinition};
+use model::record::{Destination, ExchangeDefinition, VhostDefinition};
 use model::{FieldTable, Properties, QueueId, ShortStr, Value};
 use smallvec::{SmallVec, smallvec};
 use std::collections::HashMap;
@@ -20,6 +20,8 @@ pub(crate) struct VhostIndex(pub(crate) usize);
 #[derive(Debug)]
 pub(crate) struct Vhost {
     pub(crate) name: ShortStr,
+    /// What operators said of it. `None` once it was removed: its place waits for another then.
+    pub(crate) definition: Option<VhostDefinition>,
     pub(crate) queues: HashMap<ShortStr, QueueId>,
     pub(crate) exchanges: HashMap<ShortStr, Exchange>,
 }
@@ -53,7 +55,7 @@ pub(crate) type Queues = SmallVec<[QueueId; 2]>;
 
 impl Vhost {
     /// A virtual host with the exchanges that every client expects.
-    pub(crate) fn new(name: ShortStr) -> Self {
+    pub(crate) fn new(definition: VhostDefinition) -> Self {
         let predeclared = [
             ("amq.direct", "direct"),
             ("amq.fanout", "fanout"),
@@ -77,10 +79,25 @@ impl Vhost {
             (name, exchange)
         });
         Self {
-            name,
+            name: definition.name.clone(),
+            definition: Some(definition),
             queues: HashMap::new(),
             exchanges: exchanges.into(),
         }
+    }
+
+    /// The place of a virtual host that was removed.
+    pub(crate) fn gone() -> Self {
+        Self {
+            name: ShortStr::empty(),
+            definition: None,
+            queues: HashMap::new(),
+            exchanges: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn is_there(&self) -> bool {
+        self.definition.is_some()
     }
 
     /// The queues for a message that enters at `exchange`. An exchange that finds nothing passes on to its

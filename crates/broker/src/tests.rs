@@ -1,6 +1,7 @@
 //! The heart's tests: transcripts of what goes in and what comes out, and random histories.
 
 mod history;
+mod operating;
 mod script;
 
 mod arguments;

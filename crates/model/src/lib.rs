@@ -32,6 +32,9 @@ pub use publish::Publish;
 mod reply;
 pub use reply::{ChannelError, ConnectionError, MethodId, ReplyCode};
 
+mod password;
+pub use password::Password;
+
 pub mod record;
 pub use record::{Definition, MessageRecord, Record};
 

@@ -1,5 +1,6 @@
 //! Limits: what keeps memory bounded whatever clients do (promise P9).
 
+use crate::ShortStr;
 use std::time::Duration;
 
 /// The deepest nesting of tables and arrays that is read: a decoder that follows any depth can be made to
@@ -25,6 +26,8 @@ pub struct Limits {
     pub publishers_max: usize,
     /// The most memory that all open transactions may hold, in bytes.
     pub transactions_bytes_max: usize,
+    /// Users who may only connect from this machine: by default the one whose password everybody knows.
+    pub loopback_users: Vec<ShortStr>,
 }
 
 impl Limits {
@@ -46,6 +49,7 @@ impl Default for Limits {
             connections_max: 65_536,
             publishers_max: 100_000,
             transactions_bytes_max: 64 * 1024 * 1024,
+            loopback_users: vec![ShortStr::from_static("guest")],
         }
     }
 }

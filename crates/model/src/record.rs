@@ -4,6 +4,12 @@
 //! when a lane is recovered. Queues are known by id, so that the order in which recovery meets a message, its
 //! settling and its queue's declaration does not matter.
 
+mod access;
+pub use access::{
+    Hashing, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
+    VhostDefinition,
+};
+
 use crate::{FieldTable, Properties, PublishingId, QueueId, Runs, ShortStr, Timestamp};
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -67,7 +73,9 @@ pub struct Publishing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Definition {
-    VhostMade {
+    VhostMade(VhostDefinition),
+    /// A virtual host goes, with all that was told of it before.
+    VhostRemoved {
         vhost: ShortStr,
     },
     ExchangeMade {
@@ -92,6 +100,27 @@ pub enum Definition {
         vhost: ShortStr,
         publisher: ShortStr,
         landed: Runs,
+    },
+    UserMade(UserDefinition),
+    /// A user goes, with all permissions.
+    UserRemoved {
+        user: ShortStr,
+    },
+    PermissionMade(PermissionDefinition),
+    PermissionRemoved {
+        user: ShortStr,
+        vhost: ShortStr,
+    },
+    TopicPermissionMade(TopicPermissionDefinition),
+    TopicPermissionRemoved {
+        user: ShortStr,
+        vhost: ShortStr,
+        exchange: ShortStr,
+    },
+    PolicyMade(PolicyDefinition),
+    PolicyRemoved {
+        vhost: ShortStr,
+        name: ShortStr,
     },
 }
 

@@ -6,7 +6,7 @@
 use crate::log::LogFormat;
 use crate::units::{Size, Span};
 use anyhow::{Context, ensure};
-use model::Limits;
+use model::{Limits, ShortStr};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,9 @@ macro_rules! options {
             /// [default: 127.0.0.1:5672, and [::1]:5672 where there is one]
             #[arg(long, env = "LANDFALL_LISTEN", value_name = "ADDRESS:PORT", value_delimiter = ',')]
             listen: Option<Vec<SocketAddr>>,
+            /// Users who may only connect from this machine; may be given several times [default: guest]
+            #[arg(long, env = "LANDFALL_LOOPBACK_USERS", value_name = "NAME", value_delimiter = ',')]
+            loopback_users: Option<Vec<String>>,
             $(
                 #[doc = $help]
                 #[arg(
@@ -36,6 +39,7 @@ macro_rules! options {
             fn or(self, weaker: Self) -> Self {
                 Self {
                     listen: self.listen.or(weaker.listen),
+                    loopback_users: self.loopback_users.or(weaker.loopback_users),
                     $($name: self.$name.or(weaker.$name),)*
                 }
             }
@@ -44,6 +48,7 @@ macro_rules! options {
         /// Every option with its value.
         struct Decided {
             listen: Option<Vec<SocketAddr>>,
+            loopback_users: Option<Vec<String>>,
             $($name: $type,)*
         }
 
@@ -51,6 +56,7 @@ macro_rules! options {
             fn from(given: Given) -> Self {
                 Self {
                     listen: given.listen,
+                    loopback_users: given.loopback_users,
                     $($name: given.$name.unwrap_or_else(|| $default.parse().expect("each default is valid")),)*
                 }
             }
@@ -179,6 +185,10 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
         decided.listen.as_ref().is_none_or(|list| !list.is_empty()),
         "listen must name at least one address"
     );
+    let loopback_users = match decided.loopback_users {
+        None => Limits::default().loopback_users,
+        Some(names) => loopback_users(&names)?,
+    };
     Ok(Config {
         data_dir: decided.data_dir,
         listen: decided.listen,
@@ -197,8 +207,20 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
             publishers_max: decided.publishers_max,
             transactions_bytes_max: usize::try_from(decided.transactions_bytes_max.0)
                 .unwrap_or(usize::MAX),
+            loopback_users,
         },
     })
+}
+
+/// An empty name stands for nobody, so that the list can be said to be empty.
+fn loopback_users(names: &[String]) -> anyhow::Result<Vec<ShortStr>> {
+    let named = names.iter().filter(|name| !name.is_empty());
+    named
+        .map(|name| {
+            ShortStr::try_from(name.as_str())
+                .with_context(|| format!("loopback-users: '{name}' is not a user's name"))
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use crate::handout::{Fetched, Handout};
 use crate::inbox::{Batch, Handover, InboxSender};
 use crate::login;
 use crate::outbox::{OutboxReceiver, Outgoing, outbox};
-use broker::{Input, Opened};
+use broker::{Input, Login, LoginRefused, Opened};
 use bytes::{Buf, BytesMut};
-use model::{ConnectionError, ConnectionId, FieldTable, Limits, ShortStr, Timestamp};
+use model::{ConnectionError, ConnectionId, FieldTable, Limits, Password, ShortStr, Timestamp};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -241,6 +241,9 @@ impl<'a> Connection<'a> {
         }
         loop {
             self.handout.perform(&mut self.wire, &mut self.batch);
+            if let Some(why) = self.handout.take_login_refused() {
+                self.login_refused(why);
+            }
             while let Some(event) = self.wire.poll_event() {
                 self.event(event);
             }
@@ -350,7 +353,7 @@ impl<'a> Connection<'a> {
             Event::ChannelClosed(channel) => {
                 self.batch.push(Input::ChannelClosed(self.id, channel));
             }
-            Event::Login { user, password, .. } => self.login(user, password.as_str()),
+            Event::Login { user, password, .. } => self.log_in(&user, password),
             Event::Open {
                 vhost,
                 client_properties,
@@ -364,37 +367,37 @@ impl<'a> Connection<'a> {
                     name = text("connection_name").unwrap_or_default(),
                     "connection opened"
                 );
-                self.join(Opened {
+                self.batch.push(Input::ConnectionOpened(Opened {
                     connection: self.id,
                     user: self.user.clone(),
                     vhost: vhost.detached(),
                     consumer_cancel_notify,
                     blocked_notify,
-                });
+                }));
             }
             Event::Closed(why) => self.closed = Some(why),
         }
     }
 
-    fn login(&mut self, user: String, password: &str) {
-        match login::check(&user, password, self.peer.ip()) {
-            Ok(()) => {
-                self.user = ShortStr::truncated(&user);
-                self.wire.accept_login();
-            }
-            Err(why) => {
-                warn!(connection = %self.id, peer = %self.peer, user, %why, "login refused");
-                self.refusal_at = Some(self.house.clock.now() + login::REFUSAL_DELAY);
-            }
-        }
-    }
-
-    fn join(&mut self, opened: Opened) {
+    /// Asks who that is; nothing more is read from the client until the answer has come.
+    fn log_in(&mut self, user: &str, password: Password) {
+        // A name that is too long is nobody's.
+        self.user = ShortStr::try_from(user).unwrap_or_default();
         let (sender, receiver) = outbox();
         self.house.inbox.tell(Handover::Joined(self.id, sender));
         self.presence.joined = true;
         self.outbox = Some(receiver);
-        self.batch.push(Input::ConnectionOpened(opened));
+        self.batch.push(Input::Login(Login {
+            connection: self.id,
+            user: self.user.clone(),
+            password,
+            local: self.peer.ip().to_canonical().is_loopback(),
+        }));
+    }
+
+    fn login_refused(&mut self, why: LoginRefused) {
+        warn!(connection = %self.id, peer = %self.peer, user = %self.user, %why, "login refused");
+        self.refusal_at = Some(self.house.clock.now() + login::REFUSAL_DELAY);
     }
 
     fn log_end(&self, end: &End) {

@@ -2,11 +2,12 @@
 //! its connection, one batch for each connection and turn.
 
 use crate::outbox::{OutboxSender, Outgoing};
-use broker::Effect;
+use broker::{Answer, Command, CommandId, CommandRefused, Effect, Input};
 use model::{ConnectionId, Position, QueueId};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use store::{Chunk, ChunkBuilder};
+use tokio::sync::oneshot;
 
 /// A chunk is full at this size. Larger ones would not land faster (the disk is at its best from a quarter of
 /// it), and a chunk is read as a whole when one of its messages is delivered from the disk.
@@ -29,7 +30,13 @@ pub struct Effects {
     wanted: Vec<(QueueId, Position)>,
     /// Connections with something in this turn's batch.
     touched: Vec<ConnectionId>,
+    /// Operators who wait for answers.
+    asking: FxHashMap<CommandId, AnswerSender>,
+    commands: u64,
 }
+
+/// Where the answer to an operator goes.
+pub type AnswerSender = oneshot::Sender<Result<Answer, CommandRefused>>;
 
 struct Outbox {
     sender: OutboxSender,
@@ -64,6 +71,14 @@ impl Effects {
         self.outboxes.is_empty()
     }
 
+    /// What an operator asks for, as an input; the answer will go to `asking`.
+    pub fn ask(&mut self, command: Command, asking: AnswerSender) -> Input {
+        self.commands += 1;
+        let id = CommandId(self.commands);
+        self.asking.insert(id, asking);
+        Input::Command(id, command)
+    }
+
     /// Performs one effect; what is said to connections leaves with [`flush`](Self::flush).
     pub fn perform(&mut self, effect: Effect) {
         match effect {
@@ -78,6 +93,15 @@ impl Effects {
                     self.full_bytes += self.growing.bytes();
                     self.full.push_back(self.growing.take());
                     self.awaited = false;
+                }
+            }
+            Effect::LoginChecked { connection, result } => {
+                self.say(connection, Outgoing::LoginChecked(result));
+            }
+            Effect::Answer(id, answer) => {
+                if let Some(asking) = self.asking.remove(&id) {
+                    // Whoever does not wait any more need not know.
+                    let _ = asking.send(answer);
                 }
             }
             Effect::Send(connection, channel, method) => {

@@ -6,7 +6,7 @@
 
 use crate::inbox::Batch;
 use crate::outbox::Outgoing;
-use broker::{Delivery, Input, Written};
+use broker::{Delivery, Input, LoginRefused, Written};
 use bytes::{Buf, Bytes};
 use model::method::{basic, connection};
 use model::publish::DELIVERY_COUNT_HEADER;
@@ -49,6 +49,7 @@ pub struct Handout {
     /// Deliveries that the socket took, not yet reported.
     written: Written,
     blocked: bool,
+    login_refused: Option<LoginRefused>,
 }
 
 /// What one visit to the disk brought.
@@ -74,6 +75,7 @@ impl Handout {
             unwritten: Written::default(),
             written: Written::default(),
             blocked: false,
+            login_refused: None,
         }
     }
 
@@ -90,6 +92,11 @@ impl Handout {
     /// The memory of what waits, in bytes, roughly.
     pub fn waiting_bytes(&self) -> usize {
         self.waiting_bytes
+    }
+
+    /// Why the login was refused, told once.
+    pub fn take_login_refused(&mut self) -> Option<LoginRefused> {
+        self.login_refused.take()
     }
 
     /// Whether the client must not be read: its publishes would find no room on the disk.
@@ -199,6 +206,8 @@ impl Handout {
     /// What needs no message from the store.
     fn say(&mut self, wire: &mut ServerConnection, outgoing: Outgoing) {
         match outgoing {
+            Outgoing::LoginChecked(Ok(())) => wire.accept_login(),
+            Outgoing::LoginChecked(Err(why)) => self.login_refused = Some(why),
             Outgoing::Send(channel, method) => {
                 if matches!(*method, Method::ChannelCloseOk(_)) {
                     self.forget(channel);

@@ -3,13 +3,14 @@
 //! The bound is the back-pressure: a connection whose batch finds no room does not read its socket until there
 //! is some.
 
+use crate::effects::AnswerSender;
 use crate::fetch::Wanted;
 use crate::outbox::OutboxSender;
-use broker::Input;
+use broker::{Answer, Command, CommandRefused, Input};
 use model::ConnectionId;
 use std::sync::Arc;
 use store::ReadError;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// What a connection tells the shard. Hand-overs of one connection arrive in order.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub enum Handover {
     Left(ConnectionId),
     /// What a visit to the disk brought, and what it left for the next.
     Fetched(Vec<Input>, Wanted),
+    /// What an operator asks for, and where the answer goes.
+    Asked(Command, AnswerSender),
     /// A landed message could not be read: promise P7 asks for an end.
     Unreadable(ReadError),
     /// The server was asked to stop.
@@ -95,6 +98,14 @@ impl InboxSender {
     /// Hands over what needs no room. Where the shard has ended the process ends too, and nobody listens.
     pub fn tell(&self, news: Handover) {
         let _ = self.sender.send((news, 0));
+    }
+
+    /// Asks for something in an operator's name; answered when it has landed. `None` where the server ends
+    /// before.
+    pub async fn ask(&self, command: Command) -> Option<Result<Answer, CommandRefused>> {
+        let (sender, answer) = oneshot::channel();
+        self.tell(Handover::Asked(command, sender));
+        answer.await.ok()
     }
 
     /// Hands the batch over and leaves it empty if there is room now; says whether there was.

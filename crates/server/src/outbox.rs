@@ -1,6 +1,6 @@
 //! What the shard wants done at one connection: a batch for each turn of its loop.
 
-use broker::Delivery;
+use broker::{Delivery, LoginRefused};
 use model::{ChannelError, ChannelNumber, ConnectionError, Method, Publish, ShortStr};
 use tokio::sync::mpsc;
 
@@ -8,6 +8,8 @@ use tokio::sync::mpsc;
 /// that a batch of deliveries is short.
 #[derive(Debug)]
 pub enum Outgoing {
+    /// The login is checked.
+    LoginChecked(Result<(), LoginRefused>),
     /// Send a method that carries no content.
     Send(ChannelNumber, Box<Method>),
     /// Hand a message to a consumer.

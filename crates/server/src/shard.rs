@@ -169,6 +169,10 @@ impl Shard {
                 }
                 self.fetcher.visited(left);
             }
+            Handover::Asked(command, asking) => {
+                let input = self.effects.ask(command, asking);
+                self.broker.handle(now, input);
+            }
             Handover::Unreadable(error) => return Err(error.into()),
             Handover::Stop => self.begin_stop(now),
         }

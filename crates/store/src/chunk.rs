@@ -21,6 +21,7 @@
 //! ```
 //! The payloads are drawn in `chunk/record.rs`.
 
+mod access;
 mod build;
 mod cursor;
 mod definition;

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use landfall_store::chunk::{ChunkBuilder, LandedChunk};
 use model::record::{
-    BindingDefinition, Destination, ExchangeDefinition, Publishing, QueueDefinition,
+    BindingDefinition, Destination, ExchangeDefinition, Hashing, PermissionDefinition,
+    PolicyDefinition, Publishing, QueueDefinition, TopicPermissionDefinition, UserDefinition,
+    VhostDefinition,
 };
 use model::{
     Definition, FieldTable, MessageRecord, Position, Properties, PropertiesBuilder, PublishingId,
@@ -11,6 +13,9 @@ use model::{
 };
 
 const VERSION_1: &[u8] = include_bytes!("golden/chunk-v1.bin");
+
+/// The definitions that operators make, which version 1 gained before its first release.
+const ACCESS: &[u8] = include_bytes!("golden/chunk-v1-access.bin");
 
 const EPOCH: u64 = 0x0102_0304_0506_0708;
 const SEGMENT: u64 = 42;
@@ -91,7 +96,7 @@ fn definitions() -> Vec<Definition> {
         arguments: arguments(),
     };
     vec![
-        Definition::VhostMade { vhost: vhost() },
+        Definition::VhostMade(VhostDefinition::new(vhost())),
         Definition::ExchangeMade {
             vhost: vhost(),
             exchange,
@@ -113,6 +118,88 @@ fn definitions() -> Vec<Definition> {
             landed: runs(&[0, 1, 2, 3, 500, 501, 1 << 50]),
         },
     ]
+}
+
+fn access() -> Vec<Record> {
+    let (user, vhost, exchange) = (|| text("ada"), || text("shop"), || text("sales"));
+    let definitions = vec![
+        Definition::VhostMade(VhostDefinition {
+            name: vhost(),
+            description: "the shop's".into(),
+            tags: vec![text("live"), text("eu")],
+            default_queue_type: text("quorum"),
+            tracing: true,
+            max_connections: Some(0),
+            max_queues: None,
+        }),
+        Definition::VhostRemoved { vhost: vhost() },
+        Definition::UserMade(UserDefinition {
+            name: user(),
+            password_hash: Bytes::from_static(b"saltdigest"),
+            hashing: Hashing::Sha512,
+            tags: vec![text("administrator")],
+            max_connections: None,
+            max_channels: Some(300),
+        }),
+        Definition::UserMade(UserDefinition {
+            name: user(),
+            hashing: Hashing::Md5,
+            ..UserDefinition::default()
+        }),
+        Definition::UserRemoved { user: user() },
+        Definition::PermissionMade(PermissionDefinition {
+            user: user(),
+            vhost: vhost(),
+            configure: "^$".into(),
+            write: ".*".into(),
+            read: String::new(),
+        }),
+        Definition::PermissionRemoved {
+            user: user(),
+            vhost: vhost(),
+        },
+        Definition::TopicPermissionMade(TopicPermissionDefinition {
+            user: user(),
+            vhost: vhost(),
+            exchange: exchange(),
+            write: "^{username}\\.".into(),
+            read: ".*".into(),
+        }),
+        Definition::TopicPermissionRemoved {
+            user: user(),
+            vhost: vhost(),
+            exchange: exchange(),
+        },
+        Definition::PolicyMade(PolicyDefinition {
+            vhost: vhost(),
+            name: text("short"),
+            pattern: "^orders".into(),
+            apply_to: text("queues"),
+            priority: -7,
+            definition: arguments(),
+        }),
+        Definition::PolicyRemoved {
+            vhost: vhost(),
+            name: text("short"),
+        },
+    ];
+    definitions.into_iter().map(Record::Definition).collect()
+}
+
+#[test]
+fn what_operators_define_is_written_and_read_as_it_ever_was() {
+    let mut builder = ChunkBuilder::new();
+    for (position, record) in (FIRST..).map(Position).zip(access()) {
+        builder.push(position, &record);
+    }
+    let chunk = builder.take().seal(EPOCH, SEGMENT);
+    assert_eq!(chunk.bytes(), ACCESS);
+    let chunk = LandedChunk::parse(Bytes::from_static(ACCESS)).expect("a chunk of version 1");
+    let read: Vec<_> = chunk
+        .records()
+        .map(|entry| entry.expect("every record can be read").record)
+        .collect();
+    assert_eq!(read, access());
 }
 
 fn records() -> Vec<Record> {

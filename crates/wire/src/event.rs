@@ -1,7 +1,6 @@
 //! What a client did, as it is told to the shell.
 
-use model::{ChannelNumber, ConnectionError, FieldTable, Method, Publish, ShortStr};
-use std::fmt;
+use model::{ChannelNumber, ConnectionError, FieldTable, Method, Password, Publish, ShortStr};
 
 /// What a client did. Events come in the order in which their bytes came.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,25 +41,4 @@ pub enum Event {
     /// The last event: `None` where the client closed (and was answered), else why the connection was given up.
     /// It does not come after [`close`](crate::ServerConnection::close) or `refuse_login`, whose caller knows.
     Closed(Option<ConnectionError>),
-}
-
-/// A password, kept out of logs: its `Debug` form tells nothing.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(String);
-
-impl Password {
-    pub(crate) fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The password itself.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password(…)")
-    }
 }

@@ -30,7 +30,7 @@ mod channel;
 mod heartbeat;
 
 mod event;
-pub use event::{Event, Password};
+pub use event::Event;
 
 mod server;
 pub use server::ServerConnection;

@@ -5,9 +5,8 @@
 //! AMQPLAIN:  a field table without its length octets, with LOGIN and PASSWORD as long strings
 //! ```
 
-use crate::Password;
 use bytes::Bytes;
-use model::{FieldTable, Value};
+use model::{FieldTable, Password, Value};
 
 /// Who a client says it is.
 #[derive(Debug, PartialEq, Eq)]

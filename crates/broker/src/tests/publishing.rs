@@ -157,10 +157,12 @@ fn a_repeat_lands_once_and_is_confirmed_no_sooner_than_the_original() {
             landed
                 2.1 confirm 2
             checkpoint
-                land #5 vhost /
-                land #6 queue 1 q
-                land #7 publisher p landed #1+2
-                land #8 checkpoint from #5, next queue 2
+                land #5 user guest ["administrator"]
+                land #6 permission of guest in /: .* .* .*
+                land #7 vhost /
+                land #8 queue 1 q
+                land #9 publisher p landed #1+2
+                land #10 checkpoint from #5, next queue 2
             2.1 publish - q b id=p:-2
                 2.1 channel.close 406 PRECONDITION_FAILED - invalid header 'x-publishing-id': expected an integer that is not negative (60, 40)
         "#]],

@@ -178,26 +178,30 @@ fn a_checkpoint_tells_everything_again() {
                 1.1 exchange.bind-ok
                 1.1 queue.bind-ok
             checkpoint
-                land #9 vhost /
-                land #10 queue 1 q
-                land #11 exchange x direct
-                land #12 exchange y fanout
-                land #13 bound amq.topic -a.#-> Queue(QueueId(1))
-                land #14 bound x -k-> Queue(QueueId(1))
-                land #15 bound x -k-> Exchange("y")
-                land #16 publisher p landed #7+1
-                land #17 checkpoint from #9, next queue 2
+                land #9 user guest ["administrator"]
+                land #10 permission of guest in /: .* .* .*
+                land #11 vhost /
+                land #12 queue 1 q
+                land #13 exchange x direct
+                land #14 exchange y fanout
+                land #15 bound amq.topic -a.#-> Queue(QueueId(1))
+                land #16 bound x -k-> Queue(QueueId(1))
+                land #17 bound x -k-> Exchange("y")
+                land #18 publisher p landed #7+1
+                land #19 checkpoint from #9, next queue 2
             crash
             checkpoint
-                land #9 vhost /
-                land #10 queue 1 q
-                land #11 exchange x direct
-                land #12 exchange y fanout
-                land #13 bound amq.topic -a.#-> Queue(QueueId(1))
-                land #14 bound x -k-> Queue(QueueId(1))
-                land #15 bound x -k-> Exchange("y")
-                land #16 publisher p landed #7+1
-                land #17 checkpoint from #9, next queue 2
+                land #9 user guest ["administrator"]
+                land #10 permission of guest in /: .* .* .*
+                land #11 vhost /
+                land #12 queue 1 q
+                land #13 exchange x direct
+                land #14 exchange y fanout
+                land #15 bound amq.topic -a.#-> Queue(QueueId(1))
+                land #16 bound x -k-> Queue(QueueId(1))
+                land #17 bound x -k-> Exchange("y")
+                land #18 publisher p landed #7+1
+                land #19 checkpoint from #9, next queue 2
         "#]],
     );
 }

@@ -37,7 +37,7 @@ pub(super) fn check(script: &str, expect: expect_test::Expect) {
     expect.assert_eq(&transcript);
 }
 
-fn short(text: &str) -> ShortStr {
+pub(super) fn short(text: &str) -> ShortStr {
     let text = if text == "-" { "" } else { text };
     ShortStr::try_from(text).expect("scripts use short names")
 }
@@ -49,15 +49,23 @@ fn number(word: &str) -> u64 {
 
 impl Heart {
     fn new() -> Self {
+        let mut broker = Recovery::new(&limits()).finish(Timestamp(0));
+        let furniture = std::iter::from_fn(|| broker.poll_effect());
+        let furniture = furniture.filter_map(|effect| match effect {
+            Effect::Land { record, .. } => Some((Position(1), record)),
+            _ => None,
+        });
+        // What every new broker lands counts as one record, so that transcripts begin at #2 whatever it is.
+        let lane: Vec<_> = furniture.collect();
+        let landed = lane.len();
         let mut heart = Self {
-            broker: Recovery::new(&limits()).finish(Timestamp(0)),
-            lane: Vec::new(),
-            landed: 0,
+            broker,
+            lane,
+            landed,
             now: Timestamp(1000),
             wanted: Vec::new(),
         };
-        heart.effects();
-        heart.land_all();
+        heart.come_back();
         heart.effects();
         heart
     }
@@ -65,7 +73,8 @@ impl Heart {
     fn run(&mut self, line: &str) -> Vec<String> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let turn = match words[..] {
-            ["connect", id] => Some(opened(number(id))),
+            ["connect", id] => Some(opened(number(id), "guest", "/")),
+            ["connect", id, user, vhost] => Some(opened(number(id), user, vhost)),
             ["close", id] => Some(Input::ConnectionClosed(ConnectionId(number(id)))),
             ["landed"] => {
                 self.land_all();
@@ -98,6 +107,10 @@ impl Heart {
                 return vec![at.unwrap_or_else(|| "never".into())];
             }
             ["stop"] => Some(Input::Stopping),
+            ["operator", ref command @ ..] => Some(super::operating::asked(command)),
+            ["login", id, user, password, ref place @ ..] => {
+                Some(super::operating::login(number(id), user, password, place))
+            }
             ["checkpoint"] => Some(Input::CheckpointWanted),
             ["waiting"] => {
                 let some = if self.broker.waiting_bytes() > 0 {
@@ -195,11 +208,11 @@ fn limits() -> Limits {
     }
 }
 
-fn opened(id: u64) -> Input {
+fn opened(id: u64, user: &str, vhost: &str) -> Input {
     Input::ConnectionOpened(Opened {
         connection: ConnectionId(id),
-        user: short("guest"),
-        vhost: short("/"),
+        user: short(user),
+        vhost: short(vhost),
         consumer_cancel_notify: true,
         blocked_notify: true,
     })
@@ -461,6 +474,11 @@ fn show(effect: &Effect) -> String {
         Effect::Land {
             position, record, ..
         } => format!("land #{position} {}", show_record(record)),
+        Effect::LoginChecked { connection, result } => match result {
+            Ok(()) => format!("{connection} may go on"),
+            Err(why) => format!("{connection} login refused: {why}"),
+        },
+        Effect::Answer(id, answer) => super::operating::show_answer(*id, answer),
         Effect::Send(connection, channel, method) => {
             format!("{connection}.{channel} {}", show_method(method))
         }
@@ -632,7 +650,33 @@ fn show_runs(runs: &model::Runs) -> String {
 
 fn show_definition(definition: &Definition) -> String {
     match definition {
-        Definition::VhostMade { vhost } => format!("vhost {vhost}"),
+        Definition::VhostMade(vhost) => format!("vhost {}", vhost.name),
+        Definition::VhostRemoved { vhost } => format!("no vhost {vhost}"),
+        Definition::UserMade(user) => format!("user {} {:?}", user.name, user.tags),
+        Definition::UserRemoved { user } => format!("no user {user}"),
+        Definition::PermissionMade(made) => format!(
+            "permission of {} in {}: {} {} {}",
+            made.user, made.vhost, made.configure, made.write, made.read
+        ),
+        Definition::PermissionRemoved { user, vhost } => {
+            format!("no permission of {user} in {vhost}")
+        }
+        Definition::TopicPermissionMade(made) => format!(
+            "topic permission of {} in {} at {}: {} {}",
+            made.user, made.vhost, made.exchange, made.write, made.read
+        ),
+        Definition::TopicPermissionRemoved {
+            user,
+            vhost,
+            exchange,
+        } => {
+            format!("no topic permission of {user} in {vhost} at {exchange}")
+        }
+        Definition::PolicyMade(made) => format!(
+            "policy {} in {} for {} {}",
+            made.name, made.vhost, made.apply_to, made.pattern
+        ),
+        Definition::PolicyRemoved { vhost, name } => format!("no policy {name} in {vhost}"),
         Definition::ExchangeMade { exchange, .. } => {
             format!("exchange {} {}", exchange.name, exchange.kind)
         }

@@ -1,8 +1,8 @@
-//! The payloads of definitions, in the notation of `chunk/record.rs`:
+//! The payloads of definitions, in the notation of `chunk/record.rs`; those that operators make are in
+//! `chunk/access.rs`:
 //!
 //! ```text
 //! kind                  payload
-//! 16 vhost made         vhost short
 //! 18 exchange made      vhost short, name short, kind short, flags u8 (1 durable, 2 auto-delete, 4 internal),
 //!                       arguments long
 //! 19 exchange removed   vhost short, name short
@@ -17,13 +17,12 @@
 //! ```
 
 use super::cursor::{Cursor, Put};
-use super::{ChunkError, damaged};
+use super::{ChunkError, access, damaged};
 use model::record::{BindingDefinition, Destination, ExchangeDefinition, QueueDefinition};
 use model::{Definition, QueueId, ShortStr};
 
 /// The numbers of the kinds.
 mod kind {
-    pub(super) const VHOST_MADE: u8 = 16;
     pub(super) const EXCHANGE_MADE: u8 = 18;
     pub(super) const EXCHANGE_REMOVED: u8 = 19;
     pub(super) const QUEUE_MADE: u8 = 20;
@@ -44,9 +43,6 @@ const TO_EXCHANGE: u8 = 1;
 /// Decodes the definition of a kind.
 pub(super) fn read(kind: u8, cursor: &mut Cursor<'_>) -> Result<Definition, ChunkError> {
     Ok(match kind {
-        kind::VHOST_MADE => Definition::VhostMade {
-            vhost: cursor.short_str()?,
-        },
         kind::EXCHANGE_MADE => Definition::ExchangeMade {
             vhost: cursor.short_str()?,
             exchange: read_exchange(cursor)?,
@@ -69,9 +65,7 @@ pub(super) fn read(kind: u8, cursor: &mut Cursor<'_>) -> Result<Definition, Chun
             publisher: cursor.short_str()?,
             landed: cursor.runs()?,
         },
-        _ => {
-            return Err(damaged("unknown kind of record"));
-        }
+        _ => return access::read(kind, cursor),
     })
 }
 
@@ -128,7 +122,6 @@ pub(super) fn write(out: &mut Vec<u8>, definition: &Definition) {
         }
     };
     match definition {
-        Definition::VhostMade { vhost } => names(out, kind::VHOST_MADE, &[vhost]),
         Definition::ExchangeMade { vhost, exchange } => {
             names(
                 out,
@@ -169,6 +162,10 @@ pub(super) fn write(out: &mut Vec<u8>, definition: &Definition) {
         } => {
             names(out, kind::PUBLISHER_LANDED, &[vhost, publisher]);
             out.put_runs(landed);
+        }
+        operators => {
+            let known = access::write(out, operators);
+            assert!(known, "every definition has a kind");
         }
     }
 }

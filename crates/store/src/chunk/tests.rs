@@ -3,7 +3,9 @@
 use super::*;
 use bytes::Bytes;
 use model::record::{
-    BindingDefinition, Destination, ExchangeDefinition, Publishing, QueueDefinition,
+    BindingDefinition, Destination, ExchangeDefinition, Hashing, PermissionDefinition,
+    PolicyDefinition, Publishing, QueueDefinition, TopicPermissionDefinition, UserDefinition,
+    VhostDefinition,
 };
 use model::{
     Definition, FieldTable, MessageRecord, Properties, PropertiesBuilder, PublishingId, QueueId,
@@ -119,9 +121,86 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn vhost_definition()(
+        (name, default_queue_type, description) in (short(), short(), ".*"),
+        tags in vec(short(), 0..3),
+        tracing in any::<bool>(),
+        (max_connections, max_queues) in any::<(Option<u64>, Option<u64>)>(),
+    ) -> VhostDefinition {
+        VhostDefinition { name, description, tags, default_queue_type, tracing, max_connections, max_queues }
+    }
+}
+
+prop_compose! {
+    fn user_definition()(
+        name in short(),
+        password_hash in vec(any::<u8>(), 0..80),
+        hashing in prop_oneof![Just(Hashing::Sha256), Just(Hashing::Sha512), Just(Hashing::Md5)],
+        tags in vec(short(), 0..3),
+        (max_connections, max_channels) in any::<(Option<u64>, Option<u64>)>(),
+    ) -> UserDefinition {
+        let password_hash = password_hash.into();
+        UserDefinition { name, password_hash, hashing, tags, max_connections, max_channels }
+    }
+}
+
+fn access_definition() -> impl Strategy<Value = Definition> {
+    let names = || (short(), short());
+    prop_oneof![
+        short().prop_map(|vhost| Definition::VhostMade(VhostDefinition::new(vhost))),
+        vhost_definition().prop_map(Definition::VhostMade),
+        short().prop_map(|vhost| Definition::VhostRemoved { vhost }),
+        user_definition().prop_map(Definition::UserMade),
+        short().prop_map(|user| Definition::UserRemoved { user }),
+        (names(), ".*", ".*", ".*").prop_map(|((user, vhost), configure, write, read)| {
+            let made = PermissionDefinition {
+                user,
+                vhost,
+                configure,
+                write,
+                read,
+            };
+            Definition::PermissionMade(made)
+        }),
+        names().prop_map(|(user, vhost)| Definition::PermissionRemoved { user, vhost }),
+        (names(), short(), ".*", ".*").prop_map(|((user, vhost), exchange, write, read)| {
+            let made = TopicPermissionDefinition {
+                user,
+                vhost,
+                exchange,
+                write,
+                read,
+            };
+            Definition::TopicPermissionMade(made)
+        }),
+        (names(), short()).prop_map(|((user, vhost), exchange)| {
+            Definition::TopicPermissionRemoved {
+                user,
+                vhost,
+                exchange,
+            }
+        }),
+        (names(), ".*", short(), any::<i64>(), table()).prop_map(
+            |((vhost, name), pattern, apply_to, priority, definition)| {
+                let made = PolicyDefinition {
+                    vhost,
+                    name,
+                    pattern,
+                    apply_to,
+                    priority,
+                    definition,
+                };
+                Definition::PolicyMade(made)
+            }
+        ),
+        names().prop_map(|(vhost, name)| Definition::PolicyRemoved { vhost, name }),
+    ]
+}
+
 fn definition() -> impl Strategy<Value = Definition> {
     prop_oneof![
-        short().prop_map(|vhost| Definition::VhostMade { vhost }),
+        access_definition(),
         (short(), exchange())
             .prop_map(|(vhost, exchange)| Definition::ExchangeMade { vhost, exchange }),
         (short(), short())

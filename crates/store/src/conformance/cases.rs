@@ -3,7 +3,9 @@
 use super::Harness;
 use super::lane::{Lane, check_message, message, queue_made};
 use crate::contract::ReadError;
-use model::record::{BindingDefinition, Destination, ExchangeDefinition, Publishing};
+use model::record::{
+    BindingDefinition, Destination, ExchangeDefinition, Publishing, VhostDefinition,
+};
 use model::{
     Definition, MessageRecord, Position, PropertiesBuilder, PublishingId, QueueId, Record,
     ShortStr, TableBuilder, Value,
@@ -76,7 +78,7 @@ fn every_kind() -> Vec<Record> {
         arguments: arguments.clone(),
     };
     let definitions = [
-        Definition::VhostMade { vhost: text("/") },
+        Definition::VhostMade(VhostDefinition::new(text("/"))),
         Definition::ExchangeMade {
             vhost: text("/"),
             exchange,

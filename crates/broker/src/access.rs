@@ -1,0 +1,178 @@
+//! Who may do what: users, their permissions, and what these come to for one user in one virtual host.
+
+use crate::pattern::{Pattern, escaped};
+use model::record::{PermissionDefinition, TopicPermissionDefinition, UserDefinition};
+use model::{Definition, ShortStr};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What is defined of users and permissions.
+#[derive(Debug, Default)]
+pub(crate) struct Access {
+    pub(crate) users: BTreeMap<ShortStr, UserDefinition>,
+    /// By user and virtual host.
+    pub(crate) permissions: BTreeMap<(ShortStr, ShortStr), PermissionDefinition>,
+    /// By user, virtual host and exchange.
+    pub(crate) topic_permissions:
+        BTreeMap<(ShortStr, ShortStr, ShortStr), TopicPermissionDefinition>,
+}
+
+/// What a connection may do: the permission of its user in its virtual host, compiled.
+#[derive(Debug)]
+pub(crate) struct Rights {
+    configure: Pattern,
+    write: Pattern,
+    read: Pattern,
+    topics: BTreeMap<ShortStr, TopicRights>,
+    /// The user may send in the name of others.
+    pub(crate) impersonates: bool,
+}
+
+#[derive(Debug)]
+struct TopicRights {
+    write: Pattern,
+    read: Pattern,
+}
+
+/// What is to be done with a thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Right {
+    Configure,
+    Write,
+    Read,
+}
+
+impl Right {
+    /// The word of error texts.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Configure => "configure",
+            Self::Write => "write",
+            Self::Read => "read",
+        }
+    }
+}
+
+impl Access {
+    /// Takes in what was defined of users and permissions; other definitions are nothing to it.
+    pub(crate) fn learn(&mut self, definition: &Definition) {
+        match definition {
+            Definition::UserMade(user) => {
+                self.users.insert(user.name.detached(), user.detached());
+            }
+            Definition::UserRemoved { user } => {
+                self.users.remove(user);
+                self.permissions.retain(|(of, _), _| of != user);
+                self.topic_permissions.retain(|(of, ..), _| of != user);
+            }
+            Definition::PermissionMade(made) => {
+                let (user, vhost) = (made.user.detached(), made.vhost.detached());
+                let made = PermissionDefinition {
+                    user: user.clone(),
+                    vhost: vhost.clone(),
+                    ..made.clone()
+                };
+                self.permissions.insert((user, vhost), made);
+            }
+            Definition::PermissionRemoved { user, vhost } => {
+                self.permissions.remove(&(user.clone(), vhost.clone()));
+            }
+            Definition::TopicPermissionMade(made) => {
+                let (user, vhost) = (made.user.detached(), made.vhost.detached());
+                let made = TopicPermissionDefinition {
+                    user: user.clone(),
+                    vhost: vhost.clone(),
+                    exchange: made.exchange.detached(),
+                    ..made.clone()
+                };
+                let of = (user, vhost, made.exchange.clone());
+                self.topic_permissions.insert(of, made);
+            }
+            Definition::TopicPermissionRemoved {
+                user,
+                vhost,
+                exchange,
+            } => {
+                let of = (user.clone(), vhost.clone(), exchange.clone());
+                self.topic_permissions.remove(&of);
+            }
+            Definition::VhostRemoved { vhost } => {
+                self.permissions.retain(|(_, of), _| of != vhost);
+                self.topic_permissions.retain(|(_, of, _), _| of != vhost);
+            }
+            _ => {}
+        }
+    }
+
+    /// Everything, so that it can be told again.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Definition> {
+        let users = self.users.values().cloned().map(Definition::UserMade);
+        let permissions = self.permissions.values().cloned();
+        let topic_permissions = self.topic_permissions.values().cloned();
+        users
+            .chain(permissions.map(Definition::PermissionMade))
+            .chain(topic_permissions.map(Definition::TopicPermissionMade))
+    }
+
+    /// What the user may do in the virtual host; `None` if nothing at all.
+    pub(crate) fn rights(&self, user: &ShortStr, vhost: &ShortStr) -> Option<Arc<Rights>> {
+        let definition = self.users.get(user)?;
+        let permission = self.permissions.get(&(user.clone(), vhost.clone()))?;
+        let all_of_vhost = (user.clone(), vhost.clone(), ShortStr::empty())..;
+        let of_vhost = self
+            .topic_permissions
+            .range(all_of_vhost)
+            .take_while(|((of, at, _), _)| of == user && at == vhost);
+        let topics = of_vhost.map(|((.., exchange), topic)| {
+            let rights = TopicRights {
+                write: compiled(&expanded(&topic.write, user, vhost)),
+                read: compiled(&expanded(&topic.read, user, vhost)),
+            };
+            (exchange.clone(), rights)
+        });
+        Some(Arc::new(Rights {
+            configure: compiled(&permission.configure),
+            write: compiled(&permission.write),
+            read: compiled(&permission.read),
+            topics: topics.collect(),
+            impersonates: definition.is("impersonator"),
+        }))
+    }
+}
+
+/// Patterns are checked before they are kept; one that does not compile allows nothing.
+fn compiled(text: &str) -> Pattern {
+    Pattern::new(text).unwrap_or(Pattern::Nothing)
+}
+
+/// The pattern of a topic permission may name the user and the virtual host.
+fn expanded(text: &str, user: &str, vhost: &str) -> String {
+    text.replace("{username}", &escaped(user))
+        .replace("{vhost}", &escaped(vhost))
+}
+
+impl Rights {
+    pub(crate) fn pattern(&self, right: Right) -> &Pattern {
+        match right {
+            Right::Configure => &self.configure,
+            Right::Write => &self.write,
+            Right::Read => &self.read,
+        }
+    }
+
+    /// Whether the routing key may be used at a topic exchange. Where nothing is said of the exchange, any may.
+    pub(crate) fn allows_topic(
+        &self,
+        exchange: &ShortStr,
+        right: Right,
+        routing_key: &str,
+    ) -> bool {
+        if self.topics.is_empty() {
+            return true;
+        }
+        self.topics.get(exchange).is_none_or(|topic| match right {
+            Right::Read => topic.read.matches(routing_key),
+            Right::Write | Right::Configure => topic.write.matches(routing_key),
+        })
+    }
+}

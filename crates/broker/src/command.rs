@@ -1,0 +1,105 @@
+//! What an operator asks for: a closed list of commands, and what they are answered.
+//!
+//! Commands change definitions; like the replies to clients, their answers wait until what they speak of has
+//! landed.
+
+use crate::definitions::Definitions;
+use model::record::{
+    PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
+    VhostDefinition,
+};
+use model::{Password, ShortStr};
+
+/// Tells the shell which command an answer belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CommandId(pub u64);
+
+/// What an operator asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Is that the user's password? Answered with the user.
+    Authenticate {
+        /// Who it is said to be.
+        user: ShortStr,
+        /// The password as it came.
+        password: Password,
+        /// Whether it came from this machine: some users may come from nowhere else.
+        local: bool,
+    },
+    /// Make a virtual host, or change what is said of it.
+    PutVhost(VhostDefinition),
+    /// Remove a virtual host with all that is in it; its connections are closed.
+    RemoveVhost {
+        /// Its name.
+        vhost: ShortStr,
+    },
+    /// Make or replace a user; the hash was made by the shell, which has salt.
+    PutUser(UserDefinition),
+    /// Remove a user with all permissions; the user's connections are closed.
+    RemoveUser {
+        /// The user's name.
+        user: ShortStr,
+    },
+    /// Set what a user may do in a virtual host.
+    PutPermission(PermissionDefinition),
+    /// A user may no longer use a virtual host.
+    RemovePermission {
+        /// The user's name.
+        user: ShortStr,
+        /// The virtual host's name.
+        vhost: ShortStr,
+    },
+    /// Set which routing keys a user may use at an exchange.
+    PutTopicPermission(TopicPermissionDefinition),
+    /// A user may use any routing key again: at one exchange, or at all of a virtual host.
+    RemoveTopicPermission {
+        /// The user's name.
+        user: ShortStr,
+        /// The virtual host's name.
+        vhost: ShortStr,
+        /// The exchange; `None` for all.
+        exchange: Option<ShortStr>,
+    },
+    /// Make or replace a policy.
+    PutPolicy(PolicyDefinition),
+    /// Remove a policy.
+    RemovePolicy {
+        /// The virtual host's name.
+        vhost: ShortStr,
+        /// The policy's name.
+        name: ShortStr,
+    },
+    /// Make everything in it. What is there already is replaced (users, permissions, policies, what is said of
+    /// virtual hosts) or kept as it is (queues, exchanges, bindings).
+    Import(Box<Definitions>),
+    /// All definitions as they stand.
+    Export,
+}
+
+/// What a command is answered.
+#[derive(Debug, PartialEq)]
+pub enum Answer {
+    /// It is done and has landed.
+    Done {
+        /// Whether something was made that had not been there.
+        made: bool,
+    },
+    /// The user whose password it was.
+    User(UserDefinition),
+    /// All definitions.
+    Definitions(Box<Definitions>),
+}
+
+/// Why a command is refused; nothing was changed by it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandRefused {
+    /// What it is about is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// What it says makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// No such user, another password, or not from there.
+    #[error("{0}")]
+    AccessRefused(String),
+}

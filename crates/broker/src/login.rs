@@ -1,0 +1,57 @@
+//! Who may log in.
+
+use crate::password::is_password_of;
+use crate::{Broker, Effect, Login};
+use model::record::UserDefinition;
+use model::{Password, ShortStr};
+
+/// Why a login was refused: for the log, the client is told less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoginRefused {
+    /// No such user.
+    #[error("unknown user")]
+    UnknownUser,
+    /// Another password.
+    #[error("wrong password")]
+    WrongPassword,
+    /// One of those who may only come from this machine, from another one.
+    #[error("the user may only connect from this machine")]
+    NotLocal,
+}
+
+impl Broker {
+    /// A client says who it is; the answer is an effect.
+    pub(crate) fn log_in(&mut self, login: Login) {
+        let checked = self.authenticate(&login.user, &login.password, login.local);
+        let result = checked.map(|_| ());
+        self.effects.push_back(Effect::LoginChecked {
+            connection: login.connection,
+            result,
+        });
+    }
+
+    /// The user, if that is the password. Whether there is such a user is not told by the time it takes to say
+    /// no: where there is none, a password is hashed all the same.
+    pub(crate) fn authenticate(
+        &self,
+        user: &ShortStr,
+        password: &Password,
+        local: bool,
+    ) -> Result<&UserDefinition, LoginRefused> {
+        let Some(known) = self.access.users.get(user) else {
+            let nobody = UserDefinition {
+                password_hash: vec![0; 36].into(),
+                ..UserDefinition::default()
+            };
+            is_password_of(&nobody, password.as_str());
+            return Err(LoginRefused::UnknownUser);
+        };
+        if !is_password_of(known, password.as_str()) {
+            return Err(LoginRefused::WrongPassword);
+        }
+        if !local && self.loopback_users.contains(user) {
+            return Err(LoginRefused::NotLocal);
+        }
+        Ok(known)
+    }
+}

@@ -1,0 +1,241 @@
+//! Doing what an operator asks for.
+
+use crate::command::{Answer, Command, CommandId, CommandRefused};
+use crate::pattern::Pattern;
+use crate::{Broker, policy};
+use model::record::{
+    PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
+    VhostDefinition,
+};
+use model::{ConnectionError, ConnectionId, Definition, MethodId, ReplyCode, ShortStr, Timestamp};
+
+impl Broker {
+    /// Does what an operator asks for; answered when it has landed.
+    pub(crate) fn command(&mut self, now: Timestamp, id: CommandId, command: Command) {
+        let answer = self.obey(now, command);
+        self.answer_when_landed(id, answer);
+    }
+
+    fn obey(&mut self, now: Timestamp, command: Command) -> Result<Answer, CommandRefused> {
+        let made = match command {
+            Command::Authenticate {
+                user,
+                password,
+                local,
+            } => {
+                let user = self.authenticate(&user, &password, local);
+                let user = user.map_err(|why| CommandRefused::AccessRefused(why.to_string()))?;
+                return Ok(Answer::User(user.clone()));
+            }
+            Command::Export => return Ok(Answer::Definitions(Box::new(self.export()))),
+            Command::Import(definitions) => {
+                self.import(now, &definitions)?;
+                false
+            }
+            Command::PutVhost(vhost) => {
+                check_vhost(&vhost)?;
+                self.put_vhost(&vhost)
+            }
+            Command::RemoveVhost { vhost } => {
+                let index = self.vhost_named(&vhost).ok_or_else(|| no_vhost(&vhost))?;
+                self.remove_vhost(now, index);
+                false
+            }
+            Command::PutUser(user) => {
+                check_user(&user)?;
+                self.put_user(user)
+            }
+            Command::RemoveUser { user } => self.remove_user(now, &user)?,
+            Command::PutPermission(made) => {
+                check_permission(&made)?;
+                self.check_known(&made.user, &made.vhost)?;
+                self.put_permission(made)
+            }
+            Command::RemovePermission { user, vhost } => self.remove_permission(user, vhost)?,
+            Command::PutTopicPermission(made) => {
+                check_topic_permission(&made)?;
+                self.check_known(&made.user, &made.vhost)?;
+                self.put_topic_permission(made)
+            }
+            Command::RemoveTopicPermission {
+                user,
+                vhost,
+                exchange,
+            } => self.remove_topic_permissions(&user, &vhost, exchange.as_ref())?,
+            Command::PutPolicy(made) => {
+                policy::check(&made).map_err(CommandRefused::Invalid)?;
+                self.vhost_named(&made.vhost)
+                    .ok_or_else(|| no_vhost(&made.vhost))?;
+                self.put_policy(made)
+            }
+            Command::RemovePolicy { vhost, name } => self.remove_policy(vhost, name)?,
+        };
+        Ok(Answer::Done { made })
+    }
+
+    /// Keeps what was defined of users, permissions or policies, and lands it.
+    pub(crate) fn define(&mut self, definition: Definition) {
+        self.access.learn(&definition);
+        self.policies.learn(&definition);
+        self.land_definition(definition);
+    }
+
+    pub(crate) fn put_user(&mut self, user: UserDefinition) -> bool {
+        let made = !self.access.users.contains_key(&user.name);
+        let name = user.name.clone();
+        self.define(Definition::UserMade(user));
+        made
+    }
+
+    fn remove_user(&mut self, now: Timestamp, user: &ShortStr) -> Result<bool, CommandRefused> {
+        if !self.access.users.contains_key(user) {
+            return Err(no_user(user));
+        }
+        let theirs = self.connections.iter();
+        let theirs = theirs.filter(|(_, connection)| connection.user == *user);
+        let mut connections: Vec<ConnectionId> = theirs.map(|(id, _)| *id).collect();
+        connections.sort_unstable();
+        self.define(Definition::UserRemoved { user: user.clone() });
+        for connection in connections {
+            self.close_connection_with(
+                now,
+                connection,
+                forced(format_args!("user '{user}' is deleted")),
+            );
+        }
+        Ok(false)
+    }
+
+    pub(crate) fn put_permission(&mut self, made: PermissionDefinition) -> bool {
+        let (user, vhost) = (made.user.clone(), made.vhost.clone());
+        let of = (user.clone(), vhost);
+        let is_new = !self.access.permissions.contains_key(&of);
+        self.define(Definition::PermissionMade(made));
+        is_new
+    }
+
+    fn remove_permission(
+        &mut self,
+        user: ShortStr,
+        vhost: ShortStr,
+    ) -> Result<bool, CommandRefused> {
+        self.check_known(&user, &vhost)?;
+        let of = (user.clone(), vhost.clone());
+        if self.access.permissions.contains_key(&of) {
+            self.define(Definition::PermissionRemoved {
+                user: user.clone(),
+                vhost,
+            });
+        }
+        Ok(false)
+    }
+
+    pub(crate) fn put_topic_permission(&mut self, made: TopicPermissionDefinition) -> bool {
+        let user = made.user.clone();
+        let of = (user.clone(), made.vhost.clone(), made.exchange.clone());
+        let is_new = !self.access.topic_permissions.contains_key(&of);
+        self.define(Definition::TopicPermissionMade(made));
+        is_new
+    }
+
+    fn remove_topic_permissions(
+        &mut self,
+        user: &ShortStr,
+        vhost: &ShortStr,
+        exchange: Option<&ShortStr>,
+    ) -> Result<bool, CommandRefused> {
+        self.check_known(user, vhost)?;
+        let known = self.access.topic_permissions.keys();
+        let meant = known.filter(|(of, at, on)| {
+            of == user && at == vhost && exchange.is_none_or(|exchange| on == exchange)
+        });
+        let meant: Vec<ShortStr> = meant.map(|(.., exchange)| exchange.clone()).collect();
+        for exchange in meant {
+            self.define(Definition::TopicPermissionRemoved {
+                user: user.clone(),
+                vhost: vhost.clone(),
+                exchange,
+            });
+        }
+        Ok(false)
+    }
+
+    pub(crate) fn put_policy(&mut self, made: PolicyDefinition) -> bool {
+        let of = (made.vhost.clone(), made.name.clone());
+        let is_new = !self.policies.known.contains_key(&of);
+        self.define(Definition::PolicyMade(made));
+        is_new
+    }
+
+    fn remove_policy(&mut self, vhost: ShortStr, name: ShortStr) -> Result<bool, CommandRefused> {
+        let of = (vhost, name);
+        if !self.policies.known.contains_key(&of) {
+            let (vhost, name) = of;
+            let text = format!("no policy '{name}' in vhost '{vhost}'");
+            return Err(CommandRefused::NotFound(text));
+        }
+        let (vhost, name) = of;
+        self.define(Definition::PolicyRemoved { vhost, name });
+        Ok(false)
+    }
+
+    fn check_known(&self, user: &ShortStr, vhost: &ShortStr) -> Result<(), CommandRefused> {
+        if !self.access.users.contains_key(user) {
+            return Err(no_user(user));
+        }
+        match self.vhost_named(vhost) {
+            Some(_) => Ok(()),
+            None => Err(no_vhost(vhost)),
+        }
+    }
+}
+
+/// What connections are told that end because what they stand on was removed.
+pub(crate) fn forced(explanation: impl std::fmt::Display) -> ConnectionError {
+    ConnectionError::new(
+        ReplyCode::ConnectionForced,
+        explanation,
+        MethodId::default(),
+    )
+}
+
+fn no_user(user: &ShortStr) -> CommandRefused {
+    CommandRefused::NotFound(format!("no user '{user}'"))
+}
+
+fn no_vhost(vhost: &ShortStr) -> CommandRefused {
+    CommandRefused::NotFound(format!("no vhost '{vhost}'"))
+}
+
+pub(crate) fn check_vhost(vhost: &VhostDefinition) -> Result<(), CommandRefused> {
+    named(&vhost.name, "a vhost")
+}
+
+pub(crate) fn check_user(user: &UserDefinition) -> Result<(), CommandRefused> {
+    named(&user.name, "a user")
+}
+
+fn named(name: &ShortStr, what: &str) -> Result<(), CommandRefused> {
+    if name.is_empty() {
+        return Err(CommandRefused::Invalid(format!("{what} must have a name")));
+    }
+    Ok(())
+}
+
+pub(crate) fn check_permission(made: &PermissionDefinition) -> Result<(), CommandRefused> {
+    check_patterns(&[&made.configure, &made.write, &made.read])
+}
+
+pub(crate) fn check_topic_permission(
+    made: &TopicPermissionDefinition,
+) -> Result<(), CommandRefused> {
+    let with_names = |text: &str| text.replace("{username}", "u").replace("{vhost}", "v");
+    check_patterns(&[&with_names(&made.write), &with_names(&made.read)])
+}
+
+fn check_patterns(patterns: &[&str]) -> Result<(), CommandRefused> {
+    for pattern in patterns {
+        Pattern::new(pattern).map_err(CommandRefused::Invalid)?;
+    }
+    Ok(())
+}

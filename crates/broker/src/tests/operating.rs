@@ -1,0 +1,147 @@
+//! What operators ask for, in the words of scripts.
+
+use super::script::short;
+use crate::command::{Answer, Command, CommandId, CommandRefused};
+use crate::definitions::Definitions;
+use crate::{Input, Login, password_hash};
+use model::record::{
+    Hashing, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
+    VhostDefinition,
+};
+use model::{ConnectionId, Password, ShortStr, TableBuilder};
+
+/// `login 1 ada secret` with `from-afar` behind it or not.
+pub(super) fn login(id: u64, user: &str, password: &str, place: &[&str]) -> Input {
+    Input::Login(Login {
+        connection: ConnectionId(id),
+        user: short(user),
+        password: Password::new(password.into()),
+        local: !place.contains(&"from-afar"),
+    })
+}
+
+/// A command of an operator, in words. Commands are all numbered 1: scripts ask one thing at a time.
+pub(super) fn asked(words: &[&str]) -> Input {
+    Input::Command(CommandId(1), command(words))
+}
+
+fn command(words: &[&str]) -> Command {
+    match *words {
+        ["vhost", name, ref limits @ ..] => Command::PutVhost(VhostDefinition {
+            name: short(name),
+            max_connections: limit(limits, "connections"),
+            max_queues: limit(limits, "queues"),
+            ..VhostDefinition::default()
+        }),
+        ["no-vhost", name] => Command::RemoveVhost { vhost: short(name) },
+        ["user", name, password, ref words @ ..] => Command::PutUser(UserDefinition {
+            name: short(name),
+            password_hash: password_hash(Hashing::Sha512, *b"NaCl", password),
+            hashing: Hashing::Sha512,
+            tags: tags(words),
+            max_connections: limit(words, "connections"),
+            max_channels: limit(words, "channels"),
+        }),
+        ["no-user", name] => Command::RemoveUser { user: short(name) },
+        ["permission", user, vhost, configure, write, read] => {
+            Command::PutPermission(PermissionDefinition {
+                user: short(user),
+                vhost: short(vhost),
+                configure: pattern(configure),
+                write: pattern(write),
+                read: pattern(read),
+            })
+        }
+        ["no-permission", user, vhost] => Command::RemovePermission {
+            user: short(user),
+            vhost: short(vhost),
+        },
+        ["topic-permission", user, vhost, exchange, write, read] => {
+            Command::PutTopicPermission(TopicPermissionDefinition {
+                user: short(user),
+                vhost: short(vhost),
+                exchange: short(exchange),
+                write: pattern(write),
+                read: pattern(read),
+            })
+        }
+        ["no-topic-permission", user, vhost, ref exchange @ ..] => Command::RemoveTopicPermission {
+            user: short(user),
+            vhost: short(vhost),
+            exchange: exchange.first().map(|name| short(name)),
+        },
+        ["policy", vhost, name, text, apply_to] => Command::PutPolicy(PolicyDefinition {
+            vhost: short(vhost),
+            name: short(name),
+            pattern: pattern(text),
+            apply_to: short(apply_to),
+            priority: 0,
+            definition: TableBuilder::new().text("overflow", "drop-head").build(),
+        }),
+        ["no-policy", vhost, name] => Command::RemovePolicy {
+            vhost: short(vhost),
+            name: short(name),
+        },
+        ["authenticate", user, password, ref place @ ..] => Command::Authenticate {
+            user: short(user),
+            password: Password::new(password.into()),
+            local: !place.contains(&"from-afar"),
+        },
+        ["export"] => Command::Export,
+        _ => panic!("what is {words:?}?"),
+    }
+}
+
+fn pattern(word: &str) -> String {
+    if word == "-" { "" } else { word }.to_owned()
+}
+
+/// `connections=3` among the words.
+fn limit(words: &[&str], what: &str) -> Option<u64> {
+    let of = |word: &&str| Some(word.strip_prefix(what)?.strip_prefix('=')?.to_owned());
+    let found = words.iter().find_map(of)?;
+    Some(found.parse().expect("a limit is a number"))
+}
+
+fn tags(words: &[&str]) -> Vec<ShortStr> {
+    let tags = words.iter().filter(|word| !word.contains('='));
+    tags.map(|tag| short(tag)).collect()
+}
+
+/// An answer as transcripts show it.
+pub(super) fn show_answer(_: CommandId, answer: &Result<Answer, CommandRefused>) -> String {
+    match answer {
+        Ok(Answer::Done { made: true }) => "operator: made".into(),
+        Ok(Answer::Done { made: false }) => "operator: done".into(),
+        Ok(Answer::User(user)) => format!("operator: it is {} {:?}", user.name, user.tags),
+        Ok(Answer::Definitions(all)) => show_definitions(all),
+        Err(CommandRefused::NotFound(why)) => format!("operator: not found: {why}"),
+        Err(CommandRefused::Invalid(why)) => format!("operator: invalid: {why}"),
+        Err(CommandRefused::AccessRefused(why)) => format!("operator: refused: {why}"),
+    }
+}
+
+fn show_definitions(all: &Definitions) -> String {
+    let mut shown = vec!["operator: all definitions".to_owned()];
+    shown.extend(all.vhosts.iter().map(|one| format!("vhost {}", one.name)));
+    shown.extend(all.users.iter().map(|one| format!("user {}", one.name)));
+    let permissions = all.permissions.iter();
+    shown.extend(permissions.map(|one| format!("permission of {} in {}", one.user, one.vhost)));
+    let topics = all.topic_permissions.iter();
+    shown.extend(topics.map(|one| {
+        let (user, vhost, exchange) = (&one.user, &one.vhost, &one.exchange);
+        format!("topic permission of {user} in {vhost} at {exchange}")
+    }));
+    let policies = all.policies.iter();
+    shown.extend(policies.map(|one| format!("policy {} in {}", one.name, one.vhost)));
+    let exchanges = all.exchanges.iter();
+    shown.extend(exchanges.map(|one| format!("exchange {} in {}", one.definition.name, one.vhost)));
+    let queues = all.queues.iter();
+    shown.extend(queues.map(|one| format!("queue {} in {}", one.name, one.vhost)));
+    let bindings = all.bindings.iter();
+    shown.extend(bindings.map(|one| {
+        let (source, key, destination) = (&one.source, &one.routing_key, &one.destination);
+        format!("binding {source} -{key}-> {destination} in {}", one.vhost)
+    }));
+    shown.join("\n        ")
+}
