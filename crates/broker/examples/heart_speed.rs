@@ -1,4 +1,5 @@
-//! How long the heart takes for a message: published, landed, confirmed, handed out, acknowledged.
+//! How long the heart takes for a message: published, landed, confirmed, handed out, acknowledged; and how long
+//! it takes to route one, with few and many bindings.
 //!
 //! `cargo run --release -p landfall-broker --example heart_speed`
 
@@ -10,19 +11,43 @@
 )]
 
 use landfall_broker::{Broker, Effect, Input, Opened, Recovery, Written};
-use model::method::{basic, confirm, queue};
+use model::method::{basic, confirm, exchange, queue};
 use model::{
     ChannelNumber, ConnectionId, DeliveryTag, Limits, Method, Position, Publish, ShortStr,
     Timestamp,
 };
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const NOW: Timestamp = Timestamp(0);
 const CONNECTION: ConnectionId = ConnectionId(1);
 const CHANNEL: ChannelNumber = ChannelNumber(1);
 
 fn main() {
-    let name = ShortStr::from_static("q");
+    whole_journey();
+    for kind in ["direct", "fanout", "topic", "headers", "x-consistent-hash"] {
+        for bindings in [1, 10, 100] {
+            let mut broker = connected();
+            let exchange = bind(&mut broker, kind, bindings, |_| match kind {
+                "topic" => "stock.*.#".into(),
+                "x-consistent-hash" => "1".into(),
+                _ => "stock.usd.nyse".into(),
+            });
+            let keys = [ShortStr::from_static("stock.usd.nyse")];
+            let each = routed(&mut broker, &exchange, &keys, 200_000 / bindings);
+            println!("{kind:>17}, {bindings:>4} matching bindings: {each:?} each");
+        }
+    }
+    for kind in ["direct", "topic"] {
+        let mut broker = connected();
+        let exchange = bind(&mut broker, kind, 1000, |number| format!("queue.{number}"));
+        let keys = (0..1000).map(|number| ShortStr::truncated(&format!("queue.{number}")));
+        let each = routed(&mut broker, &exchange, &keys.collect::<Vec<_>>(), 200_000);
+        println!("{kind:>17}, one of 1000 queues: {each:?} each");
+    }
+}
+
+/// A broker with one connection and one channel.
+fn connected() -> Broker {
     let mut broker = Recovery::new(&Limits::default()).finish(NOW);
     broker.handle(
         NOW,
@@ -35,7 +60,75 @@ fn main() {
         }),
     );
     broker.handle(NOW, Input::ChannelOpened(CONNECTION, CHANNEL));
-    let call = |method| Input::Method(CONNECTION, CHANNEL, method);
+    broker
+}
+
+fn call(method: impl Into<Method>) -> Input {
+    Input::Method(CONNECTION, CHANNEL, method.into())
+}
+
+/// Makes an exchange with so many queues bound to it.
+fn bind(
+    broker: &mut Broker,
+    kind: &'static str,
+    count: u32,
+    key: impl Fn(u32) -> String,
+) -> ShortStr {
+    let exchange = ShortStr::from_static("measured");
+    let declare = exchange::Declare {
+        exchange: exchange.clone(),
+        kind: ShortStr::from_static(kind),
+        no_wait: true,
+        ..Default::default()
+    };
+    broker.handle(NOW, call(declare));
+    for number in 0..count {
+        let name = ShortStr::truncated(&format!("queue-{number}"));
+        let declare = queue::Declare {
+            queue: name.clone(),
+            no_wait: true,
+            ..Default::default()
+        };
+        let bind = queue::Bind {
+            queue: name,
+            exchange: exchange.clone(),
+            routing_key: ShortStr::truncated(&key(number)),
+            no_wait: true,
+            ..Default::default()
+        };
+        broker.handle(NOW, call(declare));
+        broker.handle(NOW, call(bind));
+    }
+    exchange
+}
+
+/// Publishes and lands, 100 messages a turn: the time for each in the best of the turns, because the others were
+/// disturbed.
+fn routed(broker: &mut Broker, exchange: &ShortStr, keys: &[ShortStr], count: u32) -> Duration {
+    let (mut landed, mut tag, mut delivered) = (Position::NONE, DeliveryTag(0), 0u32);
+    let mut keys = keys.iter().cycle();
+    let mut best = Duration::MAX;
+    for _ in 0..count / 100 {
+        let started = Instant::now();
+        for _ in 0..100 {
+            let publish = Publish {
+                exchange: exchange.clone(),
+                routing_key: keys.next().expect("without end").clone(),
+                ..Default::default()
+            };
+            broker.handle(NOW, Input::Publish(CONNECTION, CHANNEL, publish));
+        }
+        broker.tick(NOW);
+        drain(broker, &mut landed, &mut tag, &mut delivered);
+        broker.handle(NOW, Input::Landed(landed));
+        best = best.min(started.elapsed() / 100);
+    }
+    best
+}
+
+fn whole_journey() {
+    let name = ShortStr::from_static("q");
+    let mut broker = connected();
     let declare = queue::Declare {
         queue: name.clone(),
         no_wait: true,
@@ -78,16 +171,11 @@ fn main() {
                 settled: Vec::new(),
             };
             broker.handle(NOW, Input::Written(CONNECTION, written));
-            broker.handle(
-                NOW,
-                call(
-                    basic::Ack {
-                        delivery_tag: tag,
-                        multiple: true,
-                    }
-                    .into(),
-                ),
-            );
+            let ack = basic::Ack {
+                delivery_tag: tag,
+                multiple: true,
+            };
+            broker.handle(NOW, call(ack));
         }
         let each = started.elapsed() / (turns * batch);
         println!("{batch:>4} messages a turn: {each:?} each");

@@ -9,7 +9,7 @@ use headers::HeaderBindings;
 use model::record::{Destination, ExchangeDefinition, VhostDefinition};
 use model::{FieldTable, Properties, QueueId, ShortStr, Value};
 use smallvec::{SmallVec, smallvec};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use topic::TopicTree;
 
 /// Where a virtual host stands in the broker's list.
@@ -32,7 +32,7 @@ pub(crate) struct Exchange {
     pub(crate) definition: ExchangeDefinition,
     /// Every virtual host has it; it is no definition that lands.
     pub(crate) predeclared: bool,
-    bindings: HashMap<Destination, Vec<(ShortStr, FieldTable)>>,
+    bindings: BTreeMap<Destination, Vec<(ShortStr, FieldTable)>>,
     kind: Kind,
     /// Where messages go that it finds nothing for.
     alternate: Option<ShortStr>,
@@ -43,6 +43,7 @@ pub(crate) struct Exchange {
 /// How an exchange finds destinations.
 #[derive(Debug)]
 enum Kind {
+    /// The destinations of each key, in order.
     Direct(HashMap<ShortStr, Vec<Destination>>),
     Fanout,
     Topic(TopicTree),
@@ -184,7 +185,7 @@ impl Exchange {
             definition,
             alternate,
             predeclared: false,
-            bindings: HashMap::new(),
+            bindings: BTreeMap::new(),
             kind,
             was_bound: false,
         })
@@ -241,7 +242,7 @@ impl Exchange {
         !self.bindings.is_empty()
     }
 
-    /// All bindings, in no order.
+    /// All bindings, by destination.
     pub(crate) fn bindings(&self) -> impl Iterator<Item = (&Destination, &ShortStr, &FieldTable)> {
         self.bindings.iter().flat_map(|(destination, bound)| {
             bound
@@ -282,8 +283,8 @@ impl Kind {
             Self::Direct(keys) => {
                 let bound = keys.entry(key.clone()).or_default();
                 // Bindings that differ only in their arguments are one for routing.
-                if !bound.contains(destination) {
-                    bound.push(destination.clone());
+                if let Err(at) = bound.binary_search(destination) {
+                    bound.insert(at, destination.clone());
                 }
             }
             Self::Fanout => {}

@@ -112,7 +112,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Whether two values say the same: integers by value, whatever their width.
+    /// Whether two values say the same: integers, and floating-point numbers, by value, whatever their width.
     pub fn same(self, other: Value<'_>) -> bool {
         match (self.as_integer(), other.as_integer()) {
             (Some(a), Some(b)) => return a == b,
@@ -123,6 +123,7 @@ impl<'a> Value<'a> {
             (Value::Bool(a), Value::Bool(b)) => a == b,
             (Value::F32(a), Value::F32(b)) => a == b,
             (Value::F64(a), Value::F64(b)) => a == b,
+            (Value::F32(a), Value::F64(b)) | (Value::F64(b), Value::F32(a)) => f64::from(a) == b,
             (Value::Decimal { scale: a, value: b }, Value::Decimal { scale: c, value: d }) => {
                 (a, b) == (c, d)
             }

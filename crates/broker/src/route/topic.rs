@@ -5,6 +5,7 @@
 //! stop a broker with one binding, CVE-2026-67419).
 
 use model::record::Destination;
+use smallvec::SmallVec;
 use std::collections::HashMap;
 
 /// The patterns of one exchange.
@@ -17,11 +18,94 @@ pub(crate) struct TopicTree {
 
 #[derive(Debug, Default)]
 struct Node {
+    /// By word, those of `*` and `#` apart: they are asked for at every step.
     children: HashMap<Box<[u8]>, usize>,
+    any_word: Option<usize>,
+    many_words: Option<usize>,
     /// With how many bindings each destination ends here (they may differ in their arguments).
     destinations: Vec<(Destination, usize)>,
     /// It stands for `#`: any further word leads to it again.
-    any_words: bool,
+    is_many: bool,
+}
+
+impl Node {
+    fn child(&self, word: &[u8]) -> Option<usize> {
+        match word {
+            b"*" => self.any_word,
+            b"#" => self.many_words,
+            word => self.children.get(word).copied(),
+        }
+    }
+
+    fn set_child(&mut self, word: &[u8], child: Option<usize>) {
+        match (word, child) {
+            (b"*", _) => self.any_word = child,
+            (b"#", _) => self.many_words = child,
+            (word, Some(child)) => {
+                self.children.insert(word.into(), child);
+            }
+            (word, None) => {
+                self.children.remove(word);
+            }
+        }
+    }
+
+    fn is_needed(&self) -> bool {
+        let leads_on = self.any_word.is_some() || self.many_words.is_some();
+        leads_on || !self.children.is_empty() || !self.destinations.is_empty()
+    }
+}
+
+/// The nodes that a key has led to so far, each once.
+#[derive(Debug, Default)]
+struct Reached {
+    nodes: SmallVec<[usize; FEW]>,
+    /// A bit for each node of the tree, from when they are many.
+    seen: Vec<u64>,
+}
+
+/// So many are looked through one by one.
+const FEW: usize = 16;
+
+impl Reached {
+    /// False if it was there.
+    fn insert(&mut self, node: usize) -> bool {
+        if self.seen.is_empty() && self.nodes.len() < FEW {
+            if self.nodes.contains(&node) {
+                return false;
+            }
+        } else {
+            if self.seen.is_empty() {
+                for node in self.nodes.clone() {
+                    self.mark(node);
+                }
+            }
+            if !self.mark(node) {
+                return false;
+            }
+        }
+        self.nodes.push(node);
+        true
+    }
+
+    fn mark(&mut self, node: usize) -> bool {
+        let (word, bit) = (node / 64, 1 << (node % 64));
+        if self.seen.len() <= word {
+            self.seen.resize(word + 1, 0);
+        }
+        let is_new = self.seen[word] & bit == 0;
+        self.seen[word] |= bit;
+        is_new
+    }
+
+    fn clear(&mut self) {
+        if !self.seen.is_empty() {
+            for node in &self.nodes {
+                self.seen[node / 64] = 0;
+            }
+        }
+        self.nodes.clear();
+    }
 }
 
 impl Default for TopicTree {
@@ -37,8 +121,8 @@ impl TopicTree {
     pub(crate) fn add(&mut self, pattern: &str, destination: &Destination) {
         let mut at = 0;
         for word in words(pattern.as_bytes()) {
-            at = match self.nodes[at].children.get(word) {
-                Some(&child) => child,
+            at = match self.nodes[at].child(word) {
+                Some(child) => child,
                 None => self.add_node(at, word),
             };
         }
@@ -56,7 +140,7 @@ impl TopicTree {
         let mut path: Vec<(usize, &[u8])> = vec![(0, b"")];
         for word in words(pattern.as_bytes()) {
             let (at, _) = path[path.len() - 1];
-            let Some(&child) = self.nodes[at].children.get(word) else {
+            let Some(child) = self.nodes[at].child(word) else {
                 return;
             };
             path.push((child, word));
@@ -67,14 +151,10 @@ impl TopicTree {
             *count > 0
         });
         while let Some((at, word)) = path.pop() {
-            let node = &self.nodes[at];
-            let Some(&(parent, _)) = path
-                .last()
-                .filter(|_| node.children.is_empty() && node.destinations.is_empty())
-            else {
+            let Some(&(parent, _)) = path.last().filter(|_| !self.nodes[at].is_needed()) else {
                 return;
             };
-            self.nodes[parent].children.remove(word);
+            self.nodes[parent].set_child(word, None);
             self.nodes[at] = Node::default();
             self.free.push(at);
         }
@@ -82,26 +162,28 @@ impl TopicTree {
 
     /// Calls `found` for each destination with a matching pattern; more than once if more than one matches.
     pub(crate) fn for_each<'a>(&'a self, key: &[u8], found: &mut impl FnMut(&'a Destination)) {
-        let mut here = Vec::with_capacity(8);
-        let mut next = Vec::with_capacity(8);
+        let (mut here, mut next) = (Reached::default(), Reached::default());
         self.enter(0, &mut here);
         for word in words(key) {
             next.clear();
-            for &at in &here {
+            for &at in &here.nodes {
                 let node = &self.nodes[at];
-                if node.any_words {
+                if node.is_many {
                     self.enter(at, &mut next);
                 }
-                for child in [word, b"*"]
-                    .iter()
-                    .filter_map(|word| node.children.get(*word))
+                // Most nodes lead on by few words, and to look up is to hash.
+                if !node.children.is_empty()
+                    && let Some(&child) = node.children.get(word)
                 {
-                    self.enter(*child, &mut next);
+                    self.enter(child, &mut next);
+                }
+                if let Some(child) = node.any_word {
+                    self.enter(child, &mut next);
                 }
             }
             std::mem::swap(&mut here, &mut next);
         }
-        for &at in &here {
+        for at in here.nodes {
             self.nodes[at]
                 .destinations
                 .iter()
@@ -110,12 +192,11 @@ impl TopicTree {
     }
 
     /// Adds a node and the `#` below it, which may stand for no word at all.
-    fn enter(&self, at: usize, nodes: &mut Vec<usize>) {
+    fn enter(&self, at: usize, reached: &mut Reached) {
         let mut at = at;
-        while !nodes.contains(&at) {
-            nodes.push(at);
-            match self.nodes[at].children.get(b"#".as_slice()) {
-                Some(&child) => at = child,
+        while reached.insert(at) {
+            match self.nodes[at].many_words {
+                Some(child) => at = child,
                 None => return,
             }
         }
@@ -123,7 +204,7 @@ impl TopicTree {
 
     fn add_node(&mut self, parent: usize, word: &[u8]) -> usize {
         let node = Node {
-            any_words: word == b"#",
+            is_many: word == b"#",
             ..Node::default()
         };
         let at = match self.free.pop() {
@@ -136,7 +217,7 @@ impl TopicTree {
                 self.nodes.len() - 1
             }
         };
-        self.nodes[parent].children.insert(word.into(), at);
+        self.nodes[parent].set_child(word, Some(at));
         at
     }
 }
@@ -224,6 +305,19 @@ mod tests {
     fn many_wildcards_cost_no_more_than_words_times_nodes() {
         let tree = tree_of(&[format!("{}#.z", "#.a.".repeat(60))]);
         assert_eq!(found(&tree, &"a.".repeat(126)), [0u64; 0]);
+    }
+
+    #[test]
+    fn many_patterns_with_many_wildcards_are_followed_together() {
+        let patterns: Vec<String> = (0..500)
+            .map(|number| format!("{}end.{number}", "#.a.".repeat(40)))
+            .chain((0..500).map(|number| format!("{number}.#.*.#")))
+            .collect();
+        let tree = tree_of(&patterns);
+        let key = format!("{}end.7", "a.".repeat(100));
+        assert_eq!(found(&tree, &key), [7]);
+        assert_eq!(found(&tree, "7.a.b"), [507]);
+        assert_eq!(found(&tree, "7"), [0u64; 0]);
     }
 
     #[test]
