@@ -17,8 +17,8 @@ pub(crate) struct Access {
         BTreeMap<(ShortStr, ShortStr, ShortStr), TopicPermissionDefinition>,
 }
 
-/// What a connection may do: the permission of its user in its virtual host, compiled.
-#[derive(Debug)]
+/// What a connection may do: the permission of its user in its virtual host, compiled. By default, nothing.
+#[derive(Debug, Default)]
 pub(crate) struct Rights {
     configure: Pattern,
     write: Pattern,
@@ -158,6 +158,10 @@ impl Rights {
             Right::Write => &self.write,
             Right::Read => &self.read,
         }
+    }
+
+    pub(crate) fn says_nothing_of_topics(&self) -> bool {
+        self.topics.is_empty()
     }
 
     /// Whether the routing key may be used at a topic exchange. Where nothing is said of the exchange, any may.

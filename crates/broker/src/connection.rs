@@ -1,6 +1,7 @@
 //! Who is connected: connections, their channels, and the consumers on them.
 
 use crate::landing::Confirms;
+use crate::permit::Grants;
 use crate::request::Request;
 use crate::route::VhostIndex;
 use crate::tx::Transaction;
@@ -30,6 +31,8 @@ pub(crate) struct ConsumerId(pub(crate) u64);
 pub(crate) struct Connection {
     pub(crate) vhost: VhostIndex,
     pub(crate) user: ShortStr,
+    /// What the user may do here.
+    pub(crate) grants: Grants,
     pub(crate) consumer_cancel_notify: bool,
     pub(crate) blocked_notify: bool,
     pub(crate) channels: FxHashMap<ChannelNumber, Channel>,
@@ -90,23 +93,23 @@ impl Broker {
             connection: opened.connection,
             number: ChannelNumber(0),
         };
-        let Some(vhost) = self
-            .vhosts
-            .iter()
-            .position(|vhost| vhost.name == opened.vhost)
-        else {
-            let explanation = format!("vhost '{}' not found", opened.vhost);
-            let error =
-                ConnectionError::new(ReplyCode::NotAllowed, explanation, connection::Open::ID);
-            self.effects
-                .push_back(Effect::CloseConnection(opened.connection, error));
-            return;
+        let (vhost, grants) = match self.admit(&opened) {
+            Ok(admitted) => admitted,
+            Err(explanation) => {
+                let error =
+                    ConnectionError::new(ReplyCode::NotAllowed, explanation, connection::Open::ID);
+                self.effects
+                    .push_back(Effect::CloseConnection(opened.connection, error));
+                return;
+            }
         };
+        self.quota.connection_opened(&opened.user, vhost);
         let known = self.connections.insert(
             opened.connection,
             Connection {
-                vhost: VhostIndex(vhost),
+                vhost,
                 user: opened.user,
+                grants,
                 consumer_cancel_notify: opened.consumer_cancel_notify,
                 blocked_notify: opened.blocked_notify,
                 channels: FxHashMap::default(),
@@ -124,6 +127,23 @@ impl Broker {
         ));
     }
 
+    /// Where the connection is, and what it may do there; or why it is not let in.
+    fn admit(&self, opened: &Opened) -> Result<(VhostIndex, Grants), String> {
+        let Some(vhost) = self.vhost_named(&opened.vhost) else {
+            return Err(format!("vhost '{}' not found", opened.vhost));
+        };
+        if let Some(why) = self.connection_refused(&opened.user, vhost) {
+            return Err(why);
+        }
+        match self.access.rights(&opened.user, &opened.vhost) {
+            Some(rights) => Ok((vhost, Grants::new(rights))),
+            None => Err(format!(
+                "access to vhost '{}' refused for user '{}'",
+                opened.vhost, opened.user
+            )),
+        }
+    }
+
     /// A connection is gone: its exclusive queues go with it, what it did not acknowledge comes back.
     pub(crate) fn close_connection(&mut self, now: Timestamp, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(&id) else {
@@ -139,16 +159,24 @@ impl Broker {
             };
             self.forget_channel(now, channel);
         }
-        self.connections.remove(&id);
+        if let Some(connection) = self.connections.remove(&id) {
+            self.quota.connection_closed(&connection);
+        }
         for queue in exclusive {
             self.remove_queue(queue);
         }
     }
 
-    pub(crate) fn open_channel(&mut self, id: ChannelId) {
+    pub(crate) fn open_channel(&mut self, now: Timestamp, id: ChannelId) {
         let Some(connection) = self.connections.get_mut(&id.connection) else {
             return;
         };
+        if let Some(why) = self.quota.refuses_channel(&self.access, &connection.user) {
+            let error = ConnectionError::new(ReplyCode::NotAllowed, why, channel::Open::ID);
+            self.close_connection_with(now, id.connection, error);
+            return;
+        }
+        self.quota.channel_opened(&connection.user);
         connection.channels.insert(id.number, Channel::default());
         self.effects.push_back(Effect::Send(
             id.connection,
@@ -196,6 +224,7 @@ impl Broker {
         let Some(mut channel) = connection.channels.remove(&id.number) else {
             return;
         };
+        self.quota.channel_closed(&connection.user);
         self.landing.forget_channel(id);
         self.landing.stalled_bytes -= channel.stalled.iter().map(Request::bytes).sum::<usize>();
         if let Some(transaction) = &channel.transaction {

@@ -1,8 +1,10 @@
 //! Queues: declare, delete, purge.
 
+use crate::access::Right;
 use crate::arguments::{Declaration, Of};
 use crate::connection::{ChannelId, Refusal, access_refused, not_found, precondition_failed};
 use crate::consume::saturate;
+use crate::permit::Kind;
 use crate::queue::Queue;
 use crate::reply_to::{is_reply_name, refuse_reply_queue};
 use crate::route::VhostIndex;
@@ -56,6 +58,7 @@ impl Broker {
         let vhost = self.connection_of(id).vhost;
         if name.is_empty() {
             let name = self.make_name("amq.gen-", now);
+            self.permit_new_queue(id, &name, declare)?;
             return self.make_queue(now, id, name, declare);
         }
         let Some(&known) = self.vhosts[vhost.0].queues.get(&name) else {
@@ -63,8 +66,10 @@ impl Broker {
                 let explanation = format!("queue name '{name}' contains reserved prefix 'amq.*'");
                 return Err(access_refused(explanation, queue::Declare::ID));
             }
+            self.permit_new_queue(id, &name, declare)?;
             return self.make_queue(now, id, name, declare);
         };
+        self.permit(id, Right::Configure, Kind::Queue, &name, queue::Declare::ID)?;
         let found = &self.queues[&known];
         let (current, what) = (&found.definition, self.queue_text(known));
         if found.owner != declare.exclusive.then_some(id.connection) {
@@ -256,7 +261,7 @@ impl Broker {
     }
 
     /// The name, or the channel's last declared queue where it is empty.
-    fn queue_name(
+    pub(crate) fn queue_name(
         &mut self,
         id: ChannelId,
         name: &ShortStr,

@@ -11,7 +11,7 @@
 //! `request`), what is declared (`declare_queue`, `declare_exchange`, `bind`), who consumes (`consume`), and how
 //! all of it comes back after a crash (`checkpoint`, `recover`). Operators have their own door: what they ask for
 //! (`command`, `definitions`) and how it is done (`operate`, `import`, `export`), on users and what they may do
-//! (`access`, `pattern`, `password`, `login`), virtual hosts (`vhosts`) and policies (`policy`).
+//! (`access`, `permit`, `quota`, `pattern`, `password`, `login`), virtual hosts (`vhosts`) and policies (`policy`).
 
 mod input;
 pub use input::{Input, Login, Opened, Written};
@@ -39,7 +39,9 @@ mod export;
 mod import;
 mod operate;
 mod pattern;
+mod permit;
 mod policy;
+mod quota;
 mod vhosts;
 
 mod connection;
@@ -89,6 +91,7 @@ use model::{ConnectionId, Limits, QueueId, ShortStr, Timestamp};
 use policy::Policies;
 use publishers::Publishers;
 use queue::Queue;
+use quota::Quota;
 use route::Vhost;
 use rustc_hash::FxHashMap;
 use schedule::Schedule;
@@ -101,6 +104,7 @@ pub struct Broker {
     vhosts: Vec<Vhost>,
     access: Access,
     policies: Policies,
+    quota: Quota,
     /// Users who may only come from this machine.
     loopback_users: Vec<ShortStr>,
     queues: FxHashMap<QueueId, Queue>,
@@ -137,6 +141,7 @@ impl Broker {
             vhosts: Vec::new(),
             access: Access::default(),
             policies: Policies::default(),
+            quota: Quota::default(),
             loopback_users: limits.loopback_users.clone(),
             queues: FxHashMap::default(),
             next_queue: QueueId(1),
@@ -168,7 +173,7 @@ impl Broker {
                 self.request(now, ChannelId { connection, number }, method.into());
             }
             Input::ChannelOpened(connection, number) => {
-                self.open_channel(ChannelId { connection, number })
+                self.open_channel(now, ChannelId { connection, number });
             }
             Input::ChannelClosed(connection, number) => {
                 self.request(

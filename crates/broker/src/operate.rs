@@ -84,6 +84,7 @@ impl Broker {
         let made = !self.access.users.contains_key(&user.name);
         let name = user.name.clone();
         self.define(Definition::UserMade(user));
+        self.renew_grants(&name);
         made
     }
 
@@ -111,6 +112,7 @@ impl Broker {
         let of = (user.clone(), vhost);
         let is_new = !self.access.permissions.contains_key(&of);
         self.define(Definition::PermissionMade(made));
+        self.renew_grants(&user);
         is_new
     }
 
@@ -126,6 +128,7 @@ impl Broker {
                 user: user.clone(),
                 vhost,
             });
+            self.renew_grants(&user);
         }
         Ok(false)
     }
@@ -135,6 +138,7 @@ impl Broker {
         let of = (user.clone(), made.vhost.clone(), made.exchange.clone());
         let is_new = !self.access.topic_permissions.contains_key(&of);
         self.define(Definition::TopicPermissionMade(made));
+        self.renew_grants(&user);
         is_new
     }
 
@@ -157,6 +161,7 @@ impl Broker {
                 exchange,
             });
         }
+        self.renew_grants(user);
         Ok(false)
     }
 

@@ -42,3 +42,50 @@ fn same(one: &[u8], other: &[u8]) -> bool {
     let differences = one.iter().zip(other).fold(0, |all, (a, b)| all | (a ^ b));
     one.len() == other.len() && std::hint::black_box(differences) == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(hashing: Hashing, password_hash: impl Into<Bytes>) -> UserDefinition {
+        UserDefinition {
+            hashing,
+            password_hash: password_hash.into(),
+            ..UserDefinition::default()
+        }
+    }
+
+    /// As `rabbitmqctl export_definitions` of 3.10.8 tells the password "p", base64 undone:
+    /// dD/hBNKLdq7y6a/JJHhjlUoFR4mCwU7zAI/OrPIfz5oIPGVK.
+    #[test]
+    fn a_hash_that_rabbitmq_made_is_known() {
+        let hash: &[u8] = &[
+            0x74, 0x3f, 0xe1, 0x04, 0xd2, 0x8b, 0x76, 0xae, 0xf2, 0xe9, 0xaf, 0xc9, 0x24, 0x78,
+            0x63, 0x95, 0x4a, 0x05, 0x47, 0x89, 0x82, 0xc1, 0x4e, 0xf3, 0x00, 0x8f, 0xce, 0xac,
+            0xf2, 0x1f, 0xcf, 0x9a, 0x08, 0x3c, 0x65, 0x4a,
+        ];
+        let ada = user(Hashing::Sha256, Bytes::from_static(hash));
+        assert!(is_password_of(&ada, "p"));
+        assert!(!is_password_of(&ada, "P"));
+    }
+
+    #[test]
+    fn every_hashing_knows_its_own_and_no_other() {
+        let all = [Hashing::Sha256, Hashing::Sha512, Hashing::Md5];
+        for hashing in all {
+            let hash = password_hash(hashing, *b"salt", "figs");
+            for other in all {
+                let ada = user(other, hash.clone());
+                assert_eq!(is_password_of(&ada, "figs"), hashing == other);
+                assert!(!is_password_of(&ada, "dates"));
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_has_an_empty_password() {
+        for hash in [Bytes::new(), password_hash(Hashing::Md5, *b"salt", "")] {
+            assert!(!is_password_of(&user(Hashing::Md5, hash), ""));
+        }
+    }
+}

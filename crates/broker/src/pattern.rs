@@ -9,9 +9,10 @@ const BACKTRACK_LIMIT: usize = 100_000;
 const COMPILED_BYTES_MAX: usize = 1024 * 1024;
 
 /// A pattern of names. The two that nearly all permissions are made of cost nothing.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum Pattern {
     Everything,
+    #[default]
     Nothing,
     Matching(Box<Regex>),
 }

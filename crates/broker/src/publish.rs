@@ -48,6 +48,9 @@ impl Broker {
         let connection = self.connection_of(id);
         connection.publishes = true;
         let vhost = connection.vhost;
+        if !connection.grants.publishes_anywhere() {
+            self.permit_publish(id, &publish)?;
+        }
         if !self.room {
             self.block(id.connection);
         }
@@ -160,7 +163,9 @@ impl Broker {
         let vhost = &self.vhosts[connection.vhost.0];
         let exchange = entrance(vhost, &publish.exchange)?;
         check_token(&publish.properties)?;
-        check_user(&publish.properties, &connection.user)?;
+        if !connection.grants.impersonates() {
+            check_user(&publish.properties, &connection.user)?;
+        }
         check_expiration(&publish.properties)?;
         let routing_keys = envelope.routing_keys(&publish.routing_key)?;
         if let Some(exchange) = exchange {

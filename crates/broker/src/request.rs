@@ -115,6 +115,7 @@ impl Broker {
     }
 
     fn call(&mut self, now: Timestamp, id: ChannelId, method: Method) -> Result<(), Refusal> {
+        self.permit_method(id, &method)?;
         match method {
             Method::BasicAck(ack) => self.ack(id, &ack),
             Method::BasicNack(nack) => self.nack(id, &nack),
