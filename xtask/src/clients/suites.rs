@@ -31,6 +31,16 @@ enum Runner {
 /// The longest first, so that none is left for the end.
 pub(crate) const SUITES: &[Suite] = &[
     Suite {
+        client: "celery",
+        origin: Origin::PyPi,
+        tests: &["test_celery.py"],
+    },
+    Suite {
+        client: "kombu",
+        origin: Origin::PyPi,
+        tests: &["test_kombu.py"],
+    },
+    Suite {
         client: "pika",
         origin: Origin::PyPi,
         tests: &[
@@ -40,6 +50,11 @@ pub(crate) const SUITES: &[Suite] = &[
             "test_pika_consumers.py",
             "test_pika_conversations.py",
         ],
+    },
+    Suite {
+        client: "amqp",
+        origin: Origin::PyPi,
+        tests: &["test_py_amqp.py"],
     },
     Suite {
         client: "aio-pika",
