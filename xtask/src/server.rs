@@ -151,6 +151,8 @@ impl Server {
         command
             .arg("--data-dir")
             .arg(self.folder.path().join("data"));
+        // Servers side by side cannot all have the default port.
+        command.env("LANDFALL_ADMIN_LISTEN", "none");
         command
     }
 

@@ -21,6 +21,10 @@ macro_rules! options {
             /// [default: 127.0.0.1:5672, and [::1]:5672 where there is one]
             #[arg(long, env = "LANDFALL_LISTEN", value_name = "ADDRESS:PORT", value_delimiter = ',')]
             listen: Option<Vec<SocketAddr>>,
+            /// Address and port of the HTTP API; may be given several times; none for no API
+            /// [default: 127.0.0.1:15672 and [::1]:15672]
+            #[arg(long, env = "LANDFALL_ADMIN_LISTEN", value_name = "ADDRESS:PORT", value_delimiter = ',')]
+            admin_listen: Option<Vec<String>>,
             /// Users who may only connect from this machine; may be given several times [default: guest]
             #[arg(long, env = "LANDFALL_LOOPBACK_USERS", value_name = "NAME", value_delimiter = ',')]
             loopback_users: Option<Vec<String>>,
@@ -39,6 +43,7 @@ macro_rules! options {
             fn or(self, weaker: Self) -> Self {
                 Self {
                     listen: self.listen.or(weaker.listen),
+                    admin_listen: self.admin_listen.or(weaker.admin_listen),
                     loopback_users: self.loopback_users.or(weaker.loopback_users),
                     $($name: self.$name.or(weaker.$name),)*
                 }
@@ -48,6 +53,7 @@ macro_rules! options {
         /// Every option with its value.
         struct Decided {
             listen: Option<Vec<SocketAddr>>,
+            admin_listen: Option<Vec<String>>,
             loopback_users: Option<Vec<String>>,
             $($name: $type,)*
         }
@@ -56,6 +62,7 @@ macro_rules! options {
             fn from(given: Given) -> Self {
                 Self {
                     listen: given.listen,
+                    admin_listen: given.admin_listen,
                     loopback_users: given.loopback_users,
                     $($name: given.$name.unwrap_or_else(|| $default.parse().expect("each default is valid")),)*
                 }
@@ -112,6 +119,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where to listen; `None` for the default, which depends on what the machine has.
     pub listen: Option<Vec<SocketAddr>>,
+    /// Where the HTTP API listens: nowhere if empty; `None` for the default, as far as the machine has it.
+    pub admin_listen: Option<Vec<SocketAddr>>,
     /// How a line of the log looks.
     pub log_format: LogFormat,
     /// What is logged.
@@ -192,6 +201,10 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
     Ok(Config {
         data_dir: decided.data_dir,
         listen: decided.listen,
+        admin_listen: decided
+            .admin_listen
+            .map(|list| admin_addresses(&list))
+            .transpose()?,
         log_format: decided.log_format,
         log_level: decided.log_level,
         disk_free_limit: decided.disk_free_limit.0,
@@ -221,6 +234,18 @@ fn loopback_users(names: &[String]) -> anyhow::Result<Vec<ShortStr>> {
                 .with_context(|| format!("loopback-users: '{name}' is not a user's name"))
         })
         .collect()
+}
+
+/// Addresses of the HTTP API, or the word `none` alone.
+fn admin_addresses(list: &[String]) -> anyhow::Result<Vec<SocketAddr>> {
+    if list == ["none"] {
+        return Ok(Vec::new());
+    }
+    let addresses = list.iter().map(|text| {
+        text.parse()
+            .with_context(|| format!("admin-listen: '{text}' is not ADDRESS:PORT, nor none"))
+    });
+    addresses.collect()
 }
 
 #[cfg(test)]

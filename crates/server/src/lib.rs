@@ -28,7 +28,11 @@ pub mod effects;
 pub mod lander;
 pub mod shard;
 
+pub mod http;
+pub mod operator;
+
 pub mod check;
 
+pub mod manage;
 pub mod receive;
 pub mod send;

@@ -45,7 +45,8 @@ fn refusal(address: SocketAddr) -> String {
     format!("cannot listen on {address} (--listen chooses another address)")
 }
 
-fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+/// A socket that listens there.
+pub(crate) fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
@@ -56,7 +57,8 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-fn lacks_ipv6(error: &io::Error) -> bool {
+/// Whether the machine has no such address, rather than someone else using it.
+pub(crate) fn lacks_ipv6(error: &io::Error) -> bool {
     let unsupported = rustix::io::Errno::AFNOSUPPORT.raw_os_error();
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(unsupported)
 }

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use server::config::ServeArgs;
+use server::manage::{DefinitionsArgs, PermissionArgs, UserArgs, VhostArgs};
 use server::receive::{ReceiveArgs, receive};
 use server::send::{SendArgs, send};
 use std::process::ExitCode;
@@ -31,6 +32,14 @@ enum Command {
     Send(SendArgs),
     /// Receive messages as lines, each acknowledged once it is written
     Receive(ReceiveArgs),
+    /// Users of a running server: list, make, change, remove
+    User(UserArgs),
+    /// Virtual hosts of a running server: list, make, remove
+    Vhost(VhostArgs),
+    /// What users may do in virtual hosts: list, set, clear
+    Permission(PermissionArgs),
+    /// All definitions of a running server as one file, as RabbitMQ writes and reads it
+    Definitions(DefinitionsArgs),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +49,10 @@ fn main() -> ExitCode {
         Command::Check(args) => server::check::check(args),
         Command::Send(args) => as_client(send(args)),
         Command::Receive(args) => as_client(receive(args)),
+        Command::User(args) => server::manage::user(args),
+        Command::Vhost(args) => server::manage::vhost(args),
+        Command::Permission(args) => server::manage::permission(args),
+        Command::Definitions(args) => server::manage::definitions(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,13 +4,13 @@ use crate::clock::Clock;
 use crate::config::{Config, ServeArgs};
 use crate::listen::{self, PORT};
 use crate::server::{self, Parts};
-use crate::{log, stop};
+use crate::{http, log, stop};
 use anyhow::Context;
 use broker::{Broker, Recovery};
 use journal::{Journal, Options};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use tokio::net::TcpListener;
 use tracing::{debug, error, info};
 
@@ -42,11 +42,13 @@ async fn start_and_run(config: &Config) -> anyhow::Result<()> {
     let clock = Clock::start();
     let (journal, broker) = open(config, clock)?;
     let listeners = listen::bind(config.listen.as_deref())?;
-    announce(config, &listeners)?;
+    let admin_listeners = http::bind(config.admin_listen.as_deref());
+    announce(config, &listeners, &admin_listeners)?;
     let parts = Parts {
         store: Box::new(journal),
         broker,
         listeners,
+        admin_listeners,
         clock,
     };
     let ended = server::run(config, parts, asked_to_stop).await;
@@ -91,7 +93,11 @@ fn raise_file_limit() {
 }
 
 /// Says on standard output where the server listens, and what to try next.
-fn announce(config: &Config, listeners: &[TcpListener]) -> anyhow::Result<()> {
+fn announce(
+    config: &Config,
+    listeners: &[TcpListener],
+    admin_listeners: &[StdListener],
+) -> anyhow::Result<()> {
     let addresses: Vec<SocketAddr> = listeners
         .iter()
         .map(TcpListener::local_addr)
@@ -104,10 +110,17 @@ fn announce(config: &Config, listeners: &[TcpListener]) -> anyhow::Result<()> {
     } else {
         format!(" --url amqp://{first}")
     };
+    let api = match admin_listeners.first().map(StdListener::local_addr) {
+        Some(address) => {
+            let address = address.context("cannot tell the listening address")?;
+            format!("; the HTTP API is at http://{address}")
+        }
+        None => String::new(),
+    };
     let version = env!("CARGO_PKG_VERSION");
     let said = writeln!(
         std::io::stdout(),
-        "Landfall {version} listens on {addresses}; what lands is kept in {dir}\n\
+        "Landfall {version} listens on {addresses}{api}; what lands is kept in {dir}\n\
          Try next:\n  \
          echo 'hello' | landfall send first{url}\n  \
          landfall receive first --count 1{url}\n  \

@@ -4,13 +4,16 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::House;
 use crate::fetch::Fetcher;
+use crate::http;
 use crate::inbox::{Handover, inbox};
 use crate::lander::Lander;
 use crate::listen::Door;
 use crate::login;
+use crate::operator::ShardOperator;
 use crate::shard::Shard;
 use anyhow::Context;
 use broker::Broker;
+use std::net::TcpListener as StdListener;
 use std::sync::Arc;
 use store::Store;
 use tokio::net::TcpListener;
@@ -24,6 +27,8 @@ pub struct Parts {
     pub broker: Broker,
     /// Where clients come in.
     pub listeners: Vec<TcpListener>,
+    /// Where operators' tools come in.
+    pub admin_listeners: Vec<StdListener>,
     /// The time.
     pub clock: Clock,
 }
@@ -51,6 +56,11 @@ pub async fn run(
     let lander = Lander::start(parts.store).context("cannot start the landing thread")?;
     let shard = Shard::new(parts.broker, inbox, lander, fetcher, parts.clock);
     let mut shard = tokio::spawn(shard.run());
+    let operator = Arc::new(ShardOperator(inbox_sender.clone()));
+    http::serve(
+        parts.admin_listeners,
+        admin::router(operator, about(config)),
+    )?;
     let door = Door::new(house);
     let accepting: Vec<AbortHandle> = parts
         .listeners
@@ -69,4 +79,13 @@ pub async fn run(
     };
     ended.context("the shard ended by a defect of the program")??;
     Ok(())
+}
+
+/// What the HTTP API says about the server.
+fn about(config: &Config) -> admin::About {
+    admin::About {
+        product: config.product.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        cluster_name: config.cluster_name.clone(),
+    }
 }

@@ -51,6 +51,7 @@ fn start(disk: &Disk) -> InProcess {
                 store: Box::new(Recording::new(store, log_there)),
                 broker: recovery.finish(clock.now()),
                 listeners: vec![listener],
+                admin_listeners: Vec::new(),
                 clock,
             };
             let stopped = async { stopped.await.expect("the test tells when to stop") };

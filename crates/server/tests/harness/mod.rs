@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Landfall {
     child: Child,
     address: SocketAddr,
+    api: Option<String>,
     log: PathBuf,
 }
 
@@ -44,8 +45,7 @@ impl Landfall {
             .spawn()
             .expect("the binary can be started");
         let stdout = child.stdout.take().expect("standard output is a pipe");
-        let address = listening_address(BufReader::new(stdout));
-        let Some(address) = address else {
+        let Some((address, api)) = listening_addresses(BufReader::new(stdout)) else {
             let _ = child.wait();
             let said = std::fs::read_to_string(&log).unwrap_or_default();
             panic!("the server did not start; it said:\n{said}");
@@ -53,6 +53,7 @@ impl Landfall {
         Self {
             child,
             address,
+            api,
             log,
         }
     }
@@ -65,6 +66,11 @@ impl Landfall {
     /// The same for clients.
     pub(crate) fn url(&self) -> String {
         format!("amqp://{}", self.address)
+    }
+
+    /// Where its HTTP API is, if it was asked for one.
+    pub(crate) fn api(&self) -> &str {
+        self.api.as_deref().expect("started with --admin-listen")
     }
 
     /// What it logged so far, and those that ran on the directory before it.
@@ -133,6 +139,8 @@ fn command(data_dir: &Path, options: &[&str]) -> Command {
         .arg("--data-dir")
         .arg(data_dir)
         .args(options)
+        // Many servers at a time cannot all have the default port; a test that asks for the API says where.
+        .env("LANDFALL_ADMIN_LISTEN", "none")
         .stdin(Stdio::null());
     command
 }
@@ -154,15 +162,18 @@ pub(crate) fn check(data_dir: &Path) -> Output {
         .expect("the binary can be started")
 }
 
-/// Reads what the server prints at its start: `… listens on ADDRESS and ADDRESS; …`.
-fn listening_address(mut stdout: impl BufRead) -> Option<SocketAddr> {
+/// Reads what the server prints at its start: `… listens on ADDRESS and ADDRESS; the HTTP API is at URL; …`.
+fn listening_addresses(mut stdout: impl BufRead) -> Option<(SocketAddr, Option<String>)> {
     let mut line = String::new();
     stdout
         .read_line(&mut line)
         .expect("standard output can be read");
     let (_, addresses) = line.split_once("listens on ")?;
     let end = addresses.find([' ', ';'])?;
-    Some(addresses[..end].parse().expect("an address"))
+    let address = addresses[..end].parse().expect("an address");
+    let api = addresses.split_once("the HTTP API is at ");
+    let api = api.and_then(|(_, rest)| Some(rest.split_once(';')?.0.to_owned()));
+    Some((address, api))
 }
 
 /// A directory for one test's data, which goes with it. The data directory in it does not exist yet.

@@ -1,0 +1,161 @@
+//! Who a request is from, and whether that user may ask for it: decided for every endpoint before it runs.
+
+use crate::answer::Failure;
+use crate::endpoints::Api;
+use axum::extract::{RawPathParams, Request, State};
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use broker::{Answer, Command, Definitions};
+use model::record::UserDefinition;
+use model::{Password, ShortStr};
+use std::time::Duration;
+
+/// A wrong password is answered after this time, so that passwords cannot be tried quickly.
+const REFUSAL_DELAY: Duration = Duration::from_secs(1);
+
+/// Put among a request's extensions by whoever accepts connections: whether it comes from this machine.
+#[derive(Clone, Copy, Debug)]
+pub struct FromThisMachine(pub bool);
+
+/// What a user needs to be for an endpoint. Tags as with RabbitMQ: `administrator` may everything, `monitoring` and
+/// `policymaker` may what `management` may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing beyond a login with any of these tags.
+    Management,
+    /// A permission in the virtual host that the path names; not for `administrator` and `monitoring`.
+    Vhost,
+    /// The tag `policymaker`, and a permission in the virtual host.
+    Policymaker,
+    /// The tag `administrator`.
+    Administrator,
+}
+
+impl Needs {
+    /// The same for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Management => "management",
+            Self::Vhost => "management, a permission in the vhost",
+            Self::Policymaker => "policymaker, a permission in the vhost",
+            Self::Administrator => "administrator",
+        }
+    }
+}
+
+/// The user whom a request is from.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller(pub(crate) UserDefinition);
+
+impl Caller {
+    fn is_any(&self, tags: &[&str]) -> bool {
+        tags.iter().any(|tag| self.0.is(tag))
+    }
+
+    /// Whether the user sees all virtual hosts.
+    fn sees_all(&self) -> bool {
+        self.is_any(&["administrator", "monitoring"])
+    }
+
+    /// Whether the user sees what is in a virtual host.
+    pub(crate) fn sees(&self, vhost: &str, definitions: &Definitions) -> bool {
+        self.sees_all() || self.has_permission_in(vhost, definitions)
+    }
+
+    fn has_permission_in(&self, vhost: &str, definitions: &Definitions) -> bool {
+        (definitions.permissions.iter())
+            .any(|permission| permission.user == self.0.name && permission.vhost == *vhost)
+    }
+}
+
+/// What the endpoint behind it needs.
+#[derive(Clone)]
+pub(crate) struct Guard {
+    pub(crate) api: Api,
+    pub(crate) needs: Needs,
+}
+
+/// Lets a request through to its endpoint, with its [`Caller`].
+pub(crate) async fn guard(
+    State(Guard { api, needs }): State<Guard>,
+    path: RawPathParams,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Failure> {
+    let local = request.extensions().get::<FromThisMachine>();
+    let local = local.is_some_and(|FromThisMachine(local)| *local);
+    let turn = api.turn().await;
+    let caller = match log_in(&api, request.headers(), local).await {
+        Err(Failure::LoginRefused) => {
+            // Whoever is refused waits, and holds up nobody else.
+            drop(turn);
+            tokio::time::sleep(REFUSAL_DELAY).await;
+            return Err(Failure::LoginRefused);
+        }
+        other => other?,
+    };
+    let vhost = path.iter().find(|(name, _)| *name == "vhost");
+    allow(&api, &caller, needs, vhost.map(|(_, vhost)| vhost)).await?;
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+async fn log_in(api: &Api, headers: &HeaderMap, local: bool) -> Result<Caller, Failure> {
+    let (user, password) = basic(headers).ok_or(Failure::LoginWanted)?;
+    let asked = Command::Authenticate {
+        user,
+        password,
+        local,
+    };
+    match api.ask(asked).await? {
+        Answer::User(user) => Ok(Caller(user)),
+        Answer::Done { .. } | Answer::Definitions(_) => Err(Failure::LoginRefused),
+    }
+}
+
+/// Name and password of HTTP's basic authentication.
+fn basic(headers: &HeaderMap) -> Option<(ShortStr, Password)> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, coded) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(coded.trim()).ok()?).ok()?;
+    let (user, password) = decoded.split_once(':')?;
+    let user = ShortStr::try_from(user).ok()?;
+    Some((user, Password::new(password.to_owned())))
+}
+
+async fn allow(
+    api: &Api,
+    caller: &Caller,
+    needs: Needs,
+    vhost: Option<&str>,
+) -> Result<(), Failure> {
+    if caller.0.is("administrator") {
+        return Ok(());
+    }
+    if !caller.is_any(&["management", "policymaker", "monitoring"]) {
+        return Err(Failure::NotAllowed("Not management user"));
+    }
+    match needs {
+        Needs::Administrator => return Err(Failure::NotAllowed("Not administrator user")),
+        Needs::Policymaker if !caller.0.is("policymaker") => {
+            return Err(Failure::NotAllowed("Not policymaker"));
+        }
+        Needs::Management => return Ok(()),
+        Needs::Vhost if caller.sees_all() => return Ok(()),
+        Needs::Vhost | Needs::Policymaker => {}
+    }
+    let definitions = api.definitions().await?;
+    if vhost.is_some_and(|vhost| caller.has_permission_in(vhost, &definitions)) {
+        Ok(())
+    } else {
+        Err(Failure::NotAllowed(
+            "User not authorised to access virtual host",
+        ))
+    }
+}

@@ -1,0 +1,100 @@
+//! What a request is answered: RabbitMQ's codes, and errors as `{"error": …, "reason": …}`.
+
+use crate::operator::AskError;
+use crate::reader::Mistake;
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use broker::CommandRefused;
+use serde_json::json;
+
+/// A request that was not served.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It does not make sense: 400.
+    BadRequest(String),
+    /// Nobody logged in: 401 with the question who it is.
+    LoginWanted,
+    /// Another password, or no such user: 401.
+    LoginRefused,
+    /// Logged in, and may not: 401 as RabbitMQ says it, without asking again who it is.
+    NotAllowed(&'static str),
+    /// 404.
+    NotFound,
+    /// 404, in the broker's words.
+    Missing(String),
+    /// The method of another endpoint: 405.
+    MethodNotAllowed,
+    /// 413.
+    TooLarge,
+    /// It took too long: 408.
+    TooSlow,
+    /// 503.
+    Stopping,
+}
+
+impl From<Mistake> for Failure {
+    fn from(mistake: Mistake) -> Self {
+        Self::BadRequest(mistake.to_string())
+    }
+}
+
+impl From<AskError> for Failure {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Refused(CommandRefused::NotFound(what)) => Self::Missing(what),
+            AskError::Refused(CommandRefused::Invalid(what)) => Self::BadRequest(what),
+            AskError::Refused(CommandRefused::AccessRefused(_)) => Self::LoginRefused,
+            AskError::Stopping => Self::Stopping,
+        }
+    }
+}
+
+/// The question who it is, in the words that browsers show.
+const WHO: &str = "Basic realm=\"RabbitMQ Management\"";
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let (code, error, reason) = match &self {
+            Self::BadRequest(reason) => (StatusCode::BAD_REQUEST, "bad_request", reason.as_str()),
+            Self::LoginWanted | Self::LoginRefused => {
+                (StatusCode::UNAUTHORIZED, "not_authorized", "Login failed")
+            }
+            Self::NotAllowed(reason) => (StatusCode::UNAUTHORIZED, "not_authorised", *reason),
+            Self::NotFound => (StatusCode::NOT_FOUND, "Object Not Found", "Not Found"),
+            Self::Missing(what) => (StatusCode::NOT_FOUND, "Object Not Found", what.as_str()),
+            Self::MethodNotAllowed => {
+                let reason = "this path has no such method";
+                (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", reason)
+            }
+            Self::TooLarge => {
+                let reason = "the body is too large";
+                (StatusCode::PAYLOAD_TOO_LARGE, "bad_request", reason)
+            }
+            Self::TooSlow => {
+                let reason = "the request was not complete in time";
+                (StatusCode::REQUEST_TIMEOUT, "timeout", reason)
+            }
+            Self::Stopping => {
+                let reason = "the server is stopping";
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", reason)
+            }
+        };
+        let body = Json(json!({"error": error, "reason": reason}));
+        match self {
+            Self::LoginWanted | Self::LoginRefused => {
+                (code, [(header::WWW_AUTHENTICATE, WHO)], body).into_response()
+            }
+            _ => (code, body).into_response(),
+        }
+    }
+}
+
+/// Something was put: 201 where it had not been there, else 204.
+pub(crate) const fn put(made: bool) -> StatusCode {
+    if made {
+        StatusCode::CREATED
+    } else {
+        StatusCode::NO_CONTENT
+    }
+}

@@ -1,0 +1,245 @@
+//! The routes, as one table: the router is made of it, and the document `docs/http-api.md` is held to it.
+
+use crate::access::{Guard, Needs, guard};
+use crate::answer::Failure;
+use crate::operator::{About, Operator};
+use crate::reader::Mistake;
+use crate::{definitions, limits, overview, permissions, policies, topology, users, vhosts};
+use axum::Router;
+use axum::extract::{FromRequest, Request};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{MethodRouter, delete, get, post, put};
+use broker::{Answer, Command, Definitions};
+use bytes::Bytes;
+use serde_json::{Value as Json, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// So many requests are worked on at a time; the others wait.
+const TURNS: usize = 4;
+
+/// A request has so long to arrive and be answered.
+const REQUEST_MAX: Duration = Duration::from_secs(60);
+
+/// The largest body of a request.
+const BODY_MAX: usize = 1024 * 1024;
+
+/// The largest document of definitions: RabbitMQ's limit.
+const DOCUMENT_MAX: usize = 20_000_000;
+
+/// One route.
+pub struct Endpoint {
+    /// GET, PUT, POST or DELETE.
+    pub method: &'static str,
+    /// The path; names in braces stand for what is percent-encoded there.
+    pub path: &'static str,
+    /// Who may ask for it.
+    pub needs: Needs,
+    /// What it does, in a few words.
+    pub does: &'static str,
+    handler: fn() -> MethodRouter<Api>,
+}
+
+macro_rules! endpoints {
+    ($($method:ident $path:literal $needs:ident $does:literal => $handler:path;)*) => {
+        /// All routes.
+        pub const ENDPOINTS: &[Endpoint] = &[$(Endpoint {
+            method: stringify!($method),
+            path: $path,
+            needs: Needs::$needs,
+            does: $does,
+            handler: || endpoints!(@ $method)($handler),
+        }),*];
+    };
+    (@ GET) => { get };
+    (@ PUT) => { put };
+    (@ POST) => { post };
+    (@ DELETE) => { delete };
+}
+
+endpoints! {
+    GET "/api/overview" Management "versions, exchange types, how many queues and exchanges" => overview::overview;
+    GET "/api/whoami" Management "the user of the request" => overview::whoami;
+    GET "/api/cluster-name" Management "the cluster's name" => overview::cluster_name;
+    GET "/api/auth/hash_password/{password}" Administrator "a password's salted hash" => users::hash_password;
+
+    GET "/api/vhosts" Management "the virtual hosts that the user may see" => vhosts::list;
+    GET "/api/vhosts/{vhost}" Vhost "one virtual host" => vhosts::one;
+    PUT "/api/vhosts/{vhost}" Administrator "makes it, or changes description, tags, default_queue_type" => vhosts::set;
+    DELETE "/api/vhosts/{vhost}" Administrator "removes it and all in it" => vhosts::remove;
+    GET "/api/vhosts/{vhost}/permissions" Administrator "its users' permissions" => permissions::of_vhost;
+    GET "/api/vhosts/{vhost}/topic-permissions" Administrator "its users' topic permissions" => permissions::topics_of_vhost;
+
+    GET "/api/users" Administrator "all users, with the hashes of their passwords" => users::list;
+    GET "/api/users/without-permissions" Administrator "users without any permission" => users::without_permissions;
+    POST "/api/users/bulk-delete" Administrator "removes several: `{\"users\": [name, …]}`" => users::bulk_delete;
+    GET "/api/users/{user}" Administrator "one user" => users::one;
+    PUT "/api/users/{user}" Administrator "makes or replaces it: `password` or `password_hash` and `hashing_algorithm`, `tags`" => users::set;
+    DELETE "/api/users/{user}" Administrator "removes it" => users::remove;
+    GET "/api/users/{user}/permissions" Administrator "its permissions" => permissions::of_user;
+    GET "/api/users/{user}/topic-permissions" Administrator "its topic permissions" => permissions::topics_of_user;
+
+    GET "/api/permissions" Administrator "all permissions" => permissions::list;
+    GET "/api/permissions/{vhost}/{user}" Administrator "one permission" => permissions::one;
+    PUT "/api/permissions/{vhost}/{user}" Administrator "sets `configure`, `write`, `read`" => permissions::set;
+    DELETE "/api/permissions/{vhost}/{user}" Administrator "clears it" => permissions::remove;
+    GET "/api/topic-permissions" Administrator "all topic permissions" => permissions::list_topics;
+    GET "/api/topic-permissions/{vhost}/{user}" Administrator "one user's in one virtual host" => permissions::one_topics;
+    PUT "/api/topic-permissions/{vhost}/{user}" Administrator "sets `exchange`, `write`, `read`" => permissions::set_topic;
+    DELETE "/api/topic-permissions/{vhost}/{user}" Administrator "clears all" => permissions::remove_topics;
+
+    GET "/api/vhost-limits" Management "virtual hosts with limits" => limits::list_vhosts;
+    GET "/api/vhost-limits/{vhost}" Vhost "one virtual host's" => limits::one_vhost;
+    PUT "/api/vhost-limits/{vhost}/{limit}" Administrator "sets `max-connections` or `max-queues` to `value`" => limits::set_vhost;
+    DELETE "/api/vhost-limits/{vhost}/{limit}" Administrator "lifts it" => limits::lift_vhost;
+    GET "/api/user-limits" Administrator "users with limits" => limits::list_users;
+    GET "/api/user-limits/{user}" Administrator "one user's" => limits::one_user;
+    PUT "/api/user-limits/{user}/{limit}" Administrator "sets `max-connections` or `max-channels` to `value`" => limits::set_user;
+    DELETE "/api/user-limits/{user}/{limit}" Administrator "lifts it" => limits::lift_user;
+
+    GET "/api/policies" Management "the policies that the user may see" => policies::list;
+    GET "/api/policies/{vhost}" Vhost "a virtual host's" => policies::of_vhost;
+    GET "/api/policies/{vhost}/{name}" Vhost "one policy" => policies::one;
+    PUT "/api/policies/{vhost}/{name}" Policymaker "sets `pattern`, `definition`, `priority`, `apply-to`" => policies::set;
+    DELETE "/api/policies/{vhost}/{name}" Policymaker "removes it" => policies::remove;
+
+    GET "/api/definitions" Administrator "everything, as a document" => definitions::export;
+    POST "/api/definitions" Administrator "imports a document; answers what was made and what was ignored" => definitions::import;
+    GET "/api/definitions/{vhost}" Administrator "a virtual host, as a document without its name" => definitions::export_vhost;
+    POST "/api/definitions/{vhost}" Administrator "imports a document into a virtual host" => definitions::import_vhost;
+
+    GET "/api/queues" Management "queues and their arguments" => topology::queues;
+    GET "/api/queues/{vhost}" Vhost "a virtual host's" => topology::queues_of_vhost;
+    GET "/api/queues/{vhost}/{name}" Vhost "one queue" => topology::queue;
+    GET "/api/exchanges" Management "exchanges and their arguments" => topology::exchanges;
+    GET "/api/exchanges/{vhost}" Vhost "a virtual host's" => topology::exchanges_of_vhost;
+    GET "/api/exchanges/{vhost}/{name}" Vhost "one exchange; the default one is `amq.default`" => topology::exchange;
+    GET "/api/bindings" Management "bindings" => topology::bindings;
+    GET "/api/bindings/{vhost}" Vhost "a virtual host's" => topology::bindings_of_vhost;
+    GET "/api/queues/{vhost}/{name}/bindings" Vhost "those that lead to a queue" => topology::bindings_of_queue;
+    GET "/api/exchanges/{vhost}/{name}/bindings/source" Vhost "those that lead away from an exchange" => topology::bindings_from;
+    GET "/api/exchanges/{vhost}/{name}/bindings/destination" Vhost "those that lead to an exchange" => topology::bindings_to;
+}
+
+/// The API over an operator.
+pub fn router(operator: Arc<dyn Operator>, about: About) -> Router {
+    let api = Api(Arc::new(Inner {
+        operator,
+        about,
+        turns: Semaphore::new(TURNS),
+        importing: Semaphore::new(1),
+    }));
+    let mut router = Router::new();
+    for endpoint in ENDPOINTS {
+        let needs = endpoint.needs;
+        let guarded = Guard {
+            api: api.clone(),
+            needs,
+        };
+        let handler = (endpoint.handler)().route_layer(from_fn_with_state(guarded, guard));
+        router = router.route(endpoint.path, handler);
+    }
+    router
+        .fallback(async || Failure::NotFound)
+        .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
+        .layer(from_fn(in_time))
+        .with_state(api)
+}
+
+async fn in_time(request: Request, next: Next) -> Result<Response, Failure> {
+    let answered = tokio::time::timeout(REQUEST_MAX, next.run(request)).await;
+    answered.map_err(|_| Failure::TooSlow)
+}
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub(crate) struct Api(Arc<Inner>);
+
+struct Inner {
+    operator: Arc<dyn Operator>,
+    about: About,
+    turns: Semaphore,
+    importing: Semaphore,
+}
+
+impl Api {
+    /// Asks the broker.
+    pub(crate) async fn ask(&self, command: Command) -> Result<Answer, Failure> {
+        Ok(self.0.operator.ask(command).await?)
+    }
+
+    /// Has something changed; says whether something was made that had not been there.
+    pub(crate) async fn change(&self, command: Command) -> Result<bool, Failure> {
+        let answer = self.ask(command).await?;
+        Ok(matches!(answer, Answer::Done { made: true }))
+    }
+
+    /// All definitions as they stand.
+    pub(crate) async fn definitions(&self) -> Result<Definitions, Failure> {
+        match self.ask(Command::Export).await? {
+            Answer::Definitions(definitions) => Ok(*definitions),
+            Answer::Done { .. } | Answer::User(_) => Ok(Definitions::default()),
+        }
+    }
+
+    /// What the server says about itself.
+    pub(crate) fn about(&self) -> &About {
+        &self.0.about
+    }
+
+    /// Waits until the request may be worked on.
+    pub(crate) async fn turn(&self) -> SemaphorePermit<'_> {
+        let turn = self.0.turns.acquire().await;
+        turn.expect("the turns are never closed")
+    }
+
+    /// Waits until no other document is in memory.
+    pub(crate) async fn turn_to_import(&self) -> SemaphorePermit<'_> {
+        let turn = self.0.importing.acquire().await;
+        turn.expect("the turn is never closed")
+    }
+}
+
+/// The body of a request: JSON; without a word the empty object.
+pub(crate) struct Body(pub(crate) Json);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        parse(&octets(request, BODY_MAX).await?).map(Self)
+    }
+}
+
+/// The body of a request that is a whole document, not read yet.
+pub(crate) struct DocumentBody(Bytes);
+
+impl DocumentBody {
+    /// Reads it.
+    pub(crate) fn parse(self) -> Result<Json, Failure> {
+        parse(&self.0)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for DocumentBody {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        octets(request, DOCUMENT_MAX).await.map(Self)
+    }
+}
+
+async fn octets(request: Request, most: usize) -> Result<Bytes, Failure> {
+    let octets = axum::body::to_bytes(request.into_body(), most).await;
+    octets.map_err(|_| Failure::TooLarge)
+}
+
+fn parse(octets: &[u8]) -> Result<Json, Failure> {
+    if octets.is_empty() {
+        return Ok(json!({}));
+    }
+    let parsed = serde_json::from_slice(octets);
+    parsed.map_err(|error| Mistake::new(format!("not_json: {error}")).into())
+}

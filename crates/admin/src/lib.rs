@@ -1,0 +1,36 @@
+//! The HTTP API: what tools of operators call, with RabbitMQ's paths, fields and codes.
+//!
+//! It stands beside the broker, not in it: everything goes through an [`Operator`], to whom it says one of a closed
+//! list of commands and who answers with values. What the broker hands out becomes JSON in `shapes`; whole
+//! definitions are written and read by `document`. The routes are one table, [`ENDPOINTS`], from which the router
+//! and the document `docs/http-api.md` come; `access` asks each request who it is from before anything else.
+
+mod operator;
+pub use operator::{About, AskError, Operator};
+
+mod endpoints;
+pub use endpoints::{ENDPOINTS, Endpoint, router};
+
+mod access;
+pub use access::{FromThisMachine, Needs};
+
+mod answer;
+
+mod definitions;
+mod limits;
+mod overview;
+mod permissions;
+mod policies;
+mod topology;
+mod users;
+mod vhosts;
+
+mod document;
+mod fields;
+mod listing;
+mod password;
+mod reader;
+mod shapes;
+
+#[cfg(test)]
+mod tests;

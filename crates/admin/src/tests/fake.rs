@@ -1,0 +1,158 @@
+//! An operator that keeps definitions in memory and obeys like the broker, as far as the API can tell.
+
+use crate::{AskError, Operator};
+use broker::{Answer, Command, CommandRefused, Definitions, SALT_BYTES, password_hash};
+use model::record::{Hashing, PermissionDefinition, UserDefinition, VhostDefinition};
+use model::{Password, ShortStr};
+use std::pin::Pin;
+use std::sync::Mutex;
+
+pub(super) struct Fake(Mutex<Definitions>);
+
+impl Fake {
+    pub(super) fn fresh() -> Self {
+        let (guest, root) = (ShortStr::from_static("guest"), ShortStr::from_static("/"));
+        Self(Mutex::new(Definitions {
+            vhosts: vec![VhostDefinition::new(root.clone())],
+            users: vec![UserDefinition {
+                name: guest.clone(),
+                password_hash: password_hash(Hashing::Sha256, [1, 2, 3, 4], "guest"),
+                tags: vec![ShortStr::from_static("administrator")],
+                ..UserDefinition::default()
+            }],
+            permissions: vec![PermissionDefinition::everything(guest, root)],
+            ..Definitions::default()
+        }))
+    }
+
+    fn obey(&self, command: Command) -> Result<Answer, CommandRefused> {
+        let all = &mut *self
+            .0
+            .lock()
+            .expect("no test panics while it holds the lock");
+        let done = |made| Ok(Answer::Done { made });
+        match command {
+            Command::Authenticate {
+                user,
+                password,
+                local,
+            } => authenticate(all, &user, &password, local),
+            Command::Export => Ok(Answer::Definitions(Box::new(all.clone()))),
+            Command::PutVhost(new) => done(put(&mut all.vhosts, new, |of| of.name.clone())),
+            Command::RemoveVhost { vhost } => remove(&mut all.vhosts, |of| of.name == vhost),
+            Command::PutUser(new) => done(put(&mut all.users, new, |of| of.name.clone())),
+            Command::RemoveUser { user } => remove(&mut all.users, |of| of.name == user),
+            Command::PutPermission(new) => {
+                known(all, &new.user, &new.vhost)?;
+                let key = |of: &PermissionDefinition| (of.user.clone(), of.vhost.clone());
+                done(put(&mut all.permissions, new, key))
+            }
+            Command::RemovePermission { user, vhost } => remove(&mut all.permissions, |of| {
+                of.user == user && of.vhost == vhost
+            }),
+            Command::PutTopicPermission(new) => {
+                known(all, &new.user, &new.vhost)?;
+                done(put(&mut all.topic_permissions, new, |of| {
+                    (of.user.clone(), of.vhost.clone(), of.exchange.clone())
+                }))
+            }
+            Command::RemoveTopicPermission {
+                user,
+                vhost,
+                exchange,
+            } => remove(&mut all.topic_permissions, |of| {
+                of.user == user
+                    && of.vhost == vhost
+                    && exchange.as_ref().is_none_or(|name| of.exchange == *name)
+            }),
+            Command::PutPolicy(new) => done(put(&mut all.policies, new, |of| {
+                (of.vhost.clone(), of.name.clone())
+            })),
+            Command::RemovePolicy { vhost, name } => {
+                remove(&mut all.policies, |of| of.vhost == vhost && of.name == name)
+            }
+            Command::Import(new) => {
+                for vhost in new.vhosts {
+                    put(&mut all.vhosts, vhost, |of| of.name.clone());
+                }
+                for user in new.users {
+                    put(&mut all.users, user, |of| of.name.clone());
+                }
+                if let Some(queue) = (new.queues.iter())
+                    .find(|queue| all.vhosts.iter().all(|vhost| vhost.name != queue.vhost))
+                {
+                    let what = format!("no vhost '{}'", queue.vhost);
+                    return Err(CommandRefused::NotFound(what));
+                }
+                all.permissions.extend(new.permissions);
+                all.topic_permissions.extend(new.topic_permissions);
+                all.policies.extend(new.policies);
+                all.queues.extend(new.queues);
+                all.exchanges.extend(new.exchanges);
+                all.bindings.extend(new.bindings);
+                done(true)
+            }
+        }
+    }
+}
+
+impl Operator for Fake {
+    fn ask(
+        &self,
+        command: Command,
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, AskError>> + Send + '_>> {
+        let answer = self.obey(command).map_err(AskError::from);
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+fn authenticate(
+    all: &Definitions,
+    name: &ShortStr,
+    password: &Password,
+    local: bool,
+) -> Result<Answer, CommandRefused> {
+    let found = all.users.iter().find(|user| user.name == *name);
+    let found = found.filter(|user| {
+        let salt = user.password_hash.first_chunk::<SALT_BYTES>();
+        let hash = salt.map(|salt| password_hash(user.hashing, *salt, password.as_str()));
+        hash.is_some_and(|hash| hash == user.password_hash) && (local || *name != "guest")
+    });
+    match found {
+        Some(user) => Ok(Answer::User(user.clone())),
+        None => Err(CommandRefused::AccessRefused("refused".into())),
+    }
+}
+
+fn known(all: &Definitions, user: &ShortStr, vhost: &ShortStr) -> Result<(), CommandRefused> {
+    let user_known = all.users.iter().any(|of| of.name == *user);
+    let vhost_known = all.vhosts.iter().any(|of| of.name == *vhost);
+    if user_known && vhost_known {
+        return Ok(());
+    }
+    let what = format!("no user '{user}' or no vhost '{vhost}'");
+    Err(CommandRefused::NotFound(what))
+}
+
+/// Replaces or adds; says whether it added.
+fn put<T, K: PartialEq>(all: &mut Vec<T>, new: T, key: impl Fn(&T) -> K) -> bool {
+    match all.iter_mut().find(|old| key(old) == key(&new)) {
+        Some(old) => {
+            *old = new;
+            false
+        }
+        None => {
+            all.push(new);
+            true
+        }
+    }
+}
+
+fn remove<T>(all: &mut Vec<T>, which: impl Fn(&T) -> bool) -> Result<Answer, CommandRefused> {
+    let before = all.len();
+    all.retain(|one| !which(one));
+    if all.len() == before {
+        return Err(CommandRefused::NotFound("it is not there".into()));
+    }
+    Ok(Answer::Done { made: false })
+}

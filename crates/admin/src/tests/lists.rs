@@ -1,0 +1,101 @@
+//! What is declared, and lists in columns, in order, page by page.
+
+use super::Api;
+use expect_test::expect;
+
+const TOPOLOGY: &str = r#"{
+    "queues": [
+        {"name": "q/1", "vhost": "/", "arguments": {"x-queue-type": "quorum"}},
+        {"name": "q2", "vhost": "/", "durable": false}
+    ],
+    "exchanges": [{"name": "x", "vhost": "/", "type": "topic"}],
+    "bindings": [
+        {"source": "x", "vhost": "/", "destination": "q/1", "destination_type": "queue", "routing_key": "a.#"},
+        {"source": "x", "vhost": "/", "destination": "q2", "destination_type": "queue", "arguments": {"k": 1}},
+        {"source": "amq.fanout", "vhost": "/", "destination": "x", "destination_type": "exchange"}
+    ]
+}"#;
+
+#[tokio::test]
+async fn topology() {
+    let api = Api::new();
+    let (code, body) = api.ask("POST", "/api/definitions", TOPOLOGY).await;
+    assert_eq!(code, 200, "{body}");
+    let transcript = api
+        .transcript(
+            "
+            GET /api/queues
+            GET /api/queues/%2F/q%2F1
+            GET /api/queues/%2F/none
+            GET /api/queues/none
+            GET /api/exchanges/%2F?columns=name,type
+            GET /api/exchanges/%2F/amq.default
+            GET /api/exchanges/%2F/none
+            GET /api/bindings/%2F
+            GET /api/queues/%2F/q2/bindings
+            GET /api/exchanges/%2F/amq.fanout/bindings/source
+            GET /api/exchanges/%2F/x/bindings/destination
+            ",
+        )
+        .await;
+    expect![[r#"
+        GET /api/queues
+          200 [{"arguments":{"x-queue-type":"quorum"},"auto_delete":false,"durable":true,"exclusive":false,"name":"q/1","type":"quorum","vhost":"/"},{"arguments":{},"auto_delete":false,"durable":false,"exclusive":false,"name":"q2","type":"classic","vhost":"/"}]
+        GET /api/queues/%2F/q%2F1
+          200 {"arguments":{"x-queue-type":"quorum"},"auto_delete":false,"durable":true,"exclusive":false,"name":"q/1","type":"quorum","vhost":"/"}
+        GET /api/queues/%2F/none
+          404 {"error":"Object Not Found","reason":"Not Found"}
+        GET /api/queues/none
+          404 {"error":"Object Not Found","reason":"Not Found"}
+        GET /api/exchanges/%2F?columns=name,type
+          200 [{"name":"","type":"direct"},{"name":"amq.direct","type":"direct"},{"name":"amq.fanout","type":"fanout"},{"name":"amq.headers","type":"headers"},{"name":"amq.match","type":"headers"},{"name":"amq.rabbitmq.trace","type":"topic"},{"name":"amq.topic","type":"topic"},{"name":"x","type":"topic"}]
+        GET /api/exchanges/%2F/amq.default
+          200 {"arguments":{},"auto_delete":false,"durable":true,"internal":false,"name":"","type":"direct","vhost":"/"}
+        GET /api/exchanges/%2F/none
+          404 {"error":"Object Not Found","reason":"Not Found"}
+        GET /api/bindings/%2F
+          200 [{"arguments":{},"destination":"q/1","destination_type":"queue","properties_key":"q%2F1","routing_key":"q/1","source":"","vhost":"/"},{"arguments":{},"destination":"q2","destination_type":"queue","properties_key":"q2","routing_key":"q2","source":"","vhost":"/"},{"arguments":{},"destination":"q/1","destination_type":"queue","properties_key":"a.%23","routing_key":"a.#","source":"x","vhost":"/"},{"arguments":{"k":1},"destination":"q2","destination_type":"queue","properties_key":"~4t7BOA","routing_key":"","source":"x","vhost":"/"},{"arguments":{},"destination":"x","destination_type":"exchange","properties_key":"~","routing_key":"","source":"amq.fanout","vhost":"/"}]
+        GET /api/queues/%2F/q2/bindings
+          200 [{"arguments":{},"destination":"q2","destination_type":"queue","properties_key":"q2","routing_key":"q2","source":"","vhost":"/"},{"arguments":{"k":1},"destination":"q2","destination_type":"queue","properties_key":"~4t7BOA","routing_key":"","source":"x","vhost":"/"}]
+        GET /api/exchanges/%2F/amq.fanout/bindings/source
+          200 [{"arguments":{},"destination":"x","destination_type":"exchange","properties_key":"~","routing_key":"","source":"amq.fanout","vhost":"/"}]
+        GET /api/exchanges/%2F/x/bindings/destination
+          200 [{"arguments":{},"destination":"x","destination_type":"exchange","properties_key":"~","routing_key":"","source":"amq.fanout","vhost":"/"}]
+    "#]].assert_eq(&transcript);
+}
+
+#[tokio::test]
+async fn pages_columns_and_order() {
+    let transcript = Api::new()
+        .transcript(
+            "
+            GET /api/exchanges?page=2&page_size=3&columns=name
+            GET /api/exchanges?page=1&name=h&columns=name
+            GET /api/exchanges?sort=type&sort_reverse=true&columns=type
+            GET /api/exchanges?page=9
+            GET /api/exchanges?page=0
+            GET /api/exchanges?page=1&page_size=501
+            GET /api/exchanges?page=1&use_regex=true&name=.
+            GET /api/exchanges?page=1&pagination=false&columns=name
+            ",
+        )
+        .await;
+    expect![[r#"
+        GET /api/exchanges?page=2&page_size=3&columns=name
+          200 {"filtered_count":7,"item_count":3,"items":[{"name":"amq.headers"},{"name":"amq.match"},{"name":"amq.rabbitmq.trace"}],"page":2,"page_count":3,"page_size":3,"total_count":7}
+        GET /api/exchanges?page=1&name=h&columns=name
+          200 {"filtered_count":2,"item_count":2,"items":[{"name":"amq.headers"},{"name":"amq.match"}],"page":1,"page_count":1,"page_size":100,"total_count":7}
+        GET /api/exchanges?sort=type&sort_reverse=true&columns=type
+          200 [{"type":"topic"},{"type":"topic"},{"type":"headers"},{"type":"headers"},{"type":"fanout"},{"type":"direct"},{"type":"direct"}]
+        GET /api/exchanges?page=9
+          400 {"error":"bad_request","reason":"there is no page 9"}
+        GET /api/exchanges?page=0
+          400 {"error":"bad_request","reason":"page must be from 1 to 18446744073709551615"}
+        GET /api/exchanges?page=1&page_size=501
+          400 {"error":"bad_request","reason":"page_size must be from 1 to 500"}
+        GET /api/exchanges?page=1&use_regex=true&name=.
+          400 {"error":"bad_request","reason":"use_regex is not supported"}
+        GET /api/exchanges?page=1&pagination=false&columns=name
+          200 [{"name":""},{"name":"amq.direct"},{"name":"amq.fanout"},{"name":"amq.headers"},{"name":"amq.match"},{"name":"amq.rabbitmq.trace"},{"name":"amq.topic"}]
+    "#]].assert_eq(&transcript);
+}

@@ -1,0 +1,177 @@
+//! `/api/queues`, `/api/exchanges` and `/api/bindings`: what is declared.
+
+use crate::access::Caller;
+use crate::answer::Failure;
+use crate::endpoints::Api;
+use crate::listing::Wanted;
+use crate::{shapes, vhosts};
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+use broker::{Definitions, NamedBinding, NamedExchange};
+use serde_json::Value;
+
+/// The default exchange's name in paths, where an empty name cannot stand.
+const DEFAULT: &str = "amq.default";
+
+pub(crate) async fn queues(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    wanted: Wanted,
+) -> Result<Json<Value>, Failure> {
+    let definitions = api.definitions().await?;
+    let seen = (definitions.queues.iter()).filter(|queue| caller.sees(&queue.vhost, &definitions));
+    wanted.of(seen.map(shapes::queue))
+}
+
+pub(crate) async fn queues_of_vhost(
+    State(api): State<Api>,
+    Path(vhost): Path<String>,
+    wanted: Wanted,
+) -> Result<Json<Value>, Failure> {
+    let definitions = api.definitions().await?;
+    let vhost = &vhosts::find(&definitions, &vhost)?.name;
+    let own = definitions.queues.iter().filter(|of| of.vhost == *vhost);
+    wanted.of(own.map(shapes::queue))
+}
+
+pub(crate) async fn queue(
+    State(api): State<Api>,
+    Path((vhost, name)): Path<(String, String)>,
+    wanted: Wanted,
+) -> Result<Json<Value>, Failure> {
+    let definitions = api.definitions().await?;
+    let mut queues = definitions.queues.iter();
+    let found = queues.find(|of| of.vhost == *vhost && of.name == *name);
+    Ok(wanted.one(&shapes::queue(found.ok_or(Failure::NotFound)?)))
+}
+
+/// All exchanges, the predeclared ones of each virtual host among them.
+fn all_exchanges(definitions: &Definitions) -> impl Iterator<Item = NamedExchange> {
+    let predeclared =
+        (definitions.vhosts.iter()).flat_map(|vhost| shapes::predeclared(&vhost.name));
+    predeclared.chain(definitions.exchanges.iter().cloned())
+}
+
+fn exchange_shape(exchange: &NamedExchange) -> Value {
+    shapes::exchange(&exchange.vhost, &exchange.definition)
+}
+
+pub(crate) async fn exchanges(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    wanted: Wanted,
+) -> Result<Json<Value>, Failure> {
+    let definitions = api.definitions().await?;
+    let seen = all_exchanges(&definitions).filter(|of| caller.sees(&of.vhost, &definitions));
+    wanted.of(seen.map(|exchange| exchange_shape(&exchange)))
+}
+
+pub(crate) async fn exchanges_of_vhost(
+    State(api): State<Api>,
+    Path(vhost): Path<String>,
+    wanted: Wanted,
+) -> Result<Json<Value>, Failure> {
+    let definitions = api.definitions().await?;
+    let vhost = &vhosts::find(&definitions, &vhost)?.name;
+    let own = all_exchanges(&definitions).filter(|of| of.vhost == *vhost);
+    wanted.of(own.map(|exchange| exchange_shape(&exchange)))
+}
+
+/// An exchange's own name for its name in a path.
+fn named(path: &str) -> &str {
+    if path == DEFAULT { "" } else { path }
+}
+
+fn find_exchange(
+    definitions: &Definitions,
+    vhost: &str,
+    name: &str,
+) -> Result<NamedExchange, Failure> {
+    all_exchanges(definitions)
+        .find(|of| of.vhost == *vhost && of.definition.name == *named(name))
+        .ok_or(Failure::NotFound)
+}
+
+pub(crate) async fn exchange(
+    State(api): State<Api>,
+    Path((vhost, name)): Path<(String, String)>,
+    wanted: Wanted,
+) -> Result<Json<Value>, Failure> {
+    let found = find_exchange(&api.definitions().await?, &vhost, &name)?;
+    Ok(wanted.one(&exchange_shape(&found)))
+}
+
+/// All bindings, those of the default exchange among them, that `which` wants.
+fn some_bindings(
+    definitions: &Definitions,
+    wanted: &Wanted,
+    which: impl Fn(&NamedBinding) -> bool,
+) -> Result<Json<Value>, Failure> {
+    let default = definitions.queues.iter().map(shapes::default_binding);
+    let all = default.chain(definitions.bindings.iter().cloned());
+    wanted.of(all.filter(which).map(|binding| {
+        let mut shape = shapes::binding(&binding);
+        shape["properties_key"] = shapes::properties_key(&binding).into();
+        shape
+    }))
+}
+
+pub(crate) async fn bindings(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    wanted: Wanted,
+) -> Result<Json<Value>, Failure> {
+    let definitions = api.definitions().await?;
+    some_bindings(&definitions, &wanted, |binding| {
+        caller.sees(&binding.vhost, &definitions)
+    })
+}
+
+pub(crate) async fn bindings_of_vhost(
+    State(api): State<Api>,
+    Path(vhost): Path<String>,
+    wanted: Wanted,
+) -> Result<Json<Value>, Failure> {
+    let definitions = api.definitions().await?;
+    let vhost = &vhosts::find(&definitions, &vhost)?.name;
+    some_bindings(&definitions, &wanted, |binding| binding.vhost == *vhost)
+}
+
+pub(crate) async fn bindings_of_queue(
+    State(api): State<Api>,
+    Path((vhost, name)): Path<(String, String)>,
+    wanted: Wanted,
+) -> Result<Json<Value>, Failure> {
+    let definitions = api.definitions().await?;
+    let mut queues = definitions.queues.iter();
+    queues
+        .find(|of| of.vhost == *vhost && of.name == *name)
+        .ok_or(Failure::NotFound)?;
+    some_bindings(&definitions, &wanted, |binding| {
+        binding.vhost == *vhost && binding.destination == *name && !binding.to_exchange
+    })
+}
+
+pub(crate) async fn bindings_from(
+    State(api): State<Api>,
+    Path((vhost, name)): Path<(String, String)>,
+    wanted: Wanted,
+) -> Result<Json<Value>, Failure> {
+    let definitions = api.definitions().await?;
+    find_exchange(&definitions, &vhost, &name)?;
+    some_bindings(&definitions, &wanted, |binding| {
+        binding.vhost == *vhost && binding.source == *named(&name)
+    })
+}
+
+pub(crate) async fn bindings_to(
+    State(api): State<Api>,
+    Path((vhost, name)): Path<(String, String)>,
+    wanted: Wanted,
+) -> Result<Json<Value>, Failure> {
+    let definitions = api.definitions().await?;
+    find_exchange(&definitions, &vhost, &name)?;
+    some_bindings(&definitions, &wanted, |binding| {
+        binding.vhost == *vhost && binding.destination == *name && binding.to_exchange
+    })
+}

@@ -1,0 +1,51 @@
+//! The commands of operators: `landfall user`, `vhost`, `permission` and `definitions`, each a few requests to a
+//! running server's HTTP API.
+
+mod api;
+mod definitions;
+mod permission;
+mod table;
+mod user;
+mod vhost;
+
+pub use definitions::{DefinitionsArgs, definitions};
+pub use permission::{PermissionArgs, permission};
+pub use user::{UserArgs, user};
+pub use vhost::{VhostArgs, vhost};
+
+/// Where the server is, and who asks.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Server")]
+pub struct AdminServer {
+    /// The server's HTTP API
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "LANDFALL_ADMIN_URL",
+        default_value = "http://127.0.0.1:15672"
+    )]
+    admin_url: String,
+    /// Who asks: a user with the tag administrator
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "LANDFALL_ADMIN_USER",
+        default_value = "guest"
+    )]
+    admin_user: String,
+    /// The password of who asks
+    #[arg(
+        long,
+        global = true,
+        value_name = "PASSWORD",
+        env = "LANDFALL_ADMIN_PASSWORD",
+        default_value = "guest",
+        hide_env_values = true
+    )]
+    admin_password: String,
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    json: bool,
+}
