@@ -20,6 +20,7 @@ mod reply_to;
 mod routing;
 mod single_active;
 mod time_to_live;
+mod transaction_history;
 mod transactions;
 mod users;
 mod vhosts;
