@@ -39,19 +39,20 @@ impl Broker {
         consume: basic::Consume,
     ) -> Result<(), Refusal> {
         let method = basic::Consume::ID;
-        let queue = if consume.queue == REPLY_TO {
-            self.make_reply_queue(now, id, &consume)?
+        let tag = if consume.consumer_tag.is_empty() {
+            self.make_name("amq.ctag-", now)
         } else {
-            self.usable_queue(id, &consume.queue, method)?
-        };
-        let tag = match consume.consumer_tag {
-            tag if tag.is_empty() => self.make_name("amq.ctag-", now),
-            tag => tag.detached(),
+            consume.consumer_tag.detached()
         };
         if self.open_channel_mut(id).consumers.contains_key(&tag) {
             let explanation = format!("attempt to reuse consumer tag '{tag}'");
             return Err(ConnectionError::new(ReplyCode::NotAllowed, explanation, method).into());
         }
+        let queue = if consume.queue == REPLY_TO {
+            self.make_reply_queue(now, id, &consume)?
+        } else {
+            self.usable_queue(id, &consume.queue, method)?
+        };
         let declaration = Declaration {
             of: Of::Consumer,
             what: &format!("consumer '{tag}' of {}", self.queue_text(queue)),

@@ -5,6 +5,7 @@ mod operating;
 mod script;
 
 mod arguments;
+mod channels;
 mod dead_history;
 mod dead_letters;
 mod definitions;

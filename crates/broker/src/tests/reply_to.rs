@@ -92,9 +92,9 @@ fn a_reply_queue_goes_with_its_channel_and_does_not_outlive_a_crash() {
             1.1 open
                 1.1 channel.open-ok
             1.1 consume amq.rabbitmq.reply-to - no-ack
-                land #2 queue 1 amq.rabbitmq.reply-to.e71894b1b5034fb7000001
+                land #2 queue 1 amq.rabbitmq.reply-to.509b3463d01d7ad8000002
             landed
-                1.1 basic.consume-ok amq.ctag-509b3463d01d7ad8000002
+                1.1 basic.consume-ok amq.ctag-e71894b1b5034fb7000001
             1.1 close
                 land #3 no queue 1
                 1.1 channel.close-ok
@@ -141,7 +141,8 @@ fn what_is_asked_wrongly_is_refused() {
          1.5 open
          1.5 publish - q a reply-to=amq.rabbitmq.reply-to
          1.4 publish - q b reply-to=elsewhere mandatory
-         1.4 publish - q b reply-to=amq.rabbitmq.reply-to bcc=z mandatory",
+         1.4 publish - q b reply-to=amq.rabbitmq.reply-to bcc=z mandatory
+         1.4 consume amq.rabbitmq.reply-to a no-ack",
         expect![[r#"
             connect 1
                 1.0 connection.open-ok
@@ -172,6 +173,9 @@ fn what_is_asked_wrongly_is_refused() {
                 1.4 return b ( q) reply-to elsewhere
             1.4 publish - q b reply-to=amq.rabbitmq.reply-to bcc=z mandatory
                 1.4 return b ( q) reply-to amq.rabbitmq.reply-to.0ddc241cadf746e9000003
+            1.4 consume amq.rabbitmq.reply-to a no-ack
+                land #5 no queue 2
+                1 connection.close 530 NOT_ALLOWED - attempt to reuse consumer tag 'a'
         "#]],
     );
 }

@@ -411,14 +411,17 @@ fn on_messages(request: &[&str]) -> Method {
     let (multiple, requeue) = (has("multiple"), has("requeue"));
     let tag = |word: &str| DeliveryTag(number(word));
     match *request {
-        ["confirm"] => confirm::Select { no_wait: false }.into(),
+        ["confirm", ..] => confirm::Select {
+            no_wait: has("no-wait"),
+        }
+        .into(),
         ["tx"] => tx::Select.into(),
         ["commit"] => tx::Commit.into(),
         ["rollback"] => tx::Rollback.into(),
         ["qos", count, ..] => {
             let prefetch_count = u16::try_from(number(count)).expect("small");
             basic::Qos {
-                prefetch_size: 0,
+                prefetch_size: has("size").into(),
                 prefetch_count,
                 global: has("global"),
             }
@@ -462,6 +465,10 @@ fn on_messages(request: &[&str]) -> Method {
         }
         .into(),
         ["recover", ..] => basic::Recover {
+            requeue: !has("no-requeue"),
+        }
+        .into(),
+        ["recover-async", ..] => basic::RecoverAsync {
             requeue: !has("no-requeue"),
         }
         .into(),
