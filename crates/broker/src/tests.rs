@@ -13,6 +13,7 @@ mod delivery;
 mod exchanges;
 mod importing;
 mod limits;
+mod patterns;
 mod permissions;
 mod priorities;
 mod publishing;

@@ -11,5 +11,6 @@ mod crash;
 mod handshake;
 mod landing;
 mod lapin;
+mod login;
 mod slow;
 mod stop;
