@@ -1,16 +1,13 @@
-// amqplib, the Node client, unmodified. `cargo xtask clients` starts the server and says where it is:
-// AMQP_PORT, and SERVER_CONTROL, a port that takes `kill` or `terminate`, starts the server again on the
-// same data and answers `ok`.
+// amqplib, the Node client, unmodified.
 'use strict';
 
 const amqp = require('amqplib');
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const { once } = require('node:events');
-const net = require('node:net');
 const { afterEach, beforeEach, describe, it } = require('node:test');
+const { pause, restart, until, url } = require('./server.js');
 
-const url = `amqp://guest:guest@127.0.0.1:${process.env.AMQP_PORT}`;
 const persistent = { persistent: true };
 
 let connection;
@@ -28,15 +25,6 @@ async function openConfirmChannel(on = connection) {
   const made = await on.createConfirmChannel();
   made.on('error', () => {});
   return made;
-}
-
-// Stops the server in the given way; resolves when it runs again.
-async function restart(how) {
-  const control = net.connect(Number(process.env.SERVER_CONTROL), '127.0.0.1');
-  control.write(`${how}\n`);
-  let answer = '';
-  for await (const bytes of control) answer += bytes;
-  assert.equal(answer, 'ok\n');
 }
 
 async function publish(...bodies) {
@@ -60,7 +48,6 @@ async function take(count, from = channel) {
 
 const text = (message) => message.content.toString();
 const waiting = async (on = channel) => (await on.checkQueue(name)).messageCount;
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('amqplib', { timeout: 120_000 }, () => {
   beforeEach(async () => {
@@ -284,5 +271,143 @@ describe('amqplib', { timeout: 120_000 }, () => {
     assert.equal(text(await channel.get(name, { noAck: true })), 'routed');
     await channel.deleteExchange(outer);
     await channel.deleteExchange(inner);
+  });
+
+  // Queues of this test beside its own one; they go with their last consumer or their connection.
+  async function extraQueue(suffix, options = {}) {
+    return (await channel.assertQueue(`${name}-${suffix}`, { exclusive: true, ...options })).queue;
+  }
+
+  const next = (queue) => until(() => channel.get(queue, { noAck: true }));
+
+  it('finds what it rejects among the dead letters, with its story', async () => {
+    const work = await extraQueue('work', { deadLetterExchange: '', deadLetterRoutingKey: name });
+    channel.sendToQueue(work, Buffer.from('poison'), { persistent: true, messageId: 'm' });
+    channel.nack(await until(() => channel.get(work)), false, false);
+    const dead = await next(name);
+    assert.equal(text(dead), 'poison');
+    assert.equal(dead.properties.messageId, 'm');
+    const [death] = dead.properties.headers['x-death'];
+    assert.ok(Math.abs(death.time.value * 1000 - Date.now()) < 10_000);
+    assert.deepEqual(
+      { ...death, time: undefined },
+      { count: 1, reason: 'rejected', queue: work, exchange: '', 'routing-keys': [work], time: undefined },
+    );
+    assert.equal(dead.properties.headers['x-first-death-reason'], 'rejected');
+    assert.equal(dead.properties.headers['x-first-death-queue'], work);
+    assert.equal(dead.properties.headers['x-first-death-exchange'], '');
+  });
+
+  it('finds what expired among the dead letters', async () => {
+    const work = await extraQueue('work', { messageTtl: 200, deadLetterExchange: '', deadLetterRoutingKey: name });
+    channel.sendToQueue(work, Buffer.from('by the message'), { persistent: true, expiration: 50 });
+    assert.equal(text(await next(name)), 'by the message');
+    channel.sendToQueue(work, Buffer.from('by the queue'), persistent);
+    const dead = await next(name);
+    assert.equal(text(dead), 'by the queue');
+    assert.equal(dead.properties.headers['x-death'][0].reason, 'expired');
+  });
+
+  it('gets the more urgent first', async () => {
+    const work = await extraQueue('work', { maxPriority: 3 });
+    for (const priority of [0, 2, 1, 3]) channel.sendToQueue(work, Buffer.from(`${priority}`), { priority });
+    await channel.waitForConfirms();
+    const order = [];
+    for (let i = 0; i < 4; i++) order.push(text(await next(work)));
+    assert.deepEqual(order, ['3', '2', '1', '0']);
+  });
+
+  it('is told no by a full queue', async () => {
+    const work = await extraQueue('work', { maxLength: 1, overflow: 'reject-publish', arguments: { 'x-overflow': 'reject-publish' } });
+    const outcome = () =>
+      new Promise((resolve) => channel.sendToQueue(work, Buffer.from('x'), persistent, (error) => resolve(error === null)));
+    assert.equal(await outcome(), true);
+    assert.equal(await outcome(), false);
+  });
+
+  it('drops the oldest beyond the length of a queue', async () => {
+    const work = await extraQueue('work', { maxLength: 2 });
+    for (const body of ['1', '2', '3']) channel.sendToQueue(work, Buffer.from(body), persistent);
+    await channel.waitForConfirms();
+    assert.equal(text(await next(work)), '2');
+    assert.equal(text(await next(work)), '3');
+  });
+
+  it('asks and is answered by direct reply-to', async () => {
+    const answers = [];
+    await channel.consume('amq.rabbitmq.reply-to', (message) => answers.push(message), { noAck: true });
+    const worker = await openConfirmChannel();
+    await worker.consume(name, (message) => {
+      const { correlationId, replyTo } = message.properties;
+      worker.sendToQueue(replyTo, Buffer.from(`${text(message)}!`), { correlationId });
+      worker.ack(message);
+    });
+    for (const question of ['a', 'b']) {
+      channel.sendToQueue(name, Buffer.from(question), { replyTo: 'amq.rabbitmq.reply-to', correlationId: question });
+    }
+    await until(() => answers.length === 2);
+    assert.deepEqual(answers.map((answer) => [answer.properties.correlationId, text(answer)]), [['a', 'a!'], ['b', 'b!']]);
+  });
+
+  it('gives what no binding fits to the alternate exchange', async () => {
+    const alternate = `${name}-alternate`;
+    const main = `${name}-main`;
+    await channel.assertExchange(alternate, 'fanout', { autoDelete: true });
+    await channel.assertExchange(main, 'direct', { alternateExchange: alternate });
+    await channel.bindQueue(name, alternate, '');
+    channel.publish(main, 'nobody', Buffer.from('caught'), persistent);
+    assert.equal(text(await next(name)), 'caught');
+    await channel.deleteExchange(main);
+  });
+
+  it('copies to CC and BCC', async () => {
+    const [cc, bcc] = [await extraQueue('cc'), await extraQueue('bcc')];
+    channel.sendToQueue(name, Buffer.from('copied'), { CC: cc, BCC: [bcc] });
+    await channel.waitForConfirms();
+    for (const queue of [name, cc, bcc]) assert.deepEqual((await next(queue)).properties.headers, { CC: [cc] });
+  });
+
+  it('recovers what is unacked', async () => {
+    await publish('x');
+    const got = [];
+    await channel.consume(name, (message) => got.push(message));
+    await until(() => got.length === 1);
+    await channel.recover();
+    await until(() => got.length === 2);
+    assert.equal(got[1].fields.redelivered, true);
+  });
+
+  it('is told with null that its queue is gone', async () => {
+    const told = new Promise((resolve) => channel.consume(name, resolve));
+    await (await openConfirmChannel()).deleteQueue(name);
+    assert.equal(await told, null);
+  });
+
+  it('consumes alone, by priority, and one after the other', async () => {
+    const single = await extraQueue('single', { arguments: { 'x-single-active-consumer': true } });
+    const [first, second] = [[], []];
+    const one = await channel.consume(single, (message) => first.push(text(message)), { noAck: true });
+    await channel.consume(single, (message) => second.push(text(message)), { noAck: true, priority: 10 });
+    channel.sendToQueue(single, Buffer.from('1'));
+    await until(() => first.length === 1);
+    await channel.cancel(one.consumerTag);
+    channel.sendToQueue(single, Buffer.from('2'));
+    await until(() => second.length === 1);
+    assert.deepEqual([first, second], [['1'], ['2']]);
+    const exclusive = await openConfirmChannel();
+    await assert.rejects(exclusive.consume(single, () => {}, { exclusive: true }), (error) => error.code === 403);
+  });
+
+  it('confirms thousands, some of them at once', async () => {
+    let confirmed = 0;
+    for (let i = 0; i < 5000; i++) channel.sendToQueue(name, Buffer.from(`${i}`), persistent, () => confirmed++);
+    await channel.waitForConfirms();
+    assert.equal(confirmed, 5000);
+    assert.equal(await waiting(), 5000);
+    assert.equal((await channel.purgeQueue(name)).messageCount, 5000);
+  });
+
+  it('is refused with a wrong password', async () => {
+    await assert.rejects(amqp.connect(url.replace('guest@', 'wrong@')), /ACCESS[_-]REFUSED/);
   });
 });

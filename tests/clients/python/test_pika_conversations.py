@@ -84,6 +84,53 @@ def test_a_returned_message_of_a_transaction_comes_with_its_commit(transaction, 
     assert returned == [(312, b"nobody")]
 
 
+def test_direct_replies(connection, queue):
+    """A client asks with amq.rabbitmq.reply-to; a worker on another connection answers."""
+    asking = connection.channel()
+    replies = []
+    asking.basic_consume(REPLY_TO, lambda _channel, _method, properties, body: replies.append((properties.correlation_id, body)), auto_ack=True)
+    for number in range(3):
+        properties = pika.BasicProperties(reply_to=REPLY_TO, correlation_id=str(number))
+        asking.basic_publish("", queue, b"%d" % number, properties)
+    with connect() as elsewhere:
+        worker = elsewhere.channel()
+        worker.confirm_delivery()
+        for method, properties, body in take(worker, queue, 3):
+            assert properties.reply_to.startswith(f"{REPLY_TO}.")
+            # A worker may ask whether somebody still waits.
+            worker.queue_declare(properties.reply_to, passive=True)
+            answer = pika.BasicProperties(correlation_id=properties.correlation_id)
+            worker.basic_publish("", properties.reply_to, body * 2, answer)
+            worker.basic_ack(method.delivery_tag)
+    connection.process_data_events(time_limit=1)
+    assert replies == [("0", b"00"), ("1", b"11"), ("2", b"22")]
+
+
+def test_a_reply_to_nobody(connection, channel, queue):
+    asking = connection.channel()
+    asking.basic_consume(REPLY_TO, print, auto_ack=True)
+    asking.basic_publish("", queue, b"?", pika.BasicProperties(reply_to=REPLY_TO))
+    _, properties, _ = get(channel, queue)
+    asking.close()
+    channel.basic_publish("", properties.reply_to, b"too late")
+    with refused(404, "NOT_FOUND - no queue 'amq.rabbitmq.reply-to."):
+        channel.queue_declare(properties.reply_to, passive=True)
+
+
+def test_rules_of_direct_replies(connection, queue):
+    with refused(406, "reply consumer cannot acknowledge"):
+        connection.channel().basic_consume(REPLY_TO, print)
+    channel = connection.channel()
+    channel.basic_publish("", queue, b"?", pika.BasicProperties(reply_to=REPLY_TO))
+    with refused(406, "fast reply consumer does not exist"):
+        channel.queue_declare("", exclusive=True)
+    channel = connection.channel()
+    channel.basic_consume(REPLY_TO, print, auto_ack=True)
+    with refused(406, "reply consumer already set"):
+        channel.basic_consume(REPLY_TO, print, auto_ack=True)
+    connection.channel().queue_declare(REPLY_TO, passive=True)
+
+
 def test_requests_with_a_reply_queue_of_ones_own(connection, channel, queue):
     replies = channel.queue_declare("", exclusive=True, auto_delete=True).method.queue
     properties = pika.BasicProperties(reply_to=replies, correlation_id="c")

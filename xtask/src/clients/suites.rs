@@ -67,6 +67,11 @@ pub(crate) const SUITES: &[Suite] = &[
         tests: &["amqplib.test.js"],
     },
     Suite {
+        client: "@cloudamqp/amqp-client",
+        origin: Origin::Npm,
+        tests: &["amqp-client.test.js"],
+    },
+    Suite {
         client: "amqp-tools",
         origin: Origin::Debian("amqp-tools", Runner::Pytest),
         tests: &["test_amqp_tools.py"],
