@@ -112,7 +112,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Whether two values say the same: integers, and floating-point numbers, by value, whatever their width.
+    /// Whether two values say the same, as RabbitMQ sees it: integers, and floating-point numbers, by value,
+    /// whatever their width; a string and a byte array by their bytes.
     pub fn same(self, other: Value<'_>) -> bool {
         match (self.as_integer(), other.as_integer()) {
             (Some(a), Some(b)) => return a == b,
@@ -127,7 +128,7 @@ impl<'a> Value<'a> {
             (Value::Decimal { scale: a, value: b }, Value::Decimal { scale: c, value: d }) => {
                 (a, b) == (c, d)
             }
-            (Value::Str(a), Value::Str(b)) | (Value::ByteArray(a), Value::ByteArray(b)) => a == b,
+            (Value::Str(a) | Value::ByteArray(a), Value::Str(b) | Value::ByteArray(b)) => a == b,
             (Value::Timestamp(a), Value::Timestamp(b)) => a == b,
             (Value::Void, Value::Void) => true,
             (Value::Array(a), Value::Array(b)) => a.bytes == b.bytes,

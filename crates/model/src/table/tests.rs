@@ -73,6 +73,7 @@ fn an_array_holds_what_was_put_into_it() {
 fn integers_are_the_same_whatever_their_width() {
     assert!(Value::F32(1.5).same(Value::F64(1.5)));
     assert!(!Value::F32(1.0).same(Value::I32(1)));
+    assert!(Value::Str(b"x").same(Value::ByteArray(b"x")));
     assert!(Value::U8(7).same(Value::I64(7)));
     assert!(!Value::U8(7).same(Value::I64(8)));
     assert!(!Value::U8(1).same(Value::Bool(true)));
