@@ -47,7 +47,8 @@ impl Broker {
         for (_, vhost) in self.all_vhosts() {
             definitions.extend(vhost.definition.clone().map(Definition::VhostMade));
         }
-        definitions.extend(self.policies.all());
+        let policies = self.policies.definitions().cloned();
+        definitions.extend(policies.map(Definition::PolicyMade));
         for id in self.queue_ids() {
             let queue = &self.queues[&id];
             let vhost = self.vhosts[queue.vhost.0].name.clone();

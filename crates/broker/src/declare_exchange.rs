@@ -63,8 +63,10 @@ impl Broker {
         Ok(())
     }
 
-    pub(crate) fn add_exchange(&mut self, vhost: VhostIndex, exchange: Exchange) {
+    pub(crate) fn add_exchange(&mut self, vhost: VhostIndex, mut exchange: Exchange) {
         let vhost = &mut self.vhosts[vhost.0];
+        let policy = self.policies.of_exchange(&vhost.name, &exchange.definition);
+        exchange.follow(policy.map(|policy| &policy.definition));
         let definition = exchange.definition.clone();
         vhost.exchanges.insert(definition.name.clone(), exchange);
         let vhost = vhost.name.clone();

@@ -129,6 +129,7 @@ impl Broker {
         let queue_id = definition.id;
         self.next_queue = QueueId(queue_id.0 + 1);
         let mut queue = Queue::new(vhost, definition.clone(), now);
+        queue.rules = self.rules_of(vhost, &definition);
         queue.owner = owner;
         self.add_queue(queue);
         let vhost = &mut self.vhosts[vhost.0];

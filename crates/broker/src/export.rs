@@ -11,7 +11,7 @@ impl Broker {
             users: self.access.users.values().cloned().collect(),
             permissions: self.access.permissions.values().cloned().collect(),
             topic_permissions: self.access.topic_permissions.values().cloned().collect(),
-            policies: self.policies.known.values().cloned().collect(),
+            policies: self.policies.definitions().cloned().collect(),
             ..Definitions::default()
         };
         for (_, vhost) in self.all_vhosts() {

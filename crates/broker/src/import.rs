@@ -31,7 +31,7 @@ impl Broker {
             self.put_topic_permission(permission.clone());
         }
         for made in &definitions.policies {
-            self.put_policy(made.clone());
+            self.put_policy(now, made.clone());
         }
         self.import_exchanges(definitions);
         self.import_queues(now, definitions);

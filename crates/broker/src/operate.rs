@@ -66,9 +66,9 @@ impl Broker {
                 policy::check(&made).map_err(CommandRefused::Invalid)?;
                 self.vhost_named(&made.vhost)
                     .ok_or_else(|| no_vhost(&made.vhost))?;
-                self.put_policy(made)
+                self.put_policy(now, made)
             }
-            Command::RemovePolicy { vhost, name } => self.remove_policy(vhost, name)?,
+            Command::RemovePolicy { vhost, name } => self.remove_policy(now, vhost, name)?,
         };
         Ok(Answer::Done { made })
     }
@@ -165,22 +165,27 @@ impl Broker {
         Ok(false)
     }
 
-    pub(crate) fn put_policy(&mut self, made: PolicyDefinition) -> bool {
-        let of = (made.vhost.clone(), made.name.clone());
-        let is_new = !self.policies.known.contains_key(&of);
+    pub(crate) fn put_policy(&mut self, now: Timestamp, made: PolicyDefinition) -> bool {
+        let is_new = !self.policies.contains(&made.vhost, &made.name);
+        let vhost = made.vhost.clone();
         self.define(Definition::PolicyMade(made));
+        self.renew_rules(now, &vhost);
         is_new
     }
 
-    fn remove_policy(&mut self, vhost: ShortStr, name: ShortStr) -> Result<bool, CommandRefused> {
-        let of = (vhost, name);
-        if !self.policies.known.contains_key(&of) {
-            let (vhost, name) = of;
+    fn remove_policy(
+        &mut self,
+        now: Timestamp,
+        vhost: ShortStr,
+        name: ShortStr,
+    ) -> Result<bool, CommandRefused> {
+        if !self.policies.contains(&vhost, &name) {
             let text = format!("no policy '{name}' in vhost '{vhost}'");
             return Err(CommandRefused::NotFound(text));
         }
-        let (vhost, name) = of;
+        let of = vhost.clone();
         self.define(Definition::PolicyRemoved { vhost, name });
+        self.renew_rules(now, &of);
         Ok(false)
     }
 

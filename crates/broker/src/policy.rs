@@ -1,14 +1,26 @@
-//! Policies: kept, exported, imported, and which one counts for a name.
+//! Policies: rules that operators give to all queues or exchanges of certain names. Of those that match a name the
+//! one of the highest priority counts, and no other.
 
+use crate::Broker;
+use crate::arguments::{Declaration, Of};
 use crate::pattern::Pattern;
-use model::record::PolicyDefinition;
-use model::{Definition, ShortStr};
+use crate::reply_to::is_reply_name;
+use crate::route::{Vhost, VhostIndex};
+use crate::rules::Rules;
+use model::record::{ExchangeDefinition, PolicyDefinition, QueueDefinition};
+use model::{Definition, FieldTable, MethodId, QueueId, ShortStr, TableBuilder, Timestamp, Value};
 use std::collections::BTreeMap;
 
 /// All policies, by virtual host and name.
 #[derive(Debug, Default)]
 pub(crate) struct Policies {
-    pub(crate) known: BTreeMap<(ShortStr, ShortStr), PolicyDefinition>,
+    known: BTreeMap<(ShortStr, ShortStr), Policy>,
+}
+
+#[derive(Debug)]
+struct Policy {
+    definition: PolicyDefinition,
+    pattern: Pattern,
 }
 
 /// What `apply-to` may say, with RabbitMQ's words.
@@ -20,6 +32,19 @@ const APPLY_TO: &[&str] = &[
     "quorum_queues",
     "streams",
 ];
+
+/// Of these rules the stricter one counts where the queue's owner asked for another.
+const STRICTER_COUNTS: &[&str] = &["message-ttl", "expires", "max-length", "max-length-bytes"];
+
+/// Of these rules the owner's counts.
+const OWNERS_COUNTS: &[&str] = &[
+    "overflow",
+    "dead-letter-exchange",
+    "dead-letter-routing-key",
+];
+
+/// These are the owner's alone.
+const OWNERS_ONLY: &[&str] = &["max-priority", "single-active-consumer"];
 
 impl Policies {
     /// Takes in what was defined of policies; other definitions are nothing to it.
@@ -34,7 +59,16 @@ impl Policies {
                     ..made.clone()
                 };
                 let of = (made.vhost.clone(), made.name.clone());
-                self.known.insert(of, made);
+                // Checked before it was kept; one that does not compile matches nothing.
+                let pattern = Pattern::new(&made.pattern).unwrap_or_default();
+                let definition = made;
+                self.known.insert(
+                    of,
+                    Policy {
+                        definition,
+                        pattern,
+                    },
+                );
             }
             Definition::PolicyRemoved { vhost, name } => {
                 self.known.remove(&(vhost.clone(), name.clone()));
@@ -46,23 +80,152 @@ impl Policies {
         }
     }
 
-    /// Everything, so that it can be told again.
-    pub(crate) fn all(&self) -> impl Iterator<Item = Definition> {
-        self.known.values().cloned().map(Definition::PolicyMade)
+    pub(crate) fn definitions(&self) -> impl Iterator<Item = &PolicyDefinition> {
+        self.known.values().map(|policy| &policy.definition)
     }
+
+    pub(crate) fn contains(&self, vhost: &ShortStr, name: &ShortStr) -> bool {
+        self.known.contains_key(&(vhost.clone(), name.clone()))
+    }
+
+    /// The policy that counts for a queue.
+    pub(crate) fn of_queue(
+        &self,
+        vhost: &ShortStr,
+        queue: &QueueDefinition,
+    ) -> Option<&PolicyDefinition> {
+        let kind = queue.arguments.get("x-queue-type").and_then(Value::as_str);
+        let of_its_kind = match kind {
+            Some("quorum") => "quorum_queues",
+            Some("stream") => "streams",
+            _ => "classic_queues",
+        };
+        self.of(vhost, &queue.name, &["all", "queues", of_its_kind])
+    }
+
+    /// The policy that counts for an exchange.
+    pub(crate) fn of_exchange(
+        &self,
+        vhost: &ShortStr,
+        exchange: &ExchangeDefinition,
+    ) -> Option<&PolicyDefinition> {
+        self.of(vhost, &exchange.name, &["all", "exchanges"])
+    }
+
+    fn of(&self, vhost: &ShortStr, name: &str, apply_to: &[&str]) -> Option<&PolicyDefinition> {
+        let of_vhost = self
+            .known
+            .range((vhost.clone(), ShortStr::empty())..)
+            .take_while(|((of, _), _)| of == vhost);
+        let matching = of_vhost.map(|(_, policy)| policy).filter(|policy| {
+            apply_to.contains(&policy.definition.apply_to.as_str()) && policy.pattern.matches(name)
+        });
+        // Among equals the first name counts, so that every start finds the same.
+        let highest = matching.reduce(|best, other| {
+            if other.definition.priority > best.definition.priority {
+                other
+            } else {
+                best
+            }
+        });
+        highest.map(|policy| &policy.definition)
+    }
+}
+
+impl Broker {
+    /// The rules of a queue: what its owner asked for, under the policy that counts for it.
+    pub(crate) fn rules_of(&self, vhost: VhostIndex, queue: &QueueDefinition) -> Rules {
+        let vhost = &self.vhosts[vhost.0].name;
+        match self.policies.of_queue(vhost, queue) {
+            Some(policy) if !is_reply_name(&queue.name) => {
+                Rules::of(&under(&queue.arguments, &policy.definition))
+            }
+            _ => Rules::of(&queue.arguments),
+        }
+    }
+
+    /// Policies of a virtual host have changed: its queues and exchanges follow.
+    pub(crate) fn renew_rules(&mut self, now: Timestamp, vhost: &ShortStr) {
+        let Some(index) = self.vhost_named(vhost) else {
+            return;
+        };
+        let queues = self.vhosts[index.0].queues.values();
+        let mut queues: Vec<QueueId> = queues.copied().collect();
+        queues.sort_unstable();
+        for id in queues {
+            let rules = self.rules_of(index, &self.queues[&id].definition);
+            let last = self.landing.last();
+            let queue = self.queues.get_mut(&id).expect("just listed");
+            if queue.rules != rules {
+                self.refusing_queues -= usize::from(queue.rules.refuses_publishes());
+                self.refusing_queues += usize::from(rules.refuses_publishes());
+                queue.change_rules(now, last, rules);
+                self.activate(id);
+            }
+        }
+        self.renew_alternates(index);
+    }
+
+    /// Exchanges pass on what they cannot route to the alternate that they or their policies name.
+    pub(crate) fn renew_alternates(&mut self, index: VhostIndex) {
+        let Vhost {
+            name, exchanges, ..
+        } = &mut self.vhosts[index.0];
+        for exchange in exchanges.values_mut() {
+            let policy = self.policies.of_exchange(name, &exchange.definition);
+            exchange.follow(policy.map(|policy| &policy.definition));
+        }
+    }
+}
+
+/// A queue's arguments as if its policy had been asked for with them: those that make rules.
+fn under(arguments: &FieldTable, policy: &FieldTable) -> FieldTable {
+    let mut table = TableBuilder::new();
+    for rule in STRICTER_COUNTS {
+        let argument = format!("x-{rule}");
+        let both = [arguments.get(&argument), policy.get(rule)];
+        let both = both.into_iter().flatten();
+        if let Some(number) = both.filter_map(Value::as_integer).min() {
+            table = table.field(&argument, Value::I64(number));
+        }
+    }
+    for rule in OWNERS_COUNTS {
+        let argument = format!("x-{rule}");
+        if let Some(value) = arguments.get(&argument).or(policy.get(rule)) {
+            table = table.field(&argument, value);
+        }
+    }
+    for rule in OWNERS_ONLY {
+        let argument = format!("x-{rule}");
+        if let Some(value) = arguments.get(&argument) {
+            table = table.field(&argument, value);
+        }
+    }
+    table.build()
 }
 
 /// What is wrong with a policy, if anything is.
 pub(crate) fn check(policy: &PolicyDefinition) -> Result<(), String> {
     Pattern::new(&policy.pattern)?;
-    if APPLY_TO.contains(&policy.apply_to.as_str()) {
-        Ok(())
-    } else {
-        Err(format!(
+    if !APPLY_TO.contains(&policy.apply_to.as_str()) {
+        return Err(format!(
             "apply-to of policy '{}' is '{}'; it must be one of {}",
             policy.name,
             policy.apply_to,
             APPLY_TO.join(", ")
-        ))
+        ));
     }
+    // A key without an exchange is fine: the exchange may be the queue owner's.
+    let rules = policy.definition.iter();
+    let rules = rules.filter(|(rule, _)| *rule != "dead-letter-routing-key");
+    let arguments = rules.fold(TableBuilder::new(), |table, (rule, value)| {
+        table.field(&format!("x-{rule}"), value)
+    });
+    let declaration = Declaration {
+        of: Of::Queue,
+        what: &format!("policy '{}' in vhost '{}'", policy.name, policy.vhost),
+        method: MethodId::default(),
+    };
+    let checked = declaration.check(&arguments.build());
+    checked.map_err(|refusal| refusal.to_string())
 }

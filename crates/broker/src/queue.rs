@@ -1,5 +1,6 @@
 //! A queue as a data structure: what waits, what is out, what is on its way to the dead letters. No policy.
 
+use crate::ages::Ages;
 use crate::backlog::{Backlog, Traits};
 use crate::connection::ConsumerId;
 use crate::dead::{Dying, Reason};
@@ -62,6 +63,20 @@ impl Queue {
             active: false,
             scheduled: false,
         }
+    }
+
+    /// Its owner or an operator asks for other rules. Of what is there already up to `last`, the age counts from
+    /// now on where nobody looked at it before, and the size does not count until the next start.
+    pub(crate) fn change_rules(&mut self, now: Timestamp, last: Position, rules: Rules) {
+        if self.rules.time_to_live.is_none() && rules.time_to_live.is_some() {
+            self.backlog.ages = Ages::default();
+            self.backlog.ages.note(Position::NONE.next(), now);
+            self.backlog.ages.note(last, now);
+        }
+        if self.rules.expires.is_none() {
+            self.used = now;
+        }
+        self.rules = rules;
     }
 
     /// Adds a new message.

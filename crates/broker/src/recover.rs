@@ -100,6 +100,9 @@ impl Recovery {
         broker.policies = std::mem::take(&mut self.policies);
         self.restore_queues(&mut broker, now);
         self.restore_exchanges(&mut broker);
+        for index in 0..broker.vhosts.len() {
+            broker.renew_alternates(VhostIndex(index));
+        }
         self.restore_bindings(&mut broker);
         broker.publishers = self.publishers;
         if self.fresh {
@@ -232,7 +235,9 @@ impl Recovery {
             broker.vhosts[vhost.0]
                 .queues
                 .insert(definition.name.clone(), id);
+            let rules = broker.rules_of(vhost, &definition);
             let mut queue = Queue::new(vhost, definition, now);
+            queue.rules = rules;
             if let Some(messages) = self.messages.remove(&id) {
                 messages.restore(&mut queue, self.stopped);
             }

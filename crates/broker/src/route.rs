@@ -7,7 +7,7 @@ mod topic;
 use hash::HashBindings;
 use headers::HeaderBindings;
 use model::record::{Destination, ExchangeDefinition, VhostDefinition};
-use model::{FieldTable, Properties, QueueId, ShortStr, Value};
+use model::{FieldTable, Properties, QueueId, ShortStr};
 use smallvec::{SmallVec, smallvec};
 use std::collections::{BTreeMap, HashMap};
 use topic::TopicTree;
@@ -177,10 +177,7 @@ impl Exchange {
             "x-consistent-hash" => Kind::ConsistentHash(HashBindings::new(&definition.arguments)?),
             unknown => return Err(format!("unknown exchange type '{unknown}'")),
         };
-        let alternate = definition.arguments.get("alternate-exchange");
-        let alternate = alternate
-            .and_then(Value::as_str)
-            .and_then(|name| ShortStr::try_from(name).ok());
+        let alternate = alternate_in(&definition.arguments);
         Ok(Self {
             definition,
             alternate,
@@ -189,6 +186,12 @@ impl Exchange {
             kind,
             was_bound: false,
         })
+    }
+
+    /// A policy counts for it from now on, or none does. What was asked for when it was declared stays.
+    pub(crate) fn follow(&mut self, policy: Option<&FieldTable>) {
+        let own = alternate_in(&self.definition.arguments);
+        self.alternate = own.or_else(|| policy.and_then(alternate_in));
     }
 
     /// Adds a binding; false if it was there.
@@ -275,6 +278,12 @@ impl Exchange {
             }
         }
     }
+}
+
+/// The alternate exchange that a table names: arguments and policies have one word for it.
+fn alternate_in(table: &FieldTable) -> Option<ShortStr> {
+    let name = table.get("alternate-exchange")?.as_str()?;
+    ShortStr::try_from(name).ok()
 }
 
 impl Kind {

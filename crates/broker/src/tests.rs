@@ -15,6 +15,7 @@ mod importing;
 mod limits;
 mod patterns;
 mod permissions;
+mod policies;
 mod priorities;
 mod publishing;
 mod recovery;

@@ -1,6 +1,6 @@
 //! What operators ask for, in the words of scripts.
 
-use super::script::short;
+use super::script::{arguments, short};
 use crate::command::{Answer, Command, CommandId, CommandRefused};
 use crate::definitions::Definitions;
 use crate::{Input, Login, password_hash};
@@ -8,7 +8,7 @@ use model::record::{
     Hashing, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
     VhostDefinition,
 };
-use model::{ConnectionId, Password, ShortStr, TableBuilder};
+use model::{ConnectionId, Password, ShortStr};
 
 /// `login 1 ada secret` with `from-afar` behind it or not.
 pub(super) fn login(id: u64, user: &str, password: &str, place: &[&str]) -> Input {
@@ -70,14 +70,16 @@ fn command(words: &[&str]) -> Command {
             vhost: short(vhost),
             exchange: exchange.first().map(|name| short(name)),
         },
-        ["policy", vhost, name, text, apply_to] => Command::PutPolicy(PolicyDefinition {
-            vhost: short(vhost),
-            name: short(name),
-            pattern: pattern(text),
-            apply_to: short(apply_to),
-            priority: 0,
-            definition: TableBuilder::new().text("overflow", "drop-head").build(),
-        }),
+        ["policy", vhost, name, text, apply_to, ref rules @ ..] => {
+            Command::PutPolicy(PolicyDefinition {
+                vhost: short(vhost),
+                name: short(name),
+                pattern: pattern(text),
+                apply_to: short(apply_to),
+                priority: limit(rules, "priority").map_or(0, |number| number.cast_signed()),
+                definition: arguments(rules),
+            })
+        }
         ["no-policy", vhost, name] => Command::RemovePolicy {
             vhost: short(vhost),
             name: short(name),

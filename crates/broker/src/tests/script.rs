@@ -283,7 +283,7 @@ fn texts(list: &str) -> ArrayBuilder {
 }
 
 /// `NAME=NUMBER`, `NAME=true` and `NAME:TEXT` among the flags of a declaration or binding.
-fn arguments(flags: &[&str]) -> FieldTable {
+pub(super) fn arguments(flags: &[&str]) -> FieldTable {
     let table = flags.iter().fold(TableBuilder::new(), |table, flag| {
         if let Some((name, value)) = flag.split_once('=') {
             let value = match value {
