@@ -164,6 +164,10 @@ impl Broker {
         source
             .check_binding(&ends.routing_key, ends.arguments)
             .map_err(|explanation| precondition_failed(explanation, method))?;
+        if !source.has(&ends.destination, &ends.routing_key, ends.arguments) {
+            let what = format!("to exchange '{}' in vhost '{}'", ends.source, vhost.name);
+            self.check_binding_limit(&what, method)?;
+        }
         let (routing_key, arguments) = (ends.routing_key.detached(), ends.arguments.detached());
         self.add_binding(index, ends.source, ends.destination, routing_key, arguments);
         Ok(())
@@ -191,6 +195,7 @@ impl Broker {
                 arguments,
             };
             self.land_definition(Definition::Bound(binding));
+            self.note_binding();
         }
     }
 

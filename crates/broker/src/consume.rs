@@ -209,6 +209,9 @@ impl Broker {
     ) -> Result<(), Refusal> {
         let queue_id = self.usable_queue(id, &get.queue, basic::Get::ID)?;
         self.refuse_single_active(queue_id)?;
+        if !get.no_ack {
+            self.check_unacked_limit(id)?;
+        }
         self.used(now, queue_id);
         self.expire_messages(now, queue_id);
         let landed = self.landing.landed();

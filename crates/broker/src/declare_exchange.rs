@@ -49,6 +49,7 @@ impl Broker {
             method: exchange::Declare::ID,
         };
         declaration.check(&declare.arguments)?;
+        self.check_exchange_limit(declaration.what, declaration.method)?;
         let definition = ExchangeDefinition {
             name: name.detached(),
             kind: declare.kind.detached(),

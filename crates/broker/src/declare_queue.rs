@@ -101,6 +101,7 @@ impl Broker {
             method: queue::Declare::ID,
         };
         declaration.check(&declare.arguments)?;
+        self.check_queue_limit(declaration.what, declaration.method)?;
         let definition = QueueDefinition {
             id: self.next_queue,
             name: name.detached(),

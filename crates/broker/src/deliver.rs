@@ -91,6 +91,7 @@ impl Broker {
     /// The first in turn of the consumers that can take a message; those before it are not willing any more.
     fn next_with_room(&mut self, id: QueueId) -> Option<ConsumerId> {
         let queue = self.queues.get_mut(&id)?;
+        let unacked_max = self.capacity.unacked_max;
         while let Some(consumer) = queue.willing.front() {
             let one = self
                 .consumers
@@ -104,7 +105,7 @@ impl Broker {
                 .channels
                 .get(&one.channel.number)
                 .expect("consumers go with theirs");
-            if has_room(connection, channel, one) {
+            if has_room(connection, channel, one, unacked_max) {
                 return Some(consumer);
             }
             one.waiting = false;
@@ -205,11 +206,17 @@ impl Broker {
     }
 }
 
-fn has_room(connection: &Connection, channel: &Channel, consumer: &Consumer) -> bool {
+fn has_room(
+    connection: &Connection,
+    channel: &Channel,
+    consumer: &Consumer,
+    unacked_max: u32,
+) -> bool {
     let below = |count: u32, limit: u32| limit == 0 || count < limit;
     connection.delivery_room > 0
         && channel.held_replies == 0
         && (consumer.no_ack
             || below(consumer.unacked, channel.prefetch_each)
-                && below(channel.unacked.awaiting_ack(), channel.prefetch_all))
+                && below(channel.unacked.awaiting_ack(), channel.prefetch_all)
+                && channel.unacked.awaiting_ack() < unacked_max)
 }

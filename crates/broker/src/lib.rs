@@ -55,6 +55,7 @@ mod route;
 mod unacked;
 
 mod bind;
+mod capacity;
 mod declare_exchange;
 mod declare_queue;
 
@@ -85,6 +86,7 @@ pub use recover::Recovery;
 mod tests;
 
 use access::Access;
+use capacity::Capacity;
 use connection::{ChannelId, Connection, Consumer, ConsumerId};
 use landing::Landing;
 use model::{ConnectionId, Limits, QueueId, ShortStr, Timestamp};
@@ -116,6 +118,7 @@ pub struct Broker {
     names_made: u64,
     publishers: Publishers,
     transaction_room: TransactionRoom,
+    capacity: Capacity,
     landing: Landing,
     /// False while the disk is nearly full: connections that publish are blocked.
     room: bool,
@@ -148,8 +151,9 @@ impl Broker {
             connections: FxHashMap::default(),
             consumers: FxHashMap::default(),
             names_made: 0,
-            publishers: Publishers::new(limits.publishers_max),
+            publishers: Publishers::new(limits),
             transaction_room: TransactionRoom::new(limits.transactions_bytes_max),
+            capacity: Capacity::new(limits),
             landing: Landing::default(),
             room: true,
             active: Vec::new(),

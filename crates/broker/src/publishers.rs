@@ -1,12 +1,16 @@
 //! Once per sender's id (promise P5): which publishing ids of each publisher have landed or are about to.
 
 use crate::route::VhostIndex;
-use model::{PublishingId, Runs, ShortStr};
+use model::{Limits, PublishingId, Runs, ShortStr};
 use std::collections::HashMap;
 
 /// The most runs of ids that are kept of one publisher: far more than a sender leaves that counts, whatever it
 /// has given up, and a megabyte.
 const RUNS_MAX: usize = 65_536;
+
+/// So many may be kept of every publisher even where all of them together have left too many gaps: whoever loses
+/// a message now and then must not suffer for those who count badly.
+const RUNS_LEAST: usize = 16;
 
 /// What is known of all publishers. Exact: ids are kept as ranges, so that a gap stays a gap, and a publisher
 /// that counts takes a few bytes.
@@ -16,6 +20,9 @@ pub(crate) struct Publishers {
     known: Vec<HashMap<ShortStr, Publisher>>,
     count: usize,
     most: usize,
+    /// How many gaps are between the runs of all publishers.
+    gaps: usize,
+    gaps_most: usize,
     /// Counts what was heard, to know who was silent for longest.
     heard: u64,
 }
@@ -27,12 +34,14 @@ struct Publisher {
 }
 
 impl Publishers {
-    /// Remembers at most `most` publishers.
-    pub(crate) fn new(most: usize) -> Self {
+    /// Remembers nobody yet.
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             known: Vec::new(),
             count: 0,
-            most: most.max(1),
+            most: limits.publishers_max.max(1),
+            gaps: 0,
+            gaps_most: limits.publisher_gaps_max,
             heard: 0,
         }
     }
@@ -58,8 +67,13 @@ impl Publishers {
             .known
             .get(vhost.0)
             .and_then(|known| known.get(publisher));
+        let most = if self.gaps < self.gaps_most {
+            RUNS_MAX
+        } else {
+            RUNS_LEAST
+        };
         publisher.is_some_and(|publisher| {
-            publisher.landed.as_slice().len() >= RUNS_MAX
+            publisher.landed.as_slice().len() >= most
                 && !id
                     .0
                     .checked_sub(1)
@@ -80,8 +94,11 @@ impl Publishers {
             let name = name.clone();
             debug_assert!(!known.landed.contains(id.0), "asked before");
             let known = self.in_vhost(vhost).get_mut(publisher).expect("just found");
+            let gaps_before = known.gaps();
             known.landed.insert(id.0);
             known.heard = heard;
+            let gaps = known.gaps();
+            self.gaps = self.gaps + gaps - gaps_before;
             return name;
         }
         let name =
@@ -102,15 +119,18 @@ impl Publishers {
         }
         let publisher = self.in_vhost(vhost).get_mut(name).expect("just made");
         publisher.heard = heard;
+        let gaps_before = publisher.gaps();
         for &run in landed.as_slice() {
             publisher.landed.insert_run(run);
         }
+        let gaps = publisher.gaps();
+        self.gaps = self.gaps + gaps - gaps_before;
     }
 
     /// Forgets everybody of a virtual host that goes.
     pub(crate) fn forget_vhost(&mut self, vhost: VhostIndex) {
-        let known = std::mem::take(self.in_vhost(vhost));
-        self.count -= known.len();
+        self.in_vhost(vhost).clear();
+        self.recount();
     }
 
     /// Everybody known, the longest silent first, so that whoever learns in this order forgets alike.
@@ -156,7 +176,21 @@ impl Publishers {
         for known in &mut self.known {
             known.retain(|_, publisher| publisher.heard >= oldest_kept);
         }
+        self.recount();
+    }
+
+    /// Counts anew, after some were forgotten.
+    fn recount(&mut self) {
         self.count = self.known.iter().map(HashMap::len).sum();
+        let publishers = self.known.iter().flat_map(HashMap::values);
+        self.gaps = publishers.map(Publisher::gaps).sum();
+    }
+}
+
+impl Publisher {
+    /// How many gaps its ids have.
+    fn gaps(&self) -> usize {
+        self.landed.as_slice().len().saturating_sub(1)
     }
 }
 
@@ -166,9 +200,16 @@ mod tests {
 
     const VHOST: VhostIndex = VhostIndex(0);
 
+    fn most(publishers_max: usize) -> Publishers {
+        Publishers::new(&Limits {
+            publishers_max,
+            ..Limits::default()
+        })
+    }
+
     #[test]
     fn ids_are_known_exactly_gaps_included() {
-        let mut publishers = Publishers::new(10);
+        let mut publishers = most(10);
         for id in [1, 2, 3, 5] {
             assert!(!publishers.knows(VHOST, b"p", PublishingId(id)));
             assert_eq!(publishers.add(VHOST, b"p", PublishingId(id)), "p");
@@ -182,7 +223,7 @@ mod tests {
 
     #[test]
     fn gaps_are_limited_and_counting_on_is_not() {
-        let mut publishers = Publishers::new(10);
+        let mut publishers = most(10);
         for id in 0..RUNS_MAX as u64 {
             assert!(!publishers.is_full_of_gaps(VHOST, b"p", PublishingId(2 * id)));
             publishers.add(VHOST, b"p", PublishingId(2 * id));
@@ -194,8 +235,37 @@ mod tests {
     }
 
     #[test]
+    fn gaps_of_all_together_are_limited_and_a_few_are_always_allowed() {
+        let mut publishers = Publishers::new(&Limits {
+            publisher_gaps_max: 100,
+            publishers_max: 20,
+            ..Limits::default()
+        });
+        let leave_gaps = |publishers: &mut Publishers, name: &str| {
+            (0..1000).find(|number| {
+                let id = PublishingId(2 * number);
+                let full = publishers.is_full_of_gaps(VHOST, name.as_bytes(), id);
+                if !full {
+                    publishers.add(VHOST, name.as_bytes(), id);
+                }
+                full
+            })
+        };
+        assert_eq!(leave_gaps(&mut publishers, "greedy"), Some(101));
+        assert_eq!(leave_gaps(&mut publishers, "modest"), Some(16));
+        assert!(!publishers.is_full_of_gaps(VHOST, b"greedy", PublishingId(201)));
+        // Whoever fills a gap makes room, and so does whoever is forgotten.
+        publishers.add(VHOST, b"greedy", PublishingId(1));
+        assert_eq!(publishers.gaps, 100 - 1 + 15);
+        for number in 0..20u64 {
+            publishers.add(VHOST, number.to_string().as_bytes(), PublishingId(1));
+        }
+        assert_eq!(publishers.gaps, 0);
+    }
+
+    #[test]
     fn the_longest_silent_are_forgotten_first() {
-        let mut publishers = Publishers::new(16);
+        let mut publishers = most(16);
         for number in 0..16u64 {
             publishers.add(VHOST, number.to_string().as_bytes(), PublishingId(1));
         }

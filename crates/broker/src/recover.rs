@@ -63,7 +63,7 @@ impl Recovery {
             exchanges_removed: HashMap::new(),
             queues: BTreeMap::new(),
             bindings: BTreeMap::new(),
-            publishers: Publishers::new(limits.publishers_max),
+            publishers: Publishers::new(limits),
             messages: FxHashMap::default(),
         }
     }
@@ -104,6 +104,7 @@ impl Recovery {
             broker.renew_alternates(VhostIndex(index));
         }
         self.restore_bindings(&mut broker);
+        broker.count_bindings();
         broker.publishers = self.publishers;
         if self.fresh {
             broker.furnish();

@@ -33,6 +33,8 @@ pub(crate) struct Exchange {
     /// Every virtual host has it; it is no definition that lands.
     pub(crate) predeclared: bool,
     bindings: BTreeMap<Destination, Vec<(ShortStr, FieldTable)>>,
+    /// How many they are.
+    binding_count: usize,
     kind: Kind,
     /// Where messages go that it finds nothing for.
     alternate: Option<ShortStr>,
@@ -54,18 +56,20 @@ enum Kind {
 /// The queues that a message goes to, each once.
 pub(crate) type Queues = SmallVec<[QueueId; 2]>;
 
+/// Exchanges that every virtual host has, and their kinds.
+const PREDECLARED: [(&str, &str); 6] = [
+    ("amq.direct", "direct"),
+    ("amq.fanout", "fanout"),
+    ("amq.topic", "topic"),
+    ("amq.headers", "headers"),
+    ("amq.match", "headers"),
+    ("amq.rabbitmq.trace", "topic"),
+];
+
 impl Vhost {
     /// A virtual host with the exchanges that every client expects.
     pub(crate) fn new(definition: VhostDefinition) -> Self {
-        let predeclared = [
-            ("amq.direct", "direct"),
-            ("amq.fanout", "fanout"),
-            ("amq.topic", "topic"),
-            ("amq.headers", "headers"),
-            ("amq.match", "headers"),
-            ("amq.rabbitmq.trace", "topic"),
-        ];
-        let exchanges = predeclared.map(|(name, kind)| {
+        let exchanges = PREDECLARED.map(|(name, kind)| {
             let name = ShortStr::from_static(name);
             let definition = ExchangeDefinition {
                 name: name.clone(),
@@ -99,6 +103,11 @@ impl Vhost {
 
     pub(crate) fn is_there(&self) -> bool {
         self.definition.is_some()
+    }
+
+    /// How many exchanges somebody declared.
+    pub(crate) fn declared_exchanges(&self) -> usize {
+        self.exchanges.len().saturating_sub(PREDECLARED.len())
     }
 
     /// The queues for a message that enters at `exchange`. An exchange that finds nothing passes on to its
@@ -154,6 +163,7 @@ impl Vhost {
             let Some(keys) = exchange.bindings.remove(destination) else {
                 continue;
             };
+            exchange.binding_count -= keys.len();
             for (key, arguments) in keys {
                 exchange.kind.remove(destination, &key, &arguments);
             }
@@ -183,6 +193,7 @@ impl Exchange {
             alternate,
             predeclared: false,
             bindings: BTreeMap::new(),
+            binding_count: 0,
             kind,
             was_bound: false,
         })
@@ -194,6 +205,17 @@ impl Exchange {
         self.alternate = own.or_else(|| policy.and_then(alternate_in));
     }
 
+    /// Whether there is this binding.
+    pub(crate) fn has(
+        &self,
+        destination: &Destination,
+        key: &ShortStr,
+        arguments: &FieldTable,
+    ) -> bool {
+        let bound = self.bindings.get(destination);
+        bound.is_some_and(|bound| bound.iter().any(|(a, b)| a == key && b == arguments))
+    }
+
     /// Adds a binding; false if it was there.
     pub(crate) fn bind(
         &mut self,
@@ -201,11 +223,12 @@ impl Exchange {
         key: &ShortStr,
         arguments: &FieldTable,
     ) -> bool {
-        let bound = self.bindings.entry(destination.clone()).or_default();
-        if bound.iter().any(|(a, b)| a == key && b == arguments) {
+        if self.has(destination, key, arguments) {
             return false;
         }
+        let bound = self.bindings.entry(destination.clone()).or_default();
         bound.push((key.clone(), arguments.clone()));
+        self.binding_count += 1;
         self.kind.add(destination, key, arguments);
         self.was_bound = true;
         true
@@ -225,6 +248,7 @@ impl Exchange {
             return false;
         };
         bound.swap_remove(at);
+        self.binding_count -= 1;
         if bound.is_empty() {
             self.bindings.remove(destination);
         }
@@ -243,6 +267,10 @@ impl Exchange {
 
     pub(crate) fn is_bound(&self) -> bool {
         !self.bindings.is_empty()
+    }
+
+    pub(crate) fn binding_count(&self) -> usize {
+        self.binding_count
     }
 
     /// All bindings, by destination.

@@ -38,7 +38,8 @@ impl Broker {
         if self.hold_verdict(id, tag, multiple, verdict, method)? {
             return Ok(());
         }
-        for entry in self.take_unacked(id, tag, multiple, method)? {
+        let settled = self.take_unacked(id, tag, multiple, method)?;
+        for entry in settled {
             self.conclude(&entry, verdict);
         }
         Ok(())
@@ -67,6 +68,7 @@ impl Broker {
             );
             return Err(error.into());
         }
+        self.wake_if_full(id);
         let entries = self.open_channel_mut(id).unacked.take_upto(DeliveryTag(0));
         for entry in entries {
             self.give_back(&entry);
@@ -138,6 +140,7 @@ impl Broker {
         multiple: bool,
         method: MethodId,
     ) -> Result<Vec<Unsettled>, Refusal> {
+        self.wake_if_full(id);
         let unacked = &mut self.open_channel_mut(id).unacked;
         if multiple && (tag == DeliveryTag(0) || unacked.contains(tag)) {
             return Ok(unacked.take_upto(tag));
@@ -154,15 +157,17 @@ impl Broker {
             return;
         };
         consumer.unacked -= u32::from(!entry.no_ack);
-        let channel = consumer.channel;
-        // A limit for the whole channel that was reached kept its other consumers waiting, too.
-        if self
-            .channel_mut(channel)
-            .is_some_and(|channel| channel.prefetch_all > 0)
-        {
-            self.wake_channel(channel);
-        } else {
-            self.wake_consumer(id);
+        self.wake_consumer(id);
+    }
+
+    /// The channel is about to settle something. A limit for the whole channel that was reached kept all of its
+    /// consumers waiting: they may have room at the end of the turn.
+    pub(crate) fn wake_if_full(&mut self, id: ChannelId) {
+        let unacked_max = self.capacity.unacked_max;
+        let channel = self.open_channel_mut(id);
+        let unacked = channel.unacked.awaiting_ack();
+        if unacked >= unacked_max || channel.prefetch_all > 0 && unacked >= channel.prefetch_all {
+            self.wake_channel(id);
         }
     }
 }

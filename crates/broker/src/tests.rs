@@ -5,6 +5,7 @@ mod operating;
 mod script;
 
 mod arguments;
+mod capacity;
 mod channels;
 mod dead_history;
 mod dead_letters;

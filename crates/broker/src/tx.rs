@@ -104,6 +104,7 @@ impl Broker {
             }
         }
         let mut settled: Vec<QueueId> = Vec::new();
+        self.wake_if_full(id);
         for (tag, verdict) in transaction.verdicts {
             // The message may be gone with its queue.
             if let Some(entry) = self.open_channel_mut(id).unacked.take_held(tag) {

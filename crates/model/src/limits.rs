@@ -24,6 +24,22 @@ pub struct Limits {
     pub connections_max: usize,
     /// The most publishers whose landed publishing ids are remembered; the longest silent is forgotten first.
     pub publishers_max: usize,
+    /// The most gaps among the publishing ids of all publishers together; each is remembered.
+    pub publisher_gaps_max: usize,
+    /// The most queues.
+    pub queues_max: usize,
+    /// The most exchanges, not counting those that every virtual host has.
+    pub exchanges_max: usize,
+    /// The most bindings.
+    pub bindings_max: usize,
+    /// The most deliveries of one channel that may wait for their acknowledgements: then its consumers get no more.
+    pub unacked_max: u32,
+    /// The most memory for messages that have come in part, of all connections together, in bytes.
+    pub unfinished_bytes_max: usize,
+    /// The most memory for what clients have sent and the broker has not looked at, in bytes.
+    pub inbox_bytes_max: usize,
+    /// The most memory for what waits for landing before more is looked at, in bytes.
+    pub landing_bytes_max: usize,
     /// The most memory that all open transactions may hold, in bytes.
     pub transactions_bytes_max: usize,
     /// Users who may only connect from this machine: by default the one whose password everybody knows.
@@ -48,6 +64,14 @@ impl Default for Limits {
             message_size_max: 16 * 1024 * 1024,
             connections_max: 65_536,
             publishers_max: 100_000,
+            publisher_gaps_max: 1_000_000,
+            queues_max: 500_000,
+            exchanges_max: 100_000,
+            bindings_max: 2_000_000,
+            unacked_max: 1_000_000,
+            unfinished_bytes_max: 256 * 1024 * 1024,
+            inbox_bytes_max: 64 * 1024 * 1024,
+            landing_bytes_max: 32 * 1024 * 1024,
             transactions_bytes_max: 64 * 1024 * 1024,
             loopback_users: vec![ShortStr::from_static("guest")],
         }

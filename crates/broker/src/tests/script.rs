@@ -15,6 +15,7 @@ pub(super) struct Heart {
     broker: Broker,
     lane: Vec<(Position, Record)>,
     landed: usize,
+    limits: Limits,
     now: Timestamp,
     /// Messages that the broker asked for.
     wanted: Vec<(QueueId, Position)>,
@@ -22,7 +23,12 @@ pub(super) struct Heart {
 
 /// Runs a script and compares the transcript. A line is an input, followed by the end of its turn.
 pub(super) fn check(script: &str, expect: expect_test::Expect) {
-    let mut heart = Heart::new();
+    check_with(limits(), script, expect);
+}
+
+/// The same under other limits.
+pub(super) fn check_with(limits: Limits, script: &str, expect: expect_test::Expect) {
+    let mut heart = Heart::new(limits);
     let mut transcript = String::new();
     for line in script
         .lines()
@@ -48,8 +54,8 @@ fn number(word: &str) -> u64 {
 }
 
 impl Heart {
-    fn new() -> Self {
-        let mut broker = Recovery::new(&limits()).finish(Timestamp(0));
+    fn new(limits: Limits) -> Self {
+        let mut broker = Recovery::new(&limits).finish(Timestamp(0));
         let furniture = std::iter::from_fn(|| broker.poll_effect());
         let furniture = furniture.filter_map(|effect| match effect {
             Effect::Land { record, .. } => Some((Position(1), record)),
@@ -62,6 +68,7 @@ impl Heart {
             broker,
             lane,
             landed,
+            limits,
             now: Timestamp(1000),
             wanted: Vec::new(),
         };
@@ -191,7 +198,7 @@ impl Heart {
     /// What has not landed is gone; the rest is told to a new broker.
     fn come_back(&mut self) {
         self.lane.truncate(self.landed);
-        let mut recovery = Recovery::new(&limits());
+        let mut recovery = Recovery::new(&self.limits);
         for (position, record) in &self.lane {
             recovery.apply(*position, record.clone());
         }
