@@ -98,6 +98,22 @@ options! {
         "Most connections at a time";
     publishers_max: usize, "LANDFALL_PUBLISHERS_MAX", "N", "100000",
         "Most publishers whose publishing ids are remembered";
+    publisher_gaps_max: usize, "LANDFALL_PUBLISHER_GAPS_MAX", "N", "1000000",
+        "Most gaps among the publishing ids of all publishers together";
+    queues_max: usize, "LANDFALL_QUEUES_MAX", "N", "500000",
+        "Most queues";
+    exchanges_max: usize, "LANDFALL_EXCHANGES_MAX", "N", "100000",
+        "Most exchanges beside those that are always there";
+    bindings_max: usize, "LANDFALL_BINDINGS_MAX", "N", "2000000",
+        "Most bindings";
+    unacked_max: u32, "LANDFALL_UNACKED_MAX", "N", "1000000",
+        "Most deliveries of one channel that wait for acknowledgements; then its consumers get no more";
+    unfinished_bytes_max: Size, "LANDFALL_UNFINISHED_BYTES_MAX", "SIZE", "256MiB",
+        "Most memory for messages that have come in part, of all connections together";
+    inbox_bytes_max: Size, "LANDFALL_INBOX_BYTES_MAX", "SIZE", "64MiB",
+        "Most memory for what clients have sent and nobody has looked at";
+    landing_bytes_max: Size, "LANDFALL_LANDING_BYTES_MAX", "SIZE", "32MiB",
+        "So much may wait for landing before clients are read no further";
     transactions_bytes_max: Size, "LANDFALL_TRANSACTIONS_BYTES_MAX", "SIZE", "64MiB",
         "Most memory that all open transactions may hold";
 }
@@ -176,6 +192,16 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
             )
         })?;
     ensure!(decided.channel_max > 0, "channel-max must be at least 1");
+    ensure!(decided.unacked_max > 0, "unacked-max must be at least 1");
+    ensure!(
+        (1024..=1 << 40).contains(&decided.inbox_bytes_max.0),
+        "inbox-bytes-max is {}; it must be between 1KiB and 1024GiB",
+        decided.inbox_bytes_max.0
+    );
+    ensure!(
+        decided.landing_bytes_max.0 > 0,
+        "landing-bytes-max must be more than 0"
+    );
     ensure!(
         decided.message_size_max.0 <= MESSAGE_SIZE_MOST,
         "message-size-max is {}; it must be at most {MESSAGE_SIZE_MOST}",
@@ -218,8 +244,15 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
             message_size_max: decided.message_size_max.0,
             connections_max: decided.connections_max,
             publishers_max: decided.publishers_max,
-            transactions_bytes_max: usize::try_from(decided.transactions_bytes_max.0)
-                .unwrap_or(usize::MAX),
+            publisher_gaps_max: decided.publisher_gaps_max,
+            queues_max: decided.queues_max,
+            exchanges_max: decided.exchanges_max,
+            bindings_max: decided.bindings_max,
+            unacked_max: decided.unacked_max,
+            unfinished_bytes_max: bytes(decided.unfinished_bytes_max),
+            inbox_bytes_max: bytes(decided.inbox_bytes_max),
+            landing_bytes_max: bytes(decided.landing_bytes_max),
+            transactions_bytes_max: bytes(decided.transactions_bytes_max),
             loopback_users,
         },
     })
@@ -246,6 +279,10 @@ fn admin_addresses(list: &[String]) -> anyhow::Result<Vec<SocketAddr>> {
             .with_context(|| format!("admin-listen: '{text}' is not ADDRESS:PORT, nor none"))
     });
     addresses.collect()
+}
+
+fn bytes(size: Size) -> usize {
+    usize::try_from(size.0).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -9,9 +9,13 @@ use crate::handout::{Fetched, Handout};
 use crate::inbox::{Batch, Handover, InboxSender};
 use crate::login;
 use crate::outbox::{OutboxReceiver, Outgoing, outbox};
+use crate::unfinished::{Share, Unfinished};
 use broker::{Input, Login, LoginRefused, Opened};
 use bytes::{Buf, BytesMut};
-use model::{ConnectionError, ConnectionId, FieldTable, Limits, Password, ShortStr, Timestamp};
+use model::method::connection;
+use model::{
+    ConnectionError, ConnectionId, FieldTable, Limits, Password, ReplyCode, ShortStr, Timestamp,
+};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -36,6 +40,8 @@ pub struct House {
     pub reader: Arc<dyn Reader>,
     /// The time.
     pub clock: Clock,
+    /// The memory for messages that have come in part.
+    pub unfinished: Arc<Unfinished>,
 }
 
 /// The first read of a connection asks for so many bytes: ten thousand silent clients must cost little each.
@@ -58,8 +64,17 @@ const LINGER: Duration = Duration::from_secs(1);
 const WRITE_PIECES: usize = 64;
 
 /// Serves one client until it is gone.
-pub async fn serve(house: Arc<House>, id: ConnectionId, mut stream: TcpStream, peer: SocketAddr) {
+///
+/// A client that is one too many is served up to connection.open, where it is told so.
+pub async fn serve(
+    house: Arc<House>,
+    id: ConnectionId,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    is_one_too_many: bool,
+) {
     let mut connection = Connection::new(&house, id, peer);
+    connection.is_one_too_many = is_one_too_many;
     let end = connection.converse(&mut stream).await;
     // What the client sent before it went still counts.
     if !connection.batch.is_empty() {
@@ -96,6 +111,7 @@ enum Happened {
     Outgoing(Option<Vec<Outgoing>>),
     Fetched(Result<Fetched, ReadError>),
     HandedOver,
+    MayGrow,
     Writable(io::Result<()>),
     Time,
 }
@@ -110,6 +126,9 @@ struct Connection<'a> {
     handout: Handout,
     outbox: Option<OutboxReceiver>,
     batch: Batch,
+    /// What it holds of messages that have come in part.
+    share: Share,
+    is_one_too_many: bool,
     presence: Presence<'a>,
     user: ShortStr,
     /// When a refused login is answered.
@@ -157,6 +176,8 @@ impl<'a> Connection<'a> {
             handout: Handout::new(id, house.reader.clone()),
             outbox: None,
             batch: Batch::default(),
+            share: Share::of(&house.unfinished, id),
+            is_one_too_many: false,
             presence: Presence {
                 inbox: &house.inbox,
                 id,
@@ -181,7 +202,9 @@ impl<'a> Connection<'a> {
                 Ok(()) => {}
                 Err(end) => return end,
             }
-            let reads = self.may_read();
+            let may_grow = self.house.unfinished.changed();
+            let grows = self.may_grow();
+            let reads = grows && self.may_read();
             if reads != self.reading {
                 self.reading = reads;
                 self.wire.set_reading(self.house.clock.now(), reads);
@@ -200,6 +223,7 @@ impl<'a> Connection<'a> {
                 outgoing = receive(&mut self.outbox), if self.outbox.is_some() => Happened::Outgoing(outgoing),
                 fetched = self.handout.fetched(), if self.handout.is_fetching() => Happened::Fetched(fetched),
                 () = self.house.inbox.hand_over(&mut self.batch), if !self.batch.is_empty() => Happened::HandedOver,
+                () = may_grow, if !grows => Happened::MayGrow,
                 ready = writer.writable(), if writes => Happened::Writable(ready),
                 () = &mut timer => Happened::Time,
             };
@@ -225,7 +249,7 @@ impl<'a> Connection<'a> {
                 return Err(End::ServerGone);
             }
             Happened::Writable(ready) => ready?,
-            Happened::HandedOver | Happened::Time => {}
+            Happened::HandedOver | Happened::MayGrow | Happened::Time => {}
         }
         Ok(())
     }
@@ -292,6 +316,13 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
+    /// Whether there is room for more of a message that has come in part.
+    fn may_grow(&mut self) -> bool {
+        let held = self.wire.unfinished_bytes() + self.input.len();
+        self.share.hold(held);
+        self.share.may_grow(self.house.clock.now())
+    }
+
     fn may_read(&mut self) -> bool {
         !self.handout.is_blocked()
             && self.batch.is_empty()
@@ -310,7 +341,12 @@ impl<'a> Connection<'a> {
 
     /// When something is to be done even if nothing happens.
     fn wake_at(&self) -> Timestamp {
-        let times = [self.wire.wake_at(), self.refusal_at, self.flush_by];
+        let times = [
+            self.wire.wake_at(),
+            self.refusal_at,
+            self.flush_by,
+            self.share.give_up_at(),
+        ];
         let never = Timestamp(u64::MAX / 2);
         times.into_iter().flatten().min().unwrap_or(never)
     }
@@ -331,12 +367,21 @@ impl<'a> Connection<'a> {
         if self.refusal_at.take_if(|at| *at <= now).is_some() {
             self.wire.refuse_login();
         }
+        if self.share.give_up_at().is_some_and(|at| at <= now) {
+            self.give_up(self.share.too_slow());
+        }
         self.wire.tick(now);
         if self.input.is_empty() {
             // An idle connection holds no buffer.
             self.input = BytesMut::new();
             self.read_size = READ_LEAST;
         }
+    }
+
+    /// Closes the connection by our own decision.
+    fn give_up(&mut self, error: ConnectionError) {
+        self.wire.close(&error);
+        self.closed = Some(Some(error));
     }
 
     fn event(&mut self, event: Event) {
@@ -354,6 +399,14 @@ impl<'a> Connection<'a> {
                 self.batch.push(Input::ChannelClosed(self.id, channel));
             }
             Event::Login { user, password, .. } => self.log_in(&user, password),
+            Event::Open { .. } if self.is_one_too_many => {
+                let most = self.house.limits.connections_max;
+                self.give_up(ConnectionError::new(
+                    ReplyCode::NotAllowed,
+                    format_args!("connection refused: node connection limit ({most}) is reached"),
+                    connection::Open::ID,
+                ));
+            }
             Event::Open {
                 vhost,
                 client_properties,

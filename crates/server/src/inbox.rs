@@ -64,27 +64,31 @@ impl Batch {
         self.inputs.is_empty()
     }
 
-    /// The room that it takes in the inbox.
-    fn units(&self) -> u32 {
-        let units = self.bytes.div_ceil(UNIT_BYTES).min(UNITS);
-        u32::try_from(units).expect("the inbox's room is a small number")
+    /// The room that it takes in an inbox of `most` units: all of it if it is larger.
+    fn units(&self, most: u32) -> u32 {
+        u32::try_from(self.bytes.div_ceil(UNIT_BYTES)).map_or(most, |units| units.min(most))
     }
 }
 
 const UNIT_BYTES: usize = 1024;
 
-/// The room of the inbox: 64 MiB, so that a few of the largest messages fit at a time.
-const UNITS: usize = 64 * 1024;
-
-/// Makes the inbox of a shard.
-pub fn inbox() -> (InboxSender, Inbox) {
+/// Makes the inbox of a shard. A few of the largest messages should find room in it at a time.
+pub fn inbox(bytes_max: usize) -> (InboxSender, Inbox) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let room = Arc::new(Semaphore::new(UNITS));
+    let units = u32::try_from(bytes_max / UNIT_BYTES)
+        .unwrap_or(u32::MAX)
+        .max(1);
+    let room = Arc::new(Semaphore::new(units as usize));
     let inbox = Inbox {
         receiver,
         room: room.clone(),
     };
-    (InboxSender { sender, room }, inbox)
+    let sender = InboxSender {
+        sender,
+        room,
+        units,
+    };
+    (sender, inbox)
 }
 
 /// The connections' end.
@@ -92,6 +96,8 @@ pub fn inbox() -> (InboxSender, Inbox) {
 pub struct InboxSender {
     sender: mpsc::UnboundedSender<(Handover, u32)>,
     room: Arc<Semaphore>,
+    /// All the room that there is.
+    units: u32,
 }
 
 impl InboxSender {
@@ -110,7 +116,7 @@ impl InboxSender {
 
     /// Hands the batch over and leaves it empty if there is room now; says whether there was.
     pub fn try_hand_over(&self, batch: &mut Batch) -> bool {
-        let units = batch.units();
+        let units = batch.units(self.units);
         let Ok(permit) = self.room.try_acquire_many(units) else {
             return false;
         };
@@ -122,7 +128,7 @@ impl InboxSender {
     /// Hands the batch over as soon as there is room, and leaves it empty. Dropped before it is done, it has
     /// done nothing.
     pub async fn hand_over(&self, batch: &mut Batch) {
-        let units = batch.units();
+        let units = batch.units(self.units);
         let permit = self.room.acquire_many(units).await;
         permit.expect("the inbox's room is never closed").forget();
         self.send(batch, units);

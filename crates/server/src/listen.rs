@@ -68,7 +68,12 @@ pub struct Door {
     house: Arc<House>,
     next: AtomicU64,
     places: Arc<Semaphore>,
+    /// For those that are too many, to be told so.
+    vestibule: Arc<Semaphore>,
 }
+
+/// So many clients beyond the limit are told why they are refused; the others are hung up on.
+const VESTIBULE: usize = 64;
 
 impl Door {
     /// A door to `house`.
@@ -78,6 +83,7 @@ impl Door {
             house,
             next: AtomicU64::new(1),
             places: Arc::new(Semaphore::new(places)),
+            vestibule: Arc::new(Semaphore::new(VESTIBULE)),
         })
     }
 
@@ -105,7 +111,9 @@ impl Door {
 
     /// Serves a client on a task of its own; false if there are too many.
     fn admit(&self, stream: TcpStream, peer: SocketAddr) -> bool {
-        let Ok(place) = self.places.clone().try_acquire_owned() else {
+        let place = self.places.clone().try_acquire_owned();
+        let admitted = place.is_ok();
+        let Ok(place) = place.or_else(|_| self.vestibule.clone().try_acquire_owned()) else {
             return false;
         };
         // Replies are small and awaited; where this fails the connection has failed, which its task will see.
@@ -113,10 +121,10 @@ impl Door {
         let id = ConnectionId(self.next.fetch_add(1, Ordering::Relaxed));
         let house = self.house.clone();
         tokio::spawn(async move {
-            serve(house, id, stream, peer).await;
+            serve(house, id, stream, peer, !admitted).await;
             drop(place);
         });
-        true
+        admitted
     }
 }
 

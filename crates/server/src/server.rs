@@ -11,6 +11,7 @@ use crate::listen::Door;
 use crate::login;
 use crate::operator::ShardOperator;
 use crate::shard::Shard;
+use crate::unfinished::Unfinished;
 use anyhow::Context;
 use broker::Broker;
 use std::net::TcpListener as StdListener;
@@ -44,7 +45,7 @@ pub async fn run(
     parts: Parts,
     asked_to_stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let (inbox_sender, inbox) = inbox();
+    let (inbox_sender, inbox) = inbox(config.limits.inbox_bytes_max);
     let fetcher = Fetcher::new(parts.store.reader(), inbox_sender.clone());
     let house = Arc::new(House {
         limits: config.limits.clone(),
@@ -52,9 +53,17 @@ pub async fn run(
         inbox: inbox_sender.clone(),
         reader: parts.store.reader(),
         clock: parts.clock,
+        unfinished: Unfinished::new(config.limits.unfinished_bytes_max),
     });
     let lander = Lander::start(parts.store).context("cannot start the landing thread")?;
-    let shard = Shard::new(parts.broker, inbox, lander, fetcher, parts.clock);
+    let shard = Shard::new(
+        parts.broker,
+        inbox,
+        lander,
+        fetcher,
+        parts.clock,
+        config.limits.landing_bytes_max,
+    );
     let mut shard = tokio::spawn(shard.run());
     let operator = Arc::new(ShardOperator(inbox_sender.clone()));
     http::serve(

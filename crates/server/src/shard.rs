@@ -23,9 +23,6 @@ const COMPANY_WAIT: Duration = Duration::from_millis(5);
 /// With so much to land nobody need wait for company.
 const COMPANY_BYTES: usize = 256 * 1024;
 
-/// Nothing more is taken in while so much waits for the chunk before it to land (promise P9).
-const GROWING_MAX: usize = 32 * 1024 * 1024;
-
 /// While the disk is nearly full the store is asked so often whether there is room again.
 const ROOM_ASKED_EVERY: Duration = Duration::from_secs(1);
 
@@ -53,6 +50,8 @@ pub struct Shard {
     /// What was read for the broker, for the next turn.
     fetched: Vec<Input>,
     clock: Clock,
+    /// Nothing more is taken in while so much waits for landing (promise P9).
+    landing_bytes_max: usize,
     /// Since when only records that nobody waits for have been growing.
     company_by: Option<Timestamp>,
     room: bool,
@@ -72,6 +71,7 @@ impl Shard {
         lander: Lander,
         fetcher: Fetcher,
         clock: Clock,
+        landing_bytes_max: usize,
     ) -> Self {
         Self {
             broker,
@@ -81,6 +81,7 @@ impl Shard {
             fetcher,
             fetched: Vec::new(),
             clock,
+            landing_bytes_max,
             company_by: None,
             room: true,
             ask_room_at: None,
@@ -143,7 +144,7 @@ impl Shard {
 
     /// Whether what waits for landing leaves room for more.
     fn takes_more(&self) -> bool {
-        self.effects.growing_bytes() + self.broker.waiting_bytes() < GROWING_MAX
+        self.effects.growing_bytes() + self.broker.waiting_bytes() < self.landing_bytes_max
     }
 
     fn handle(&mut self, now: Timestamp, handover: Handover) -> Result<(), ShardFailure> {

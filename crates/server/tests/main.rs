@@ -11,6 +11,7 @@ mod crash;
 mod handshake;
 mod landing;
 mod lapin;
+mod limits;
 mod login;
 mod slow;
 mod stop;

@@ -124,6 +124,11 @@ impl Channels {
         self.held
     }
 
+    /// How many octets all unfinished contents hold.
+    pub(crate) fn held(&self) -> usize {
+        self.held
+    }
+
     /// Forgets all of them.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();

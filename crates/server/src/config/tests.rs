@@ -70,6 +70,10 @@ fn an_unknown_key_is_refused_with_its_line() {
 #[test]
 fn values_out_of_range_are_refused_by_name() {
     assert!(error(&["--frame-max", "100"]).contains("frame-max"));
+    assert!(error(&["--channel-max", "0"]).contains("channel-max"));
+    assert!(error(&["--unacked-max", "0"]).contains("unacked-max"));
+    assert!(error(&["--inbox-bytes-max", "1"]).contains("inbox-bytes-max"));
+    assert!(error(&["--landing-bytes-max", "0"]).contains("landing-bytes-max"));
     assert!(error(&["--message-size-max", "2GiB"]).contains("message-size-max"));
     assert!(error(&["--heartbeat", "soon"]).contains("heartbeat"));
     assert!(error(&["--config", "/nowhere/landfall.toml"]).contains("/nowhere/landfall.toml"));

@@ -43,7 +43,15 @@ impl Raw {
     fn open_with(address: SocketAddr, heartbeat_s: u16) -> Self {
         let mut raw = Self::dial(address);
         raw.login(b"\0guest\0guest");
-        let Method::ConnectionTune(tune) = raw.method(ChannelNumber(0)) else {
+        raw.tune_and_ask_for_the_vhost(heartbeat_s);
+        let answer = raw.method(ChannelNumber(0));
+        assert!(matches!(answer, Method::ConnectionOpenOk(_)), "{answer:?}");
+        raw
+    }
+
+    /// Takes what connection.tune offers, and asks for "/".
+    pub(crate) fn tune_and_ask_for_the_vhost(&mut self, heartbeat_s: u16) {
+        let Method::ConnectionTune(tune) = self.method(ChannelNumber(0)) else {
             panic!("connection.tune was expected");
         };
         let tune_ok = connection::TuneOk {
@@ -51,15 +59,12 @@ impl Raw {
             frame_max: tune.frame_max,
             heartbeat_s,
         };
-        raw.send(ChannelNumber(0), &tune_ok.into());
+        self.send(ChannelNumber(0), &tune_ok.into());
         let open = connection::Open {
             virtual_host: ShortStr::from_static("/"),
             ..connection::Open::default()
         };
-        raw.send(ChannelNumber(0), &open.into());
-        let answer = raw.method(ChannelNumber(0));
-        assert!(matches!(answer, Method::ConnectionOpenOk(_)), "{answer:?}");
-        raw
+        self.send(ChannelNumber(0), &open.into());
     }
 
     /// The same with [`CHANNEL`] opened.

@@ -197,6 +197,11 @@ impl ServerConnection {
         &mut self.output
     }
 
+    /// How many bytes of messages are held whose content has not come whole.
+    pub fn unfinished_bytes(&self) -> usize {
+        self.channels.held()
+    }
+
     /// Whether nothing more is to be read: the socket is dropped once the output is written.
     pub fn is_finished(&self) -> bool {
         self.phase == Phase::Finished
