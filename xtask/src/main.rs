@@ -4,6 +4,7 @@
 
 mod bench;
 mod clients;
+mod definitions;
 mod install;
 mod server;
 mod shell;
@@ -35,6 +36,8 @@ enum Chore {
     Ranks,
     /// The tests that drive the server with other people's clients
     Clients(clients::ClientsArgs),
+    /// Definitions from a real RabbitMQ into Landfall, and from Landfall into another RabbitMQ
+    Definitions,
     /// The long form of the crash tests: kill -9 under load, again and again
     Crash(suite::CrashArgs),
     /// Random input for every decoder
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Chore::Lint => suite::lint(),
         Chore::Ranks => suite::ranks(),
         Chore::Clients(args) => clients::run_suites(&args),
+        Chore::Definitions => definitions::go_both_ways(),
         Chore::Crash(args) => suite::crash(&args),
         Chore::Fuzz(args) => suite::fuzz(&args),
         Chore::Deny => suite::deny(),

@@ -29,6 +29,8 @@ pub(crate) struct Server {
     program: Program,
     child: Option<Child>,
     port: u16,
+    /// Landfall's HTTP API.
+    admin_port: u16,
     epmd_port: u16,
     folder: Scratch,
 }
@@ -44,6 +46,7 @@ impl Server {
             program,
             child: None,
             port: free_port()?,
+            admin_port: free_port()?,
             epmd_port: free_port()?,
             folder,
         };
@@ -151,24 +154,31 @@ impl Server {
         command
             .arg("--data-dir")
             .arg(self.folder.path().join("data"));
-        // Servers side by side cannot all have the default port.
-        command.env("LANDFALL_ADMIN_LISTEN", "none");
         command
+            .arg("--admin-listen")
+            .arg(format!("127.0.0.1:{}", self.admin_port));
+        command
+    }
+
+    /// A command for operators of the running Landfall: `landfall user`, `definitions` and so on.
+    pub(crate) fn operate(&self, binary: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(binary);
+        let url = format!("http://127.0.0.1:{}", self.admin_port);
+        command.args(args).env("LANDFALL_ADMIN_URL", url);
+        command
+    }
+
+    /// `rabbitmqctl` for the running RabbitMQ.
+    pub(crate) fn rabbitmqctl(&self, args: &[&str]) -> Result<Command> {
+        let mut command = self.rabbitmq_script("rabbitmqctl")?;
+        command.arg("--quiet").args(args);
+        Ok(command)
     }
 
     /// A node apart from the machine's own: other name, ports, folders, no plugins. Its start script runs as
     /// whoever runs us; the packaged one would change to the user of the system's service.
     fn rabbitmq(&self) -> Result<Command> {
         let home = self.folder.path();
-        let library =
-            std::fs::read_dir("/usr/lib/rabbitmq/lib").context("RabbitMQ is not installed")?;
-        let release = library
-            .flatten()
-            .map(|entry| entry.path())
-            .find(|path| path.join("sbin").is_dir());
-        let script = release
-            .context("RabbitMQ is not where Debian puts it")?
-            .join("sbin/rabbitmq-server");
         let config = home.join("rabbitmq.conf");
         std::fs::write(
             &config,
@@ -176,22 +186,37 @@ impl Server {
         )?;
         let plugins = home.join("enabled_plugins");
         std::fs::write(&plugins, "[].\n")?;
-        let mut command = Command::new(script);
+        let mut command = self.rabbitmq_script("rabbitmq-server")?;
+        command
+            .env("RABBITMQ_DIST_PORT", free_port()?.to_string())
+            .env("RABBITMQ_MNESIA_BASE", home.join("mnesia"))
+            .env("RABBITMQ_LOG_BASE", home.join("log"))
+            .env("RABBITMQ_CONFIG_FILE", config)
+            .env("RABBITMQ_ADVANCED_CONFIG_FILE", home.join("none"))
+            .env("RABBITMQ_GENERATED_CONFIG_DIR", home.join("config"))
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", plugins)
+            .env("RABBITMQ_PID_FILE", home.join("pid"));
+        Ok(command)
+    }
+
+    /// One of RabbitMQ's scripts, with all that names the node.
+    fn rabbitmq_script(&self, name: &str) -> Result<Command> {
+        let home = self.folder.path();
+        let library =
+            std::fs::read_dir("/usr/lib/rabbitmq/lib").context("RabbitMQ is not installed")?;
+        let release = library
+            .flatten()
+            .map(|entry| entry.path())
+            .find(|path| path.join("sbin").is_dir());
+        let scripts = release.context("RabbitMQ is not where Debian puts it")?;
+        let mut command = Command::new(scripts.join("sbin").join(name));
         command
             .current_dir(home)
             .env("HOME", home)
             .env("ERL_EPMD_PORT", self.epmd_port.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_NODENAME", format!("peer{}@localhost", self.port))
-            .env("RABBITMQ_DIST_PORT", free_port()?.to_string())
-            .env("RABBITMQ_MNESIA_BASE", home.join("mnesia"))
-            .env("RABBITMQ_LOG_BASE", home.join("log"))
-            .env("RABBITMQ_CONFIG_FILE", config)
-            .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
-            .env("RABBITMQ_ADVANCED_CONFIG_FILE", home.join("none"))
-            .env("RABBITMQ_GENERATED_CONFIG_DIR", home.join("config"))
-            .env("RABBITMQ_ENABLED_PLUGINS_FILE", plugins)
-            .env("RABBITMQ_PID_FILE", home.join("pid"));
+            .env("RABBITMQ_CONF_ENV_FILE", "/dev/null");
         Ok(command)
     }
 

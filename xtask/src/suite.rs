@@ -1,6 +1,7 @@
 //! The chores that check: each is a list of steps, and `test` is all of them.
 
 use crate::clients::{self, ClientsArgs};
+use crate::definitions;
 use crate::install;
 use crate::shell::{cargo, root, run, succeeds, target_dir};
 use crate::steps::Steps;
@@ -43,6 +44,7 @@ pub(crate) fn test(args: &TestArgs) -> Result<()> {
     steps.step("other people's clients", || {
         clients::run_suites(&ClientsArgs::default())
     });
+    steps.step("RabbitMQ's definitions", definitions::go_both_ways);
     steps.finish()
 }
 

@@ -38,7 +38,7 @@ pub(crate) async fn import(
 ) -> Result<Json<Value>, Failure> {
     let _turn = api.turn_to_import().await;
     let there = api.definitions().await?;
-    let document = document::read(&body.parse()?, &there.vhosts, None)?;
+    let document = document::read(&body.parse()?, &there, None)?;
     land(&api, &there, document).await
 }
 
@@ -50,7 +50,7 @@ pub(crate) async fn import_vhost(
     let _turn = api.turn_to_import().await;
     let there = api.definitions().await?;
     let vhost = vhosts::find(&there, &vhost)?.name.clone();
-    let document = document::read(&body.parse()?, &there.vhosts, Some(&vhost))?;
+    let document = document::read(&body.parse()?, &there, Some(&vhost))?;
     land(&api, &there, document).await
 }
 

@@ -115,6 +115,10 @@ async fn a_user_is_made_and_works_and_is_there_after_a_restart() {
         FieldTable::default(),
     );
     own.await.expect("the name matches");
+    assert!(
+        connect(&server, "ada:secret", "%2F").await.is_err(),
+        "no permission there"
+    );
 
     let api = server.api();
     landfall(

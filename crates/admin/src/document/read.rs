@@ -5,7 +5,7 @@ use crate::password;
 use crate::reader::{Mistake, Reader};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use broker::{NamedBinding, NamedExchange, NamedQueue};
+use broker::{Definitions, NamedBinding, NamedExchange, NamedQueue};
 use bytes::Bytes;
 use model::record::{
     ExchangeDefinition, Hashing, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition,
@@ -13,7 +13,7 @@ use model::record::{
 };
 use model::{FieldTable, ShortStr, TableBuilder};
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// What a document says about where it comes from, and nothing more.
 const ORIGIN: [&str; 8] = [
@@ -36,11 +36,11 @@ const GLOBAL: [&str; 5] = [
     "global_parameters",
 ];
 
-/// Reads a document on top of the virtual hosts that are there. With a `scope` everything is for that virtual
+/// Reads a document on top of what is there. With a `scope` everything is for that virtual
 /// host, whatever the document says.
 pub(crate) fn read(
     json: &Json,
-    there: &[VhostDefinition],
+    there: &Definitions,
     scope: Option<&ShortStr>,
 ) -> Result<Document, Mistake> {
     let mut reading = Reading {
@@ -79,7 +79,7 @@ pub(crate) fn read(
 /// A document being read.
 struct Reading<'a> {
     document: Document,
-    there: &'a [VhostDefinition],
+    there: &'a Definitions,
     scope: Option<&'a ShortStr>,
     /// Limits of virtual hosts, which RabbitMQ writes apart from them: connections, queues.
     limits: BTreeMap<ShortStr, [Option<u64>; 2]>,
@@ -117,7 +117,7 @@ impl Reading<'_> {
 
     fn vhost(&mut self, entry: &mut Reader<'_>) -> Result<(), Mistake> {
         let name = entry.name("name")?;
-        let there = self.there.iter().find(|vhost| vhost.name == name);
+        let there = self.there.vhosts.iter().find(|vhost| vhost.name == name);
         let mut known = there.cloned().unwrap_or_else(|| VhostDefinition::new(name));
         if let Some(metadata) = entry.get("metadata") {
             let mut metadata = Reader::new(format!("metadata of '{}'", known.name), metadata)?;
@@ -284,12 +284,54 @@ impl Reading<'_> {
         Ok(())
     }
 
+    /// Leaves out bindings of which an end is neither in the document nor there. RabbitMQ exports the bindings of
+    /// its internal exchanges without the exchanges: such a document would be refused as a whole.
+    fn leave_out_halves(&mut self) {
+        let Document {
+            definitions: new,
+            ignored,
+        } = &mut self.document;
+        let exchanges = new.exchanges.iter().chain(&self.there.exchanges);
+        let exchanges: HashSet<_> = exchanges
+            .map(|of| (of.vhost.as_str(), of.definition.name.as_str()))
+            .collect();
+        let queues = new.queues.iter().chain(&self.there.queues);
+        let queues: HashSet<_> = queues
+            .map(|of| (of.vhost.as_str(), of.name.as_str()))
+            .collect();
+        new.bindings.retain(|binding| {
+            let vhost = binding.vhost.as_str();
+            let has_exchange =
+                |name: &str| name.starts_with("amq.") || exchanges.contains(&(vhost, name));
+            let (source, destination) = (binding.source.as_str(), binding.destination.as_str());
+            let whole = has_exchange(source)
+                && if binding.to_exchange {
+                    has_exchange(destination)
+                } else {
+                    queues.contains(&(vhost, destination))
+                };
+            if !whole {
+                ignored.push(format!(
+                    "bindings: '{source}' to '{destination}' in vhost '{vhost}': one of them is not there"
+                ));
+            }
+            whole
+        });
+    }
+
     /// Brings the limits to their virtual hosts.
     fn finish(mut self) -> Document {
+        self.leave_out_halves();
         let vhosts = &mut self.document.definitions.vhosts;
         for (name, [max_connections, max_queues]) in self.limits {
             if vhosts.iter().all(|vhost| vhost.name != name) {
-                vhosts.extend(self.there.iter().find(|vhost| vhost.name == name).cloned());
+                vhosts.extend(
+                    self.there
+                        .vhosts
+                        .iter()
+                        .find(|vhost| vhost.name == name)
+                        .cloned(),
+                );
             }
             match vhosts.iter_mut().find(|vhost| vhost.name == name) {
                 Some(vhost) => {

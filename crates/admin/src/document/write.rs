@@ -86,7 +86,12 @@ fn topology(
             scoped(shape)
         }).collect::<Json>(),
         "exchanges": exchanges.map(|exchange| {
-            scoped(shapes::exchange(&exchange.vhost, &exchange.definition))
+            let mut shape = shapes::exchange(&exchange.vhost, &exchange.definition);
+            if let Json::Object(map) = &mut shape && !exchange.definition.internal {
+                // RabbitMQ never writes it, and understands it.
+                map.remove("internal");
+            }
+            scoped(shape)
         }).collect::<Json>(),
         "bindings": bindings.map(shapes::binding).map(&scoped).collect::<Json>(),
     })

@@ -16,7 +16,9 @@ async fn what_rabbitmq_exports_comes_in_and_goes_out_again() {
     expect![[r#"
         {
           "ignored": [
-            "global_parameters[0]: no place for global parameter 'internal_cluster_id'"
+            "global_parameters[0]: no place for global parameter 'internal_cluster_id'",
+            "bindings: 'events' to 'internal' in vhost 'shop': one of them is not there",
+            "bindings: 'internal' to 'orders' in vhost 'shop': one of them is not there"
           ],
           "made": {
             "bindings": 3,
@@ -54,6 +56,8 @@ async fn what_rabbitmq_exports_comes_in_and_goes_out_again() {
     ] {
         let mut expected = theirs[section].take();
         let rows = expected.as_array_mut().expect("a list");
+        // RabbitMQ exports no internal exchanges, and yet their bindings: those are told as ignored.
+        rows.retain(|row| row["source"] != "internal" && row["destination"] != "internal");
         let ours = ours[section].as_array().expect("a list");
         for row in rows {
             assert!(ours.contains(row), "{section}: no {row:#} in {ours:#?}");
