@@ -2,7 +2,9 @@
 
 use crate::access::Right;
 use crate::arguments::{Declaration, Of};
-use crate::connection::{ChannelId, Refusal, access_refused, not_found, precondition_failed};
+use crate::connection::{
+    ChannelId, ConsumerId, Refusal, access_refused, not_found, precondition_failed,
+};
 use crate::consume::saturate;
 use crate::permit::Kind;
 use crate::queue::Queue;
@@ -160,6 +162,7 @@ impl Broker {
         let name = self.queue_name(id, &delete.queue, queue::Delete::ID)?;
         let vhost = self.connection_of(id).vhost;
         let mut message_count = 0;
+        let mut consumers = Vec::new();
         // To delete what is not there is fine: clients clean up without looking.
         let found = self.vhosts[vhost.0].queues.get(&name);
         if let Some(&queue_id) = found.filter(|_| !is_reply_name(&name)) {
@@ -179,10 +182,14 @@ impl Broker {
                 ));
             }
             message_count = saturate(ready);
-            self.remove_queue(queue_id);
+            consumers = self.take_away(queue_id);
         }
         if !delete.no_wait {
             self.reply(id, queue::DeleteOk { message_count });
+        }
+        // A client that consumes where it deletes waits for delete-ok, and takes a cancel before it for a failure.
+        for consumer in consumers {
+            self.cancel_by_server(consumer);
         }
         Ok(())
     }
@@ -214,12 +221,17 @@ impl Broker {
 
     /// Removes a queue with its messages, bindings and consumers.
     pub(crate) fn remove_queue(&mut self, id: QueueId) {
-        let Some(mut queue) = self.queues.remove(&id) else {
-            return;
-        };
-        for consumer in std::mem::take(&mut queue.consumers) {
+        for consumer in self.take_away(id) {
             self.cancel_by_server(consumer);
         }
+    }
+
+    /// Removes a queue with its messages and bindings; its consumers are still to be cancelled.
+    fn take_away(&mut self, id: QueueId) -> Vec<ConsumerId> {
+        let Some(mut queue) = self.queues.remove(&id) else {
+            return Vec::new();
+        };
+        let consumers = std::mem::take(&mut queue.consumers);
         self.refusing_queues -= usize::from(queue.rules.refuses_publishes());
         self.schedule.set(id, None);
         let (vhost, owner) = (queue.vhost, queue.owner);
@@ -240,6 +252,7 @@ impl Broker {
         }
         self.land_definition(Definition::QueueRemoved { queue: id });
         self.unbind_all(vhost, &Destination::Queue(id));
+        consumers
     }
 
     /// The queue of that name, if the connection may use it.

@@ -220,12 +220,12 @@ fn deleting_takes_messages_bindings_and_consumers_along() {
             1.3 open
                 1.3 channel.open-ok
             1.3 delete q
-                2.1 basic.cancel c
                 land #7 settled in 1: #5+2
                 land #8 no queue 1
                 land #9 no exchange x
             landed
                 1.3 queue.delete-ok 1
+                2.1 basic.cancel c
             2.1 ack 1
             1.3 delete q
                 1.3 queue.delete-ok 0
