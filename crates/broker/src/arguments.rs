@@ -204,7 +204,11 @@ impl Declaration<'_> {
                 (received, current) => received.is_none() && current.is_none(),
             };
             if !same {
-                let (received, current, what) = (text(received), text(current), self.what);
+                let what = self.what;
+                let (received, current) = match (received, current) {
+                    (Some(received), Some(current)) => (quoted(received), quoted(current)),
+                    (received, current) => (text(received), text(current)),
+                };
                 let explanation = format!(
                     "inequivalent arg '{name}' for {what}: received {received} but current is {current}"
                 );
@@ -260,29 +264,21 @@ fn meant<'a>(name: &str, arguments: &'a FieldTable) -> Option<Value<'a>> {
     value.or_else(|| (name == "x-queue-type").then_some(Value::Str(b"classic")))
 }
 
-/// A value as RabbitMQ's error texts tell it.
+/// A value as RabbitMQ's error texts tell it beside nothing.
 fn text(value: Option<Value<'_>>) -> String {
-    let (value, kind) = match value {
-        None => return "none".into(),
-        Some(Value::Str(bytes)) => (String::from_utf8_lossy(bytes).into_owned(), "longstr"),
-        Some(Value::Bool(flag)) => (flag.to_string(), "bool"),
-        Some(value) => match value.as_integer() {
-            Some(number) => (number.to_string(), integer_kind(value)),
-            None => return "a value of another type".into(),
-        },
-    };
-    format!("the value '{value}' of type '{kind}'")
+    match value {
+        None => "none".into(),
+        Some(value) => format!("the value {} of type '{}'", quoted(value), value.kind()),
+    }
 }
 
-fn integer_kind(value: Value<'_>) -> &'static str {
-    match value {
-        Value::I8(_) => "byte",
-        Value::U8(_) => "unsignedbyte",
-        Value::I16(_) => "short",
-        Value::U16(_) => "unsignedshort",
-        Value::U32(_) => "unsignedint",
-        Value::I64(_) => "long",
-        _ => "signedint",
+/// A value as RabbitMQ's error texts tell it beside another.
+fn quoted(value: Value<'_>) -> String {
+    match (value, value.as_integer()) {
+        (Value::Str(bytes), _) => format!("'{}'", String::from_utf8_lossy(bytes)),
+        (Value::Bool(flag), _) => format!("'{flag}'"),
+        (_, Some(number)) => format!("'{number}'"),
+        (value, None) => format!("'{value:?}'"),
     }
 }
 

@@ -29,7 +29,12 @@ impl Broker {
         if is_reply_name(&name) {
             return self.declare_reply_queue(id, name, &declare);
         }
-        let queue = if declare.passive {
+        let queue = if declare.passive && name.is_empty() {
+            // Elsewhere an empty name stands for the channel's last queue; to ask whether it is there it does not.
+            let vhost = &self.vhosts[self.connections[&id.connection].vhost.0].name;
+            let explanation = format!("no queue '' in vhost '{vhost}'");
+            return Err(not_found(explanation, queue::Declare::ID));
+        } else if declare.passive {
             self.usable_queue(id, &name, queue::Declare::ID)?
         } else {
             self.ensure_queue(now, id, name, &declare)?

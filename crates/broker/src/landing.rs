@@ -79,7 +79,8 @@ impl Confirms {
                 basic::Nack {
                     delivery_tag,
                     multiple,
-                    requeue: false,
+                    // RabbitMQ sets it, though it means nothing here.
+                    requeue: true,
                 }
                 .into()
             } else {

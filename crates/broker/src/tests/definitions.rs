@@ -75,7 +75,7 @@ fn a_queue_declared_otherwise_is_refused() {
             1.2 open
                 1.2 channel.open-ok
             1.2 declare q durable x-message-ttl=6
-                1.2 channel.close 406 PRECONDITION_FAILED - inequivalent arg 'x-message-ttl' for queue 'q' in vhost '/': received the value '6' of type 'signedint' but current is the value '5' of type 'signedint' (50, 10)
+                1.2 channel.close 406 PRECONDITION_FAILED - inequivalent arg 'x-message-ttl' for queue 'q' in vhost '/': received '6' but current is '5' (50, 10)
             1.3 open
                 1.3 channel.open-ok
             1.3 declare q durable
@@ -83,7 +83,7 @@ fn a_queue_declared_otherwise_is_refused() {
             1.4 open
                 1.4 channel.open-ok
             1.4 declare q durable x-queue-type:quorum x-message-ttl=5
-                1.4 channel.close 406 PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'q' in vhost '/': received the value 'quorum' of type 'longstr' but current is the value 'classic' of type 'longstr' (50, 10)
+                1.4 channel.close 406 PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'q' in vhost '/': received 'quorum' but current is 'classic' (50, 10)
             1.5 open
                 1.5 channel.open-ok
             1.5 declare amq.mine

@@ -118,7 +118,7 @@ fn alternates_in_a_circle_end_and_one_that_is_missing_is_nothing() {
                 1.2 return 2 (c k)
                 1.2 confirm 2
             1.2 exchange a direct alternate-exchange:c
-                1.2 channel.close 406 PRECONDITION_FAILED - inequivalent arg 'alternate-exchange' for exchange 'a' in vhost '/': received the value 'c' of type 'longstr' but current is the value 'b' of type 'longstr' (40, 10)
+                1.2 channel.close 406 PRECONDITION_FAILED - inequivalent arg 'alternate-exchange' for exchange 'a' in vhost '/': received 'c' but current is 'b' (40, 10)
             1.3 open
                 1.3 channel.open-ok
             1.3 exchange a direct
