@@ -10,7 +10,7 @@ impl Broker {
     /// Marks a queue that may have something to hand out at the end of the turn.
     pub(crate) fn activate(&mut self, id: QueueId) {
         if let Some(queue) = self.queues.get_mut(&id)
-            && !std::mem::replace(&mut queue.active, true)
+            && queue.activate()
         {
             self.active.push(id);
         }

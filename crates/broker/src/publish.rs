@@ -193,12 +193,14 @@ impl Broker {
         });
         let position = self.land(record, true);
         let arrival = Arrival::of(now, &publish.properties, publish.body.len());
-        for &queue in queues {
-            self.queues
-                .get_mut(&queue)
-                .expect("only queues that are there are bound")
-                .push(position, &arrival);
-            self.activate(queue);
+        for &id in queues {
+            let queue = self.queues.get_mut(&id);
+            let queue = queue.expect("only queues that are there are bound");
+            queue.push(position, &arrival);
+            // Not looked up twice: a fanout has a hundred of them.
+            if queue.activate() {
+                self.active.push(id);
+            }
         }
         position
     }

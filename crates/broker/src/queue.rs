@@ -87,6 +87,11 @@ impl Queue {
         self.backlog.push(position, self.traits(arrival));
     }
 
+    /// It may have something to hand out; false if that was known.
+    pub(crate) fn activate(&mut self) -> bool {
+        !std::mem::replace(&mut self.active, true)
+    }
+
     /// What the queue's rules make of a message's properties.
     pub(crate) fn traits(&self, arrival: &Arrival) -> Traits {
         Traits {

@@ -132,7 +132,13 @@ impl Vhost {
             exchange.for_each(routing_keys, properties, |destination| {
                 found_none = false;
                 match destination {
-                    Destination::Queue(queue) => queues.push(*queue),
+                    Destination::Queue(queue) => {
+                        // Where there are more than a few there are often many: fewer steps to grow in.
+                        if queues.len() == queues.capacity() {
+                            queues.reserve(queues.len().max(16));
+                        }
+                        queues.push(*queue);
+                    }
                     Destination::Exchange(name) => enter(name),
                 }
             });
