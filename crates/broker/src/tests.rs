@@ -14,6 +14,7 @@ mod delivery;
 mod exchanges;
 mod importing;
 mod limits;
+mod operator_history;
 mod patterns;
 mod permissions;
 mod policies;

@@ -79,7 +79,7 @@ fn refusals_tell_the_client_little_and_the_log_who_and_why() {
     let refused = [
         ("PLAIN", plain(b"\0guest\0wrong"), "wrong password"),
         ("PLAIN", plain(b"\0guest\0"), "wrong password"),
-        ("AMQPLAIN", amqplain("ada", "guest"), "unknown user"),
+        ("AMQPLAIN", amqplain("ada\nforged", "guest"), "unknown user"),
     ];
     // All at once: each is answered late.
     let mut clients: Vec<Raw> = refused
@@ -101,7 +101,8 @@ fn refusals_tell_the_client_little_and_the_log_who_and_why() {
             "{line}"
         );
     }
-    assert!(log.contains("user=ada"), "{log}");
+    let user = r#"user="ada\nforged""#;
+    assert!(log.contains(user), "{log}");
 }
 
 #[test]

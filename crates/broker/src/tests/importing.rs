@@ -12,17 +12,17 @@ use model::record::{
 use model::{FieldTable, Limits, Position, Record, TableBuilder, Timestamp, Value};
 
 /// A broker whose records land at once.
-struct Server {
-    broker: Broker,
-    lane: Vec<(Position, Record)>,
+pub(super) struct Server {
+    pub(super) broker: Broker,
+    pub(super) lane: Vec<(Position, Record)>,
 }
 
 impl Server {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::recovered(Vec::new())
     }
 
-    fn recovered(lane: Vec<(Position, Record)>) -> Self {
+    pub(super) fn recovered(lane: Vec<(Position, Record)>) -> Self {
         let mut recovery = Recovery::new(&Limits::default());
         for (position, record) in &lane {
             recovery.apply(*position, record.clone());
@@ -33,7 +33,7 @@ impl Server {
         server
     }
 
-    fn land(&mut self) -> Option<Result<Answer, CommandRefused>> {
+    pub(super) fn land(&mut self) -> Option<Result<Answer, CommandRefused>> {
         let mut answer = None;
         loop {
             let mut last = None;
@@ -56,13 +56,13 @@ impl Server {
         }
     }
 
-    fn ask(&mut self, command: Command) -> Result<Answer, CommandRefused> {
+    pub(super) fn ask(&mut self, command: Command) -> Result<Answer, CommandRefused> {
         let input = Input::Command(CommandId(1), command);
         self.broker.handle(Timestamp(1), input);
         self.land().expect("what has landed is answered")
     }
 
-    fn export(&mut self) -> Definitions {
+    pub(super) fn export(&mut self) -> Definitions {
         match self.ask(Command::Export) {
             Ok(Answer::Definitions(all)) => *all,
             other => panic!("an export is answered with {other:?}"),

@@ -25,7 +25,7 @@ pub(super) fn asked(words: &[&str]) -> Input {
     Input::Command(CommandId(1), command(words))
 }
 
-fn command(words: &[&str]) -> Command {
+pub(super) fn command(words: &[&str]) -> Command {
     match *words {
         ["vhost", name, ref limits @ ..] => Command::PutVhost(VhostDefinition {
             name: short(name),

@@ -1,7 +1,13 @@
 //! Virtual hosts: worlds of names that come and go with all that is in them.
 
-use super::script::check;
+use super::script::{check, short};
+use crate::{Command, CommandId, Effect, Input, Recovery};
 use expect_test::expect;
+use model::record::{Publishing, VhostDefinition};
+use model::{
+    Definition, Limits, MessageRecord, Position, Properties, PublishingId, QueueId, Record,
+    Timestamp,
+};
 
 #[test]
 fn a_vhost_is_let_into_by_name_and_permission() {
@@ -381,4 +387,37 @@ fn policies_are_kept_and_their_words_checked() {
                     permission of guest in /
         "#]],
     );
+}
+
+/// A message that was moved comes behind the removal of the virtual host that it was sent in.
+#[test]
+fn a_message_that_is_told_late_does_not_bring_its_vhost_back() {
+    let message = Record::Message(MessageRecord {
+        queues: [QueueId(1)].into_iter().collect(),
+        publisher: Some(Publishing {
+            vhost: short("shop"),
+            publisher: short("p"),
+            id: PublishingId(7),
+        }),
+        accepted: Timestamp(1),
+        exchange: short("-"),
+        routing_key: short("q"),
+        properties: Properties::default(),
+        body: "m".into(),
+    });
+    let gone = Definition::VhostRemoved {
+        vhost: short("shop"),
+    };
+    let made = |name| Definition::VhostMade(VhostDefinition::new(short(name)));
+    let mut recovery = Recovery::new(&Limits::default());
+    recovery.apply(Position(1), Record::Definition(made("/")));
+    recovery.apply(Position(2), Record::Definition(made("shop")));
+    recovery.apply(Position(4), Record::Definition(gone));
+    recovery.apply(Position(3), message);
+    let mut broker = recovery.finish(Timestamp(1));
+    broker.handle(Timestamp(1), Input::Command(CommandId(1), Command::Export));
+    let Some(Effect::Answer(_, Ok(crate::Answer::Definitions(all)))) = broker.poll_effect() else {
+        panic!("the export is answered at once");
+    };
+    assert_eq!(all.vhosts, [VhostDefinition::new(short("/"))]);
 }
