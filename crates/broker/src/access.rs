@@ -164,19 +164,12 @@ impl Rights {
         self.topics.is_empty()
     }
 
-    /// Whether the routing key may be used at a topic exchange. Where nothing is said of the exchange, any may.
-    pub(crate) fn allows_topic(
-        &self,
-        exchange: &ShortStr,
-        right: Right,
-        routing_key: &str,
-    ) -> bool {
-        if self.topics.is_empty() {
-            return true;
-        }
-        self.topics.get(exchange).is_none_or(|topic| match right {
-            Right::Read => topic.read.matches(routing_key),
-            Right::Write | Right::Configure => topic.write.matches(routing_key),
+    /// The pattern of the routing keys that may be used at a topic exchange, if anything is said of it.
+    pub(crate) fn topic_pattern(&self, exchange: &ShortStr, right: Right) -> Option<&Pattern> {
+        let topic = self.topics.get(exchange)?;
+        Some(match right {
+            Right::Read => &topic.read,
+            Right::Write | Right::Configure => &topic.write,
         })
     }
 }

@@ -15,9 +15,39 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Grants {
     rights: Arc<Rights>,
-    /// Names that were looked up and allowed; the oldest goes first.
-    recent: Vec<(Right, ShortStr)>,
+    /// Names that were looked up and allowed.
+    names: Recent<(Right, ShortStr)>,
+    /// Exchanges and routing keys that were.
+    topics: Recent<(Right, ShortStr, ShortStr)>,
+}
+
+/// The last few of what was allowed; the oldest goes first.
+#[derive(Debug)]
+struct Recent<T> {
+    known: Vec<T>,
     oldest: usize,
+}
+
+impl<T> Recent<T> {
+    const fn new() -> Self {
+        Self {
+            known: Vec::new(),
+            oldest: 0,
+        }
+    }
+
+    fn holds(&self, is_it: impl FnMut(&T) -> bool) -> bool {
+        self.known.iter().any(is_it)
+    }
+
+    fn add(&mut self, new: T) {
+        if self.known.len() < RECENT_MAX {
+            self.known.push(new);
+        } else {
+            self.known[self.oldest] = new;
+            self.oldest = (self.oldest + 1) % RECENT_MAX;
+        }
+    }
 }
 
 /// Connections use few names again and again; beyond these the patterns are asked.
@@ -46,8 +76,8 @@ impl Grants {
     pub(crate) fn new(rights: Arc<Rights>) -> Self {
         Self {
             rights,
-            recent: Vec::new(),
-            oldest: 0,
+            names: Recent::new(),
+            topics: Recent::new(),
         }
     }
 
@@ -62,30 +92,37 @@ impl Grants {
 
     fn allow(&mut self, right: Right, name: &ShortStr) -> bool {
         let pattern = self.rights.pattern(right);
-        if pattern.is_everything() {
-            return true;
-        }
-        let known = self.recent.iter();
-        if known
-            .into_iter()
-            .any(|(of, known)| *of == right && known == name)
+        if pattern.is_everything()
+            || self
+                .names
+                .holds(|(of, known)| *of == right && known == name)
         {
             return true;
         }
         let allowed = pattern.matches(name);
         if allowed {
-            self.remember(right, name.detached());
+            self.names.add((right, name.detached()));
         }
         allowed
     }
 
-    fn remember(&mut self, right: Right, name: ShortStr) {
-        if self.recent.len() < RECENT_MAX {
-            self.recent.push((right, name));
-        } else {
-            self.recent[self.oldest] = (right, name);
-            self.oldest = (self.oldest + 1) % RECENT_MAX;
+    /// Whether a routing key may be used at a topic exchange. Where nothing is said of the exchange, any may.
+    fn allow_topic(&mut self, right: Right, exchange: &ShortStr, key: &ShortStr) -> bool {
+        let Some(pattern) = self.rights.topic_pattern(exchange, right) else {
+            return true;
+        };
+        let is_it = |(of, at, known): &(Right, ShortStr, ShortStr)| {
+            *of == right && known == key && at == exchange
+        };
+        if pattern.is_everything() || self.topics.holds(is_it) {
+            return true;
         }
+        let allowed = pattern.matches(key);
+        if allowed {
+            let new = (right, exchange.detached(), key.detached());
+            self.topics.add(new);
+        }
+        allowed
     }
 }
 
@@ -126,12 +163,16 @@ impl Broker {
         routing_key: &ShortStr,
         method: MethodId,
     ) -> Result<(), Refusal> {
-        let connection = &self.connections[&id.connection];
+        let connection = self.connections.get_mut(&id.connection);
+        let connection =
+            connection.expect("a request is handled only while its connection is open");
+        if connection.grants.rights.says_nothing_of_topics() {
+            return Ok(());
+        }
         let vhost = &self.vhosts[connection.vhost.0];
         let found = vhost.exchanges.get(exchange);
         let is_topic = found.is_some_and(|found| found.definition.kind == "topic");
-        let rights = &connection.grants.rights;
-        if !is_topic || rights.allows_topic(exchange, right, routing_key) {
+        if !is_topic || connection.grants.allow_topic(right, exchange, routing_key) {
             return Ok(());
         }
         let (vhost, user) = (&vhost.name, &connection.user);
@@ -297,4 +338,20 @@ impl Broker {
 fn exchange_in(arguments: &FieldTable, argument: &str) -> Option<ShortStr> {
     let name = arguments.get(argument)?.as_str()?;
     ShortStr::try_from(name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_lately_is_bounded_and_the_oldest_goes() {
+        let mut recent = Recent::new();
+        for number in 0..RECENT_MAX + 3 {
+            recent.add(number);
+        }
+        assert_eq!(recent.known.len(), RECENT_MAX);
+        let holds = |number: usize| recent.holds(|known| *known == number);
+        assert!(!holds(2) && holds(3) && holds(RECENT_MAX + 2));
+    }
 }
