@@ -3,6 +3,9 @@
 
 #![no_main]
 
+#[path = "../requests.rs"]
+mod requests;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
@@ -11,6 +14,7 @@ use model::{
     ChannelError, ChannelNumber, ConnectionError, DeliveryTag, FieldTable, Limits, MethodId,
     ReplyCode, ShortStr, TableBuilder, Timestamp, Value,
 };
+use requests::{Envelope, Request, name};
 use wire::{
     Content, Event, FrameReader, PROTOCOL_HEADER, ServerConnection, encode_heartbeat, encode_method,
 };
@@ -28,6 +32,19 @@ enum Step<'a> {
     Open(u8),
     Close(u8),
     CloseOk(u8),
+    /// A method that has a meaning, whole.
+    Request(u8, Request<'a>),
+    /// A method of any class, with any fields.
+    Fields {
+        channel: u8,
+        class: u8,
+        method: u8,
+        fields: &'a [u8],
+    },
+    /// basic.publish alone, or its header, or a part of its body: contents of several channels come together.
+    PublishOf(u8, u8, u8),
+    HeaderOf(u8, u8, Envelope<'a>),
+    BodyOf(u8, u8),
     /// basic.publish with its header and one frame of body.
     Publish {
         channel: u8,
@@ -167,6 +184,36 @@ impl Play {
                     &[0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, *announced, 0, 0],
                 );
                 self.frame(3, *channel, body);
+            }
+            Step::Request(channel, request) => {
+                encode_method(&mut self.sent, number(channel), &request.method());
+            }
+            Step::Fields {
+                channel,
+                class,
+                method,
+                fields,
+            } => {
+                const CLASSES: [u8; 8] = [10, 20, 30, 40, 50, 60, 85, 90];
+                let class = CLASSES[usize::from(class % 8)];
+                let payload = [&[0, class, 0, method % 13 * 10], *fields].concat();
+                self.frame(1, *channel, &payload);
+            }
+            Step::PublishOf(channel, exchange, key) => {
+                let publish = basic::Publish {
+                    exchange: name(*exchange),
+                    routing_key: name(*key),
+                    ..basic::Publish::default()
+                };
+                encode_method(&mut self.sent, number(channel), &publish.into());
+            }
+            Step::HeaderOf(channel, announced, envelope) => {
+                let mut payload = vec![0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, *announced];
+                payload.extend_from_slice(envelope.build().as_bytes());
+                self.frame(2, *channel, &payload);
+            }
+            Step::BodyOf(channel, length) => {
+                self.frame(3, *channel, &vec![b'x'; usize::from(*length)]);
             }
             Step::Heartbeat => encode_heartbeat(&mut self.sent),
             Step::Hand(length) => self.hand(usize::from(*length).max(1)),
