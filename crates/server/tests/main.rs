@@ -15,3 +15,4 @@ mod limits;
 mod login;
 mod slow;
 mod stop;
+mod transactions;
