@@ -74,6 +74,41 @@ pub(crate) const FOR_CLIENTS: &[Package] = &[
         have: "command -v amqp-publish",
         why: "the C client's command line",
     },
+    Package {
+        name: "php-cli",
+        have: "command -v php",
+        why: "runs the tests with php-amqplib",
+    },
+    Package {
+        name: "php-amqplib",
+        have: "test -e /usr/share/php/PhpAmqpLib/autoload.php",
+        why: "the PHP client",
+    },
+    Package {
+        name: "php-mbstring",
+        have: "php -m | grep -q mbstring",
+        why: "what the PHP client needs",
+    },
+    Package {
+        name: "ruby-bunny",
+        have: "ruby -e 'require \"bunny\"'",
+        why: "the Ruby client",
+    },
+    Package {
+        name: "ruby-minitest",
+        have: "ruby -e 'require \"minitest\"'",
+        why: "runs the tests with the Ruby client",
+    },
+    Package {
+        name: "golang-go",
+        have: "command -v go",
+        why: "builds the tests with the Go client",
+    },
+    Package {
+        name: "golang-github-rabbitmq-amqp091-go-dev",
+        have: "test -d /usr/share/gocode/src/github.com/rabbitmq/amqp091-go",
+        why: "the Go client",
+    },
 ];
 
 /// For whatever runs RabbitMQ beside us.

@@ -8,8 +8,8 @@ use std::time::Duration;
 pub const MECHANISMS: &str = "PLAIN AMQPLAIN";
 
 /// A refused login is answered after this time, so that passwords cannot be tried quickly. Only the connection
-/// itself waits.
-pub const REFUSAL_DELAY: Duration = Duration::from_secs(3);
+/// itself waits. php-amqplib gives up after 3 s without an answer, and then cannot say that the password is wrong.
+pub const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 
 /// What clients find out about the server in connection.start. Several refuse to work without one or the other
 /// capability, or without a version of three numbers.

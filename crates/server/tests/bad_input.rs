@@ -156,17 +156,16 @@ fn a_refused_login_is_answered_late_and_holds_up_nobody() {
     let mut raw = Raw::dial(server.address());
     raw.login(b"\0guest\0wrong");
     witness.still_works();
-    assert!(
-        started.elapsed() < Duration::from_secs(2),
-        "the witness waited"
-    );
+    let witnessed = started.elapsed();
     let (code, text) = raw.closed_with();
+    let answered = started.elapsed();
+    assert!(witnessed < answered, "the witness waited");
     assert_eq!(code, 403);
     assert!(
         text.starts_with("ACCESS_REFUSED - Login was refused"),
         "{text}"
     );
-    assert!(started.elapsed() > Duration::from_secs(2));
+    assert!(answered >= Duration::from_secs(1));
     assert!(server.log().contains("login refused"));
 }
 

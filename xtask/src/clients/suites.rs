@@ -26,6 +26,9 @@ enum Origin {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Runner {
     Pytest,
+    Php,
+    Ruby,
+    Go,
 }
 
 /// The longest first, so that none is left for the end.
@@ -72,6 +75,21 @@ pub(crate) const SUITES: &[Suite] = &[
         tests: &["amqp-client.test.js"],
     },
     Suite {
+        client: "bunny",
+        origin: Origin::Debian("ruby-bunny", Runner::Ruby),
+        tests: &["bunny_test.rb"],
+    },
+    Suite {
+        client: "php-amqplib",
+        origin: Origin::Debian("php-amqplib", Runner::Php),
+        tests: &["php_amqplib_test.php"],
+    },
+    Suite {
+        client: "amqp091-go",
+        origin: Origin::Debian("golang-github-rabbitmq-amqp091-go-dev", Runner::Go),
+        tests: &["."],
+    },
+    Suite {
         client: "amqp-tools",
         origin: Origin::Debian("amqp-tools", Runner::Pytest),
         tests: &["test_amqp_tools.py"],
@@ -110,6 +128,26 @@ impl Suite {
                 let mut node = command("node", &["--test", "--test-reporter=./reporter.mjs"]);
                 node.args(self.tests).current_dir(folder.join("node"));
                 node
+            }
+            Origin::Debian(_, Runner::Php) => {
+                let mut php = command("php", &[]);
+                php.args(self.tests).current_dir(folder.join("php"));
+                php
+            }
+            Origin::Debian(_, Runner::Ruby) => {
+                let mut ruby = command("ruby", &[]);
+                ruby.args(self.tests).current_dir(folder.join("ruby"));
+                ruby
+            }
+            Origin::Debian(_, Runner::Go) => {
+                // Debian's libraries lie in a path of the old kind, without modules.
+                let mut go = command("go", &["test", "-count=1", "-vet=off"]);
+                go.args(self.tests)
+                    .current_dir(folder.join("go"))
+                    .env("GO111MODULE", "off")
+                    .env("GOPATH", "/usr/share/gocode")
+                    .env("GOFLAGS", "");
+                go
             }
         })
     }
