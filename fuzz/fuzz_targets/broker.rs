@@ -10,8 +10,8 @@ use broker::{Broker, Effect, Input, Opened, Recovery, Written};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use model::{
-    ChannelNumber, ConnectionId, DeliveryTag, Limits, Position, Publish, QueueId, Record, ShortStr,
-    Timestamp,
+    ChannelNumber, ConnectionId, DeliveryTag, Limits, Method, Position, Publish, QueueId, Record,
+    ShortStr, Timestamp,
 };
 use requests::{Envelope, Request, name};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,8 +27,8 @@ enum Step<'a> {
         envelope: Envelope<'a>,
         body: u8,
     },
-    /// channel.open, or channel.close if it is open.
-    Turn(u8),
+    /// channel.close.
+    Close(u8),
     Disconnect(bool),
     /// So many records land; 255 for all.
     Land(u8),
@@ -50,6 +50,8 @@ struct Play {
     connections: [Option<ConnectionId>; 2],
     next_connection: u64,
     open: BTreeSet<(ConnectionId, ChannelNumber)>,
+    /// Closed by the client and not answered: nothing comes on them.
+    leaving: BTreeSet<(ConnectionId, ChannelNumber)>,
     written: BTreeMap<ConnectionId, Written>,
     wanted: Vec<(QueueId, Position)>,
 }
@@ -63,6 +65,7 @@ fuzz_target!(|steps: Vec<Step>| {
         connections: [None; 2],
         next_connection: 1,
         open: BTreeSet::new(),
+        leaving: BTreeSet::new(),
         written: BTreeMap::new(),
         wanted: Vec::new(),
     };
@@ -93,8 +96,9 @@ impl Play {
     fn step(&mut self, step: &Step) {
         match step {
             Step::Request(channel, request) => {
-                let (connection, number) = self.channel(*channel);
-                self.input(Input::Method(connection, number, request.method()));
+                if let Some((connection, number)) = self.channel(*channel) {
+                    self.input(Input::Method(connection, number, request.method()));
+                }
             }
             Step::Publish {
                 channel,
@@ -104,7 +108,9 @@ impl Play {
                 envelope,
                 body,
             } => {
-                let (connection, number) = self.channel(*channel);
+                let Some((connection, number)) = self.channel(*channel) else {
+                    return;
+                };
                 let publish = Publish {
                     exchange: name(*exchange),
                     routing_key: name(*key),
@@ -115,10 +121,11 @@ impl Play {
                 };
                 self.input(Input::Publish(connection, number, publish));
             }
-            Step::Turn(channel) => {
-                let at = self.channel(*channel);
-                self.open.remove(&at);
-                self.input(Input::ChannelClosed(at.0, at.1));
+            Step::Close(channel) => {
+                if let Some(at) = self.channel(*channel) {
+                    self.leaving.insert(at);
+                    self.input(Input::ChannelClosed(at.0, at.1));
+                }
             }
             Step::Disconnect(which) => {
                 if let Some(connection) = self.connections[usize::from(*which)].take() {
@@ -143,8 +150,8 @@ impl Play {
         }
     }
 
-    /// A channel that is open, opened and connected for it if it was not.
-    fn channel(&mut self, number: u8) -> (ConnectionId, ChannelNumber) {
+    /// A channel that is open, opened and connected for it if it was not; `None` while it is being closed.
+    fn channel(&mut self, number: u8) -> Option<(ConnectionId, ChannelNumber)> {
         let which = usize::from(number & 1);
         let connection = match self.connections[which] {
             Some(connection) => connection,
@@ -166,11 +173,12 @@ impl Play {
         if self.open.insert(at) {
             self.input(Input::ChannelOpened(at.0, at.1));
         }
-        at
+        (!self.leaving.contains(&at)).then_some(at)
     }
 
     fn forget(&mut self, connection: ConnectionId) {
         self.open.retain(|(of, _)| *of != connection);
+        self.leaving.retain(|(of, _)| *of != connection);
         self.written.remove(&connection);
         for known in &mut self.connections {
             known.take_if(|known| *known == connection);
@@ -217,8 +225,10 @@ impl Play {
                 self.delivered(connection, channel, delivery.tag, delivery.no_ack);
             }
             Effect::Fetch { queue, position } => self.wanted.push((queue, position)),
-            Effect::CloseChannel(connection, channel, _) => {
+            Effect::CloseChannel(connection, channel, _)
+            | Effect::Send(connection, channel, Method::ChannelCloseOk(_)) => {
                 self.open.remove(&(connection, channel));
+                self.leaving.remove(&(connection, channel));
             }
             Effect::CloseConnection(connection, _) => self.forget(connection),
             _ => {}
@@ -272,6 +282,7 @@ impl Play {
         self.broker = recovery.finish(self.now);
         self.connections = [None; 2];
         self.open.clear();
+        self.leaving.clear();
         self.written.clear();
         self.wanted.clear();
         self.end_turn();

@@ -7,6 +7,7 @@ mod harness;
 mod admin;
 mod bad_input;
 mod cli;
+mod compatibility;
 mod crash;
 mod handshake;
 mod landing;
