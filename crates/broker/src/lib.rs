@@ -177,7 +177,11 @@ impl Broker {
                 self.request(now, ChannelId { connection, number }, method.into());
             }
             Input::ChannelOpened(connection, number) => {
-                self.open_channel(now, ChannelId { connection, number });
+                self.request(
+                    now,
+                    ChannelId { connection, number },
+                    request::Request::Open,
+                );
             }
             Input::ChannelClosed(connection, number) => {
                 self.request(

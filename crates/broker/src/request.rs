@@ -10,6 +10,9 @@ use model::{ConnectionError, Method, Publish, ReplyCode, Timestamp};
 pub(crate) enum Request {
     Publish(Publish),
     Method(Method),
+    /// channel.open. Where the protocol's side closed a channel for an error of the client, the client may open the
+    /// next one under its number while the broker's part of the old one still waits for landing.
+    Open,
     /// channel.close.
     Close,
 }
@@ -39,7 +42,7 @@ impl Request {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Publish(publish) => bytes_of(publish),
-            Self::Method(_) | Self::Close => REQUEST_BYTES,
+            Self::Method(_) | Self::Open | Self::Close => REQUEST_BYTES,
         }
     }
 
@@ -67,6 +70,9 @@ impl Broker {
         // An error of ours may have closed the channel while the request was on its way: it is nothing then.
         let bytes = request.bytes();
         let Some(channel) = self.channel_mut(id) else {
+            if matches!(request, Request::Open) {
+                self.open_channel(now, id);
+            }
             return;
         };
         if !channel.stalled.is_empty() {
@@ -100,6 +106,10 @@ impl Broker {
         let answered = match request {
             Request::Publish(publish) => self.publish(now, id, publish),
             Request::Method(method) => self.call(now, id, method),
+            Request::Open => {
+                self.open_channel(now, id);
+                Ok(())
+            }
             Request::Close => {
                 self.close_channel(now, id);
                 Ok(())

@@ -224,3 +224,37 @@ fn confirms_may_be_asked_for_twice_and_without_an_answer() {
         "#]],
     );
 }
+
+#[test]
+fn a_channel_is_opened_again_behind_what_the_one_before_it_still_waits_for() {
+    check(
+        "
+        connect 1
+        1.1 open
+        1.1 declare q
+        1.1 close
+        1.1 open
+        1.1 declare r
+        landed
+        landed
+        ",
+        expect![[r#"
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 declare q
+                land #2 queue 1 q
+            1.1 close
+            1.1 open
+            1.1 declare r
+            landed
+                1.1 queue.declare-ok q 0 0
+                1.1 channel.close-ok
+                1.1 channel.open-ok
+                land #3 queue 2 r
+            landed
+                1.1 queue.declare-ok r 0 0
+        "#]],
+    );
+}
