@@ -105,7 +105,8 @@ impl Tools {
         server.kill()?;
         server.launch()?;
         self.check(&server, exported)?;
-        operate(&server, &["definitions", "export", text(ours)?])
+        operate(&server, &["definitions", "export", text(ours)?])?;
+        rabbitmqadmin(&server)
     }
 
     /// Imports what Landfall exported into a RabbitMQ that knows nothing, checks, and exports.
@@ -127,6 +128,44 @@ impl Tools {
         );
         checked.with_context(|| server.end_of_log())
     }
+}
+
+/// RabbitMQ's own tool, which its package brings, finds what it looks for.
+fn rabbitmqadmin(server: &Server) -> Result<()> {
+    println!("\nrabbitmqadmin asks Landfall");
+    let port = server.admin_port().to_string();
+    for line in [
+        "show overview",
+        "list vhosts",
+        "list users",
+        "list permissions",
+        "list queues vhost name type arguments",
+        "list exchanges",
+        "list bindings",
+        "list policies",
+        "list vhost_limits",
+        "declare vhost name=new",
+        "declare user name=eve password=e tags=management",
+        "declare permission vhost=new user=eve configure=.* write=.* read=.*",
+        "declare policy name=short pattern=^s definition={\"max-length\":9} apply-to=queues",
+        "declare vhost_limit vhost=new name=max-queues value=3",
+        "delete vhost_limit vhost=new name=max-queues",
+        "delete policy name=short",
+        "delete permission vhost=new user=eve",
+        "delete user name=eve",
+        "delete vhost name=new",
+    ] {
+        let mut asked = command("rabbitmqadmin", &["--port", &port]);
+        let said = asked.args(line.split(' ')).output();
+        let said = said.context("cannot start rabbitmqadmin")?;
+        let error = String::from_utf8_lossy(&said.stderr);
+        let answer = String::from_utf8_lossy(&said.stdout);
+        ensure!(
+            said.status.success(),
+            "rabbitmqadmin {line}: {answer}{error}"
+        );
+    }
+    Ok(())
 }
 
 fn read(file: &Path) -> Result<Value> {

@@ -59,6 +59,11 @@ impl Server {
         self.port
     }
 
+    /// The port of Landfall's HTTP API on 127.0.0.1.
+    pub(crate) fn admin_port(&self) -> u16 {
+        self.admin_port
+    }
+
     /// The process that was started.
     pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().map_or(0, Child::id)

@@ -15,7 +15,8 @@ use bytes::Bytes;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 
 /// So many requests are worked on at a time; the others wait.
 const TURNS: usize = 4;
@@ -129,7 +130,9 @@ pub fn router(operator: Arc<dyn Operator>, about: About) -> Router {
         operator,
         about,
         turns: Semaphore::new(TURNS),
-        importing: Semaphore::new(1),
+        pace: Mutex::new(Pace {
+            next: Instant::now(),
+        }),
     }));
     let mut router = Router::new();
     for endpoint in ENDPOINTS {
@@ -161,7 +164,31 @@ struct Inner {
     operator: Arc<dyn Operator>,
     about: About,
     turns: Semaphore,
-    importing: Semaphore,
+    pace: Mutex<Pace>,
+}
+
+/// When the broker may be asked for all definitions again: to hand them out takes its time, of which operators get
+/// no more than half.
+struct Pace {
+    next: Instant,
+}
+
+/// What takes the broker less needs no pause.
+const NOTICED: Duration = Duration::from_millis(5);
+
+/// All definitions as they stood. While somebody has them nobody else gets any: with a hundred thousand queues one
+/// copy, and the JSON made of it, is enough to have in memory (promise P9).
+pub(crate) struct Snapshot<'a> {
+    definitions: Definitions,
+    _alone: MutexGuard<'a, Pace>,
+}
+
+impl std::ops::Deref for Snapshot<'_> {
+    type Target = Definitions;
+
+    fn deref(&self) -> &Definitions {
+        &self.definitions
+    }
 }
 
 impl Api {
@@ -176,12 +203,24 @@ impl Api {
         Ok(matches!(answer, Answer::Done { made: true }))
     }
 
-    /// All definitions as they stand.
-    pub(crate) async fn definitions(&self) -> Result<Definitions, Failure> {
-        match self.ask(Command::Export).await? {
-            Answer::Definitions(definitions) => Ok(*definitions),
-            Answer::Done { .. } | Answer::User(_) => Ok(Definitions::default()),
+    /// All definitions as they stand. Whoever holds them must not ask for them again.
+    pub(crate) async fn definitions(&self) -> Result<Snapshot<'_>, Failure> {
+        let mut pace = self.0.pace.lock().await;
+        tokio::time::sleep_until(pace.next).await;
+        let asked = Instant::now();
+        let answer = self.ask(Command::Export).await?;
+        let took = asked.elapsed();
+        if took >= NOTICED {
+            pace.next = Instant::now() + took;
         }
+        let definitions = match answer {
+            Answer::Definitions(definitions) => *definitions,
+            Answer::Done { .. } | Answer::User(_) => Definitions::default(),
+        };
+        Ok(Snapshot {
+            definitions,
+            _alone: pace,
+        })
     }
 
     /// What the server says about itself.
@@ -193,12 +232,6 @@ impl Api {
     pub(crate) async fn turn(&self) -> SemaphorePermit<'_> {
         let turn = self.0.turns.acquire().await;
         turn.expect("the turns are never closed")
-    }
-
-    /// Waits until no other document is in memory.
-    pub(crate) async fn turn_to_import(&self) -> SemaphorePermit<'_> {
-        let turn = self.0.importing.acquire().await;
-        turn.expect("the turn is never closed")
     }
 }
 

@@ -93,7 +93,8 @@ async fn change_vhost(
     limit: &str,
     value: Option<u64>,
 ) -> Result<StatusCode, Failure> {
-    let mut changed = vhosts::find(&api.definitions().await?, vhost)?.clone();
+    let there = api.definitions().await?;
+    let mut changed = vhosts::find(&there, vhost)?.clone();
     match limit {
         "max-connections" => changed.max_connections = value,
         "max-queues" => changed.max_queues = value,
@@ -128,8 +129,8 @@ async fn change_user(
     limit: &str,
     value: Option<u64>,
 ) -> Result<StatusCode, Failure> {
-    let definitions = api.definitions().await?;
-    let found = users::find(&definitions, user)
+    let there = api.definitions().await?;
+    let found = users::find(&there, user)
         .map_err(|_| Failure::BadRequest(format!("no such user: '{user}'")));
     let mut changed = found?.clone();
     match limit {

@@ -88,7 +88,7 @@ pub(crate) async fn remove(
     State(api): State<Api>,
     Path((vhost, user)): Path<(String, String)>,
 ) -> Result<StatusCode, Failure> {
-    find(&api.definitions().await?, &vhost, &user)?;
+    find(&*api.definitions().await?, &vhost, &user)?;
     let (user, vhost) = (name(&user)?, name(&vhost)?);
     let asked = Command::RemovePermission { user, vhost };
     api.change(asked).await?;
@@ -173,7 +173,7 @@ pub(crate) async fn remove_topics(
     State(api): State<Api>,
     Path((vhost, user)): Path<(String, String)>,
 ) -> Result<StatusCode, Failure> {
-    find_topics(&api.definitions().await?, &vhost, &user)?;
+    find_topics(&*api.definitions().await?, &vhost, &user)?;
     let asked = Command::RemoveTopicPermission {
         user: name(&user)?,
         vhost: name(&vhost)?,

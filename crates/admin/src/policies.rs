@@ -69,7 +69,7 @@ pub(crate) async fn remove(
     State(api): State<Api>,
     Path((vhost, policy)): Path<(String, String)>,
 ) -> Result<StatusCode, Failure> {
-    find(&api.definitions().await?, &vhost, &policy)?;
+    find(&*api.definitions().await?, &vhost, &policy)?;
     let asked = Command::RemovePolicy {
         vhost: name(&vhost)?,
         name: name(&policy)?,

@@ -4,6 +4,7 @@ mod fake;
 
 mod access;
 mod endpoints;
+mod hostile;
 mod import;
 mod lists;
 mod transcript;

@@ -97,7 +97,7 @@ pub(crate) async fn exchange(
     Path((vhost, name)): Path<(String, String)>,
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
-    let found = find_exchange(&api.definitions().await?, &vhost, &name)?;
+    let found = find_exchange(&*api.definitions().await?, &vhost, &name)?;
     Ok(wanted.one(&exchange_shape(&found)))
 }
 

@@ -57,7 +57,9 @@ pub(crate) async fn set(
     Body(body): Body,
 ) -> Result<StatusCode, Failure> {
     let user = name(&text)?;
-    let known = find(&api.definitions().await?, &text).cloned();
+    // Held until the change has landed: between them nobody else changes it through the API.
+    let there = api.definitions().await?;
+    let known = find(&there, &text).cloned();
     let known = known.unwrap_or_else(|_| UserDefinition {
         name: user,
         ..UserDefinition::default()

@@ -58,7 +58,9 @@ pub(crate) async fn set(
     Body(body): Body,
 ) -> Result<StatusCode, Failure> {
     let vhost = name(&text)?;
-    let known = find(&api.definitions().await?, &text).cloned();
+    // Held until the change has landed: between them nobody else changes it through the API.
+    let there = api.definitions().await?;
+    let known = find(&there, &text).cloned();
     let known = known.unwrap_or_else(|_| VhostDefinition::new(vhost.clone()));
     let asked = document::vhost(&mut Reader::new("", &body)?, known)?;
     let made = api.change(Command::PutVhost(asked)).await?;

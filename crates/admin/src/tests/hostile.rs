@@ -1,0 +1,197 @@
+//! Whatever is asked, the API answers: a panic would stop the whole server.
+
+use super::{Api, basic};
+use crate::{ENDPOINTS, FromThisMachine};
+use axum::body::{Body, HttpBody};
+use axum::http::{Request, header};
+use bytes::Bytes;
+use hyper::body::Frame;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// JSON with the keys that something is asked for, and with values that it is not asked for.
+fn any_body() -> impl Strategy<Value = Value> {
+    let keys = prop::sample::select(vec![
+        "name",
+        "vhost",
+        "user",
+        "users",
+        "tags",
+        "password",
+        "password_hash",
+        "value",
+        "pattern",
+        "definition",
+        "priority",
+        "apply-to",
+        "configure",
+        "write",
+        "read",
+        "exchange",
+        "queues",
+        "exchanges",
+        "bindings",
+        "arguments",
+        "type",
+        "source",
+        "destination",
+        "destination_type",
+        "vhosts",
+        "metadata",
+        "limits",
+        "parameters",
+        "component",
+        "policies",
+        "permissions",
+        "topic_permissions",
+        "global_parameters",
+        "durable",
+        "x-queue-type",
+        "landfall:bytes",
+        "landfall:decimal",
+        "max-queues",
+    ]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        prop::sample::select(vec![
+            "",
+            "/",
+            "queue",
+            "exchange",
+            "vhost-limits",
+            "limits",
+            "AQID"
+        ])
+        .prop_map(Value::from),
+        "\\PC{0,300}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 40, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(keys.clone(), inner, 0..6).prop_map(|map| {
+                Value::Object(
+                    map.into_iter()
+                        .map(|(key, value)| (key.to_owned(), value))
+                        .collect(),
+                )
+            }),
+        ]
+    })
+}
+
+/// A name as a part of a path: percent-encoded octets of any kind.
+fn any_part() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("%2F".to_owned()),
+        Just("guest".to_owned()),
+        prop::collection::vec(any::<u8>(), 1..300)
+            .prop_map(|octets| octets.iter().map(|octet| format!("%{octet:02X}")).collect()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn any_request_is_answered(
+        endpoint in prop::sample::select((0..ENDPOINTS.len()).collect::<Vec<_>>()),
+        parts in prop::collection::vec(any_part(), 3),
+        query in "[a-z_]{0,12}(=[0-9a-z,%.-]{0,9})?",
+        body in any_body(),
+    ) {
+        let endpoint = &ENDPOINTS[endpoint];
+        let mut parts = parts.iter();
+        let path: Vec<String> = endpoint
+            .path
+            .split('/')
+            .map(|part| match part.starts_with('{') {
+                true => parts.next().expect("no path has more than three").clone(),
+                false => part.to_owned(),
+            })
+            .collect();
+        let path = format!("{}?{query}", path.join("/"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let (code, said) = runtime
+            .expect("a runtime")
+            .block_on(async { Api::new().ask(endpoint.method, &path, &body.to_string()).await });
+        prop_assert!((200..500).contains(&code), "{} {path} {body}: {code} {said}", endpoint.method);
+    }
+}
+
+#[tokio::test]
+async fn many_at_a_time_are_all_answered() {
+    let api = Api::new();
+    let asked: Vec<_> = (0..200)
+        .map(|number| {
+            let api = Api(api.0.clone());
+            tokio::spawn(async move {
+                let path = format!("/api/users/u{number}");
+                let (made, _) = api.ask("PUT", &path, r#"{"tags":""}"#).await;
+                let (listed, _) = api.ask("GET", "/api/definitions", "").await;
+                (made, listed)
+            })
+        })
+        .collect();
+    for asked in asked {
+        assert_eq!(asked.await.expect("no task panics"), (201, 200));
+    }
+    assert_eq!(
+        api.get("/api/users").await.as_array().map(Vec::len),
+        Some(201)
+    );
+}
+
+#[tokio::test]
+async fn a_body_has_its_limit() {
+    let api = Api::new();
+    let large = |bytes: usize| json!({"tags": "", "password": "x".repeat(bytes)}).to_string();
+    let (code, _) = api.ask("PUT", "/api/users/u", &large(1 << 19)).await;
+    assert_eq!(code, 201);
+    let (code, _) = api.ask("PUT", "/api/users/u", &large(1 << 20)).await;
+    assert_eq!(code, 413);
+    let (code, _) = api.ask("POST", "/api/definitions", &large(2 << 20)).await;
+    assert_eq!(code, 200, "a document may be larger");
+    let (code, _) = api
+        .ask("POST", "/api/definitions", &large(20_000_000))
+        .await;
+    assert_eq!(code, 413);
+    let (code, said) = api
+        .ask("POST", "/api/definitions", &"[".repeat(100_000))
+        .await;
+    assert_eq!(code, 400, "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_given_up() {
+    let never = Body::new(Never);
+    let request = Request::put("/api/users/u")
+        .header(header::AUTHORIZATION, basic("guest:guest"))
+        .extension(FromThisMachine(true))
+        .body(never)
+        .expect("a request");
+    let before = tokio::time::Instant::now();
+    assert_eq!(Api::new().send(request).await.status(), 408);
+    assert_eq!(before.elapsed(), Duration::from_secs(60));
+}
+
+/// A body whose sender has gone to sleep.
+struct Never;
+
+impl HttpBody for Never {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+}
