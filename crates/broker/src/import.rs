@@ -8,7 +8,7 @@ use crate::route::{Exchange, Vhost};
 use crate::{Broker, policy};
 use model::record::{Destination, QueueDefinition, VhostDefinition};
 use model::{FieldTable, MethodId, ShortStr, Timestamp};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 impl Broker {
     /// Makes everything, or refuses everything.
@@ -31,7 +31,12 @@ impl Broker {
             self.put_topic_permission(permission.clone());
         }
         for made in &definitions.policies {
-            self.put_policy(now, made.clone());
+            self.put_policy(made.clone());
+        }
+        // Once for all: each looks at every queue.
+        let vhosts = definitions.policies.iter().map(|made| &made.vhost);
+        for vhost in vhosts.collect::<BTreeSet<_>>() {
+            self.renew_rules(now, vhost);
         }
         self.import_exchanges(definitions);
         self.import_queues(now, definitions);

@@ -66,7 +66,10 @@ impl Broker {
                 policy::check(&made).map_err(CommandRefused::Invalid)?;
                 self.vhost_named(&made.vhost)
                     .ok_or_else(|| no_vhost(&made.vhost))?;
-                self.put_policy(now, made)
+                let vhost = made.vhost.clone();
+                let is_new = self.put_policy(made);
+                self.renew_rules(now, &vhost);
+                is_new
             }
             Command::RemovePolicy { vhost, name } => self.remove_policy(now, vhost, name)?,
         };
@@ -165,11 +168,10 @@ impl Broker {
         Ok(false)
     }
 
-    pub(crate) fn put_policy(&mut self, now: Timestamp, made: PolicyDefinition) -> bool {
+    /// Whoever puts policies has the rules renewed when all are put.
+    pub(crate) fn put_policy(&mut self, made: PolicyDefinition) -> bool {
         let is_new = !self.policies.contains(&made.vhost, &made.name);
-        let vhost = made.vhost.clone();
         self.define(Definition::PolicyMade(made));
-        self.renew_rules(now, &vhost);
         is_new
     }
 

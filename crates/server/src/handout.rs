@@ -218,12 +218,15 @@ impl Handout {
                 wire.give_back(channel, ReplyCode::NoRoute, "NO_ROUTE", &message);
             }
             Outgoing::CloseChannel(channel, error) => {
-                info!(connection = %self.connection, %channel, %error, "closing a channel");
+                let text = error.text.as_str();
+                info!(connection = %self.connection, %channel, error = text, "closing a channel");
                 self.forget(channel);
                 wire.close_channel(channel, &error);
             }
             Outgoing::Close(error) => {
-                info!(connection = %self.connection, %error, "closing a connection");
+                // Quoted: it may name what the client named, which must not forge a line of the log.
+                let text = error.text.as_str();
+                info!(connection = %self.connection, error = text, "closing a connection");
                 // The answer can only be seen by reading.
                 self.blocked = false;
                 wire.close(&error);

@@ -245,3 +245,28 @@ fn what_makes_no_sense_is_refused_as_a_whole() {
         assert_eq!(server.export(), before);
     }
 }
+
+#[test]
+fn queues_that_are_there_follow_policies_that_are_imported() {
+    let mut server = Server::new();
+    let mut definitions = shop();
+    definitions.queues[0].arguments = FieldTable::new();
+    let policies = std::mem::take(&mut definitions.policies);
+    server
+        .import(&definitions)
+        .expect("nothing is wrong with it");
+    let only_policies = Definitions {
+        policies,
+        ..Definitions::default()
+    };
+    let limits = |server: &Server| {
+        let queues = server.broker.queues.values();
+        queues
+            .map(|queue| queue.rules.max_length)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(limits(&server), [None]);
+    server.import(&only_policies).expect("the vhost is there");
+    assert_eq!(limits(&server), [Some(9)]);
+    assert_eq!(limits(&Server::recovered(server.lane)), [Some(9)]);
+}
