@@ -6,7 +6,7 @@ use ::lapin::types::FieldTable;
 use ::lapin::{BasicProperties, Connection, ConnectionProperties};
 use serde_json::Value;
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -216,6 +216,44 @@ fn a_taken_port_costs_the_api_and_not_the_server() {
         "{}",
         server.log()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_say_nothing_hold_up_neither_clients_nor_the_api_for_ever() {
+    let scratch = Scratch::new();
+    let server = start(&scratch);
+    let address = server.api().trim_start_matches("http://").to_owned();
+    let silent: Vec<TcpStream> = (0..300)
+        .map(|_| TcpStream::connect(&address).expect("the system takes it"))
+        .collect();
+    let connection = connect(&server, "guest:guest", "%2F").await;
+    assert!(connection.is_ok(), "clients have their own listener");
+    drop(silent);
+    assert!(landfall(server.api(), &["user", "list"]).contains("guest"));
+}
+
+#[test]
+fn of_a_document_that_is_refused_nothing_is_made() {
+    let scratch = Scratch::new();
+    let server = start(&scratch);
+    let wrong = [
+        r#"{"name": "b", "vhost": "/", "arguments": {"x-max-priority": "high"}}"#,
+        r#"{"name": "b", "vhost": "none", "arguments": {}}"#,
+        r#"{"name": "b", "arguments": {}}"#,
+    ];
+    for queue in wrong {
+        let document = format!(
+            r#"{{"vhosts": [{{"name": "new"}}], "users": [{{"name": "eve", "tags": ""}}],
+                "queues": [{{"name": "a", "vhost": "/"}}, {queue}]}}"#
+        );
+        let imported = landfall_with(server.api(), &["definitions", "import"], &document);
+        assert!(!imported.status.success(), "{queue}");
+        let left = landfall(server.api(), &["definitions", "export"]);
+        let left: Value = serde_json::from_str(&left).expect("JSON");
+        assert_eq!(left["queues"], Value::Array(Vec::new()), "{queue}");
+        assert_eq!(left["users"].as_array().map(Vec::len), Some(1), "{queue}");
+        assert_eq!(left["vhosts"].as_array().map(Vec::len), Some(1), "{queue}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -51,6 +51,23 @@ fn a_flag_is_stronger_than_the_file_and_the_file_than_the_default() {
 }
 
 #[test]
+fn the_api_listens_where_it_is_told_or_nowhere() {
+    let addresses = |args: &[&str]| config(args).expect("valid").admin_listen;
+    assert_eq!(addresses(&[]), None);
+    assert_eq!(addresses(&["--admin-listen", "none"]), Some(Vec::new()));
+    let two = ["127.0.0.1:1", "[::1]:2"].map(|text| text.parse().expect("an address"));
+    assert_eq!(
+        addresses(&["--admin-listen", "127.0.0.1:1,[::1]:2"]).as_deref(),
+        Some(&two[..])
+    );
+    let wrong = error(&["--admin-listen", "none,127.0.0.1:1"]);
+    assert!(
+        wrong.contains("admin-listen: 'none' is not ADDRESS:PORT"),
+        "{wrong}"
+    );
+}
+
+#[test]
 fn listen_may_be_given_several_times() {
     let config = config(&["--listen", "127.0.0.1:0", "--listen", "[::1]:0"]).expect("valid");
     let expected = ["127.0.0.1:0", "[::1]:0"].map(|text| text.parse().expect("an address"));
