@@ -18,7 +18,8 @@ pub struct Limits {
     pub heartbeat: Duration,
     /// The time from accept to connection.open.
     pub handshake_timeout: Duration,
-    /// The largest message body, in bytes.
+    /// The largest message body, in bytes. By default what RabbitMQ 3 allows (RabbitMQ 4: an eighth of it): a message
+    /// that was taken before must not be refused after a move.
     pub message_size_max: u64,
     /// The most connections at a time.
     pub connections_max: usize,
@@ -61,7 +62,7 @@ impl Default for Limits {
             channel_max: 2047,
             heartbeat: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(10),
-            message_size_max: 16 * 1024 * 1024,
+            message_size_max: 128 * 1024 * 1024,
             connections_max: 65_536,
             publishers_max: 100_000,
             publisher_gaps_max: 1_000_000,

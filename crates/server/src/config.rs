@@ -92,7 +92,7 @@ options! {
         "Heartbeat offered to clients; 0 for none";
     handshake_timeout: Span, "LANDFALL_HANDSHAKE_TIMEOUT", "TIME", "10s",
         "Time that a client has from connecting to being logged in";
-    message_size_max: Size, "LANDFALL_MESSAGE_SIZE_MAX", "SIZE", "16MiB",
+    message_size_max: Size, "LANDFALL_MESSAGE_SIZE_MAX", "SIZE", "128MiB",
         "Largest message body";
     connections_max: usize, "LANDFALL_CONNECTIONS_MAX", "N", "65536",
         "Most connections at a time";

@@ -170,14 +170,14 @@ fn an_empty_body_is_no_frame() {
 fn a_body_over_the_limit_costs_its_channel_and_one_that_no_limit_allows_the_connection() {
     let mut session = Session::with_channel();
     session.method(1, basic::Publish::default());
-    session.bytes(&header(16 * 1024 * 1024 + 1, &[0, 0]));
+    session.bytes(&header(128 * 1024 * 1024 + 1, &[0, 0]));
     session.method(1, channel::CloseOk);
     session.method(1, channel::Open::default());
     session.method(1, basic::Publish::default());
     session.bytes(&header(512 * 1024 * 1024 + 1, &[0, 0]));
     expect![[r#"
         event ChannelClosed(channel(1))
-        sent  Method(channel(1), ChannelClose(Close { reply_code: 406, reply_text: "PRECONDITION_FAILED - message size 16777217 is larger than configured max size 16777216", class_id: 60, method_id: 40 }))
+        sent  Method(channel(1), ChannelClose(Close { reply_code: 406, reply_text: "PRECONDITION_FAILED - message size 134217729 is larger than configured max size 134217728", class_id: 60, method_id: 40 }))
         event ChannelOpened(channel(1))
         sent  Method(channel(1), ChannelOpenOk(OpenOk { channel_id: b"" }))
         event Closed(Some(ConnectionError { code: FrameError, text: "FRAME_ERROR - message size 536870913 is larger than 536870912", method: { class: 60, method: 40 } }))
