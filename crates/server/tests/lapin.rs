@@ -1,5 +1,6 @@
 //! lapin, a client that we did not write, unmodified.
 
+use crate::harness::peer::Peer;
 use crate::harness::{Landfall, Scratch};
 use ::lapin::message::{Delivery, DeliveryResult};
 use ::lapin::options::{
@@ -15,18 +16,18 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// A server, a connection to it, and a channel with confirms and a queue "q".
+/// A server, a connection to it, and a channel with confirms and a durable queue.
 struct Fixture {
-    server: Landfall,
+    peer: Peer,
     connection: Connection,
     channel: Channel,
-    _scratch: Scratch,
+    queue: String,
 }
 
 async fn fixture() -> Fixture {
-    let scratch = Scratch::new();
-    let server = Landfall::start(&scratch.data_dir());
-    let connection = Connection::connect(&server.url(), ConnectionProperties::default())
+    let peer = Peer::start();
+    let queue = peer.name("queue");
+    let connection = Connection::connect(&peer.url(), ConnectionProperties::default())
         .await
         .expect("lapin connects");
     let channel = connection.create_channel().await.expect("a channel opens");
@@ -34,19 +35,25 @@ async fn fixture() -> Fixture {
         .confirm_select(ConfirmSelectOptions::default())
         .await
         .expect("confirms are on");
+    // Only these count deliveries in RabbitMQ.
+    let mut arguments = FieldTable::default();
+    arguments.insert(
+        "x-queue-type".into(),
+        AMQPValue::LongString("quorum".into()),
+    );
     channel
         .queue_declare(
-            "q".into(),
+            queue.as_str().into(),
             QueueDeclareOptions::durable(),
-            FieldTable::default(),
+            arguments,
         )
         .await
         .expect("a queue is declared");
     Fixture {
-        server,
+        peer,
         connection,
         channel,
-        _scratch: scratch,
+        queue,
     }
 }
 
@@ -66,12 +73,12 @@ async fn publish(channel: &Channel, key: &str, body: &[u8]) -> Confirmation {
         .expect("a confirm comes")
 }
 
-/// Consumes from "q", into a channel of the runtime.
-async fn consume(channel: &Channel) -> mpsc::UnboundedReceiver<Delivery> {
+/// Consumes from the queue, into a channel of the runtime.
+async fn consume(channel: &Channel, queue: &str) -> mpsc::UnboundedReceiver<Delivery> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let consumer = channel
         .basic_consume(
-            "q".into(),
+            queue.into(),
             "".into(),
             BasicConsumeOptions::default(),
             FieldTable::default(),
@@ -100,7 +107,7 @@ async fn publish_with_confirms_consume_with_prefetch_and_ack() {
     let fixture = fixture().await;
     let channel = &fixture.channel;
     for number in 0..20 {
-        let confirmed = publish(channel, "q", format!("{number}").as_bytes()).await;
+        let confirmed = publish(channel, &fixture.queue, format!("{number}").as_bytes()).await;
         assert!(
             matches!(confirmed, Confirmation::Ack(None)),
             "{confirmed:?}"
@@ -110,7 +117,7 @@ async fn publish_with_confirms_consume_with_prefetch_and_ack() {
         .basic_qos(5, BasicQosOptions::default())
         .await
         .expect("prefetch is set");
-    let mut consumer = consume(channel).await;
+    let mut consumer = consume(channel, &fixture.queue).await;
     let mut held = Vec::new();
     for _ in 0..5 {
         held.push(next(&mut consumer).await);
@@ -138,7 +145,7 @@ async fn publish_with_confirms_consume_with_prefetch_and_ack() {
         }
     }
     let got = channel
-        .basic_get("q".into(), BasicGetOptions::default())
+        .basic_get(fixture.queue.as_str().into(), BasicGetOptions::default())
         .await;
     assert!(got.expect("get is answered").is_none(), "all were settled");
 }
@@ -147,8 +154,8 @@ async fn publish_with_confirms_consume_with_prefetch_and_ack() {
 async fn a_nacked_message_comes_again_marked_and_counted() {
     let fixture = fixture().await;
     let channel = &fixture.channel;
-    publish(channel, "q", b"again").await;
-    let mut consumer = consume(channel).await;
+    publish(channel, &fixture.queue, b"again").await;
+    let mut consumer = consume(channel, &fixture.queue).await;
     let first = next(&mut consumer).await;
     assert!(!first.redelivered);
     let requeue = BasicNackOptions {
@@ -169,9 +176,14 @@ async fn get_answers_with_a_message_or_with_none() {
     let fixture = fixture().await;
     let channel = &fixture.channel;
     for body in [&b"one"[..], b"two"] {
-        publish(channel, "q", body).await;
+        publish(channel, &fixture.queue, body).await;
     }
-    let get = || channel.basic_get("q".into(), BasicGetOptions { no_ack: true });
+    let get = || {
+        channel.basic_get(
+            fixture.queue.as_str().into(),
+            BasicGetOptions { no_ack: true },
+        )
+    };
     let first = get().await.expect("get is answered").expect("a message");
     assert_eq!((&first.data[..], first.message_count), (&b"one"[..], 1));
     let second = get().await.expect("get is answered").expect("a message");
@@ -193,10 +205,11 @@ async fn an_unroutable_mandatory_message_comes_back_before_its_confirm() {
 #[tokio::test]
 async fn exchanges_route_and_a_channel_error_leaves_the_connection_alone() {
     let fixture = fixture().await;
+    let logs = fixture.peer.name("logs");
     let channel = &fixture.channel;
     channel
         .exchange_declare(
-            "logs".into(),
+            logs.as_str().into(),
             ExchangeKind::Topic,
             ExchangeDeclareOptions::default(),
             FieldTable::default(),
@@ -205,8 +218,8 @@ async fn exchanges_route_and_a_channel_error_leaves_the_connection_alone() {
         .expect("an exchange is declared");
     channel
         .queue_bind(
-            "q".into(),
-            "logs".into(),
+            fixture.queue.as_str().into(),
+            logs.as_str().into(),
             "*.error".into(),
             QueueBindOptions::default(),
             FieldTable::default(),
@@ -216,7 +229,7 @@ async fn exchanges_route_and_a_channel_error_leaves_the_connection_alone() {
     for key in ["disk.error", "disk.info"] {
         channel
             .basic_publish(
-                "logs".into(),
+                logs.as_str().into(),
                 key.into(),
                 BasicPublishOptions::default(),
                 key.as_bytes(),
@@ -227,7 +240,10 @@ async fn exchanges_route_and_a_channel_error_leaves_the_connection_alone() {
             .await
             .expect("a confirm comes");
     }
-    let get = channel.basic_get("q".into(), BasicGetOptions { no_ack: true });
+    let get = channel.basic_get(
+        fixture.queue.as_str().into(),
+        BasicGetOptions { no_ack: true },
+    );
     let got = get.await.expect("get is answered").expect("a message");
     assert_eq!((&got.data[..], got.message_count), (&b"disk.error"[..], 0));
 
@@ -243,17 +259,17 @@ async fn exchanges_route_and_a_channel_error_leaves_the_connection_alone() {
         .expect_err("there is no such queue")
         .to_string();
     assert!(error.contains("no queue 'missing' in vhost '/'"), "{error}");
-    publish(channel, "q", b"still here").await;
+    publish(channel, &fixture.queue, b"still here").await;
 }
 
 #[tokio::test]
 async fn bodies_of_any_size_come_back_as_they_were() {
     let fixture = fixture().await;
     let channel = &fixture.channel;
-    let mut consumer = consume(channel).await;
+    let mut consumer = consume(channel, &fixture.queue).await;
     for size in [0, 1, 100_000, 131_064, 131_065, 10 * 1024 * 1024] {
         let body: Vec<u8> = (0..size).map(|at: u32| (at * 31 % 251) as u8).collect();
-        publish(channel, "q", &body).await;
+        publish(channel, &fixture.queue, &body).await;
         let delivery = next(&mut consumer).await;
         assert!(
             delivery.data == body,
@@ -268,9 +284,9 @@ async fn bodies_of_any_size_come_back_as_they_were() {
 
 #[tokio::test]
 async fn the_server_says_what_it_can() {
-    let fixture = fixture().await;
-    let url = fixture.server.url();
-    let mut raw = crate::harness::raw::Raw::dial(fixture.server.address());
+    let scratch = Scratch::new();
+    let server = Landfall::start(&scratch.data_dir());
+    let mut raw = crate::harness::raw::Raw::dial(server.address());
     let start = raw.start();
     let text = |name| {
         start
@@ -278,7 +294,7 @@ async fn the_server_says_what_it_can() {
             .get(name)
             .and_then(model::Value::as_str)
     };
-    assert_eq!(text("product"), Some("Landfall"), "{url}");
+    assert_eq!(text("product"), Some("Landfall"));
     let version = text("version").expect("a version");
     assert!(
         version.split('.').all(|part| part.parse::<u32>().is_ok()),

@@ -5,6 +5,7 @@
 mod harness;
 
 mod admin;
+mod amqprs;
 mod bad_input;
 mod cli;
 mod compatibility;

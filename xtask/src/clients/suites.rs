@@ -1,7 +1,7 @@
 //! The table of clients: where each comes from, which version, and how its suite is run.
 
 use crate::install;
-use crate::shell::{command, root};
+use crate::shell::{cargo, command, root, run};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,7 +11,7 @@ pub(crate) struct Suite {
     /// The client's name in its registry, and in the table.
     pub(crate) client: &'static str,
     origin: Origin,
-    /// Files of tests.
+    /// Files of tests, or for Rust the filter of their names.
     tests: &'static [&'static str],
 }
 
@@ -19,6 +19,8 @@ pub(crate) struct Suite {
 enum Origin {
     PyPi,
     Npm,
+    /// A module of the server's own tests.
+    Crates,
     /// The Debian package, and what runs its tests.
     Debian(&'static str, Runner),
 }
@@ -75,6 +77,16 @@ pub(crate) const SUITES: &[Suite] = &[
         tests: &["amqp-client.test.js"],
     },
     Suite {
+        client: "lapin",
+        origin: Origin::Crates,
+        tests: &["lapin::"],
+    },
+    Suite {
+        client: "amqprs",
+        origin: Origin::Crates,
+        tests: &["amqprs::"],
+    },
+    Suite {
         client: "bunny",
         origin: Origin::Debian("ruby-bunny", Runner::Ruby),
         tests: &["bunny_test.rb"],
@@ -111,6 +123,11 @@ impl Suite {
                 &format!("\"{client}\": \""),
                 "\"",
             ),
+            Origin::Crates => between(
+                "Cargo.lock",
+                &format!("name = \"{client}\"\nversion = \""),
+                "\"",
+            ),
             Origin::Debian(package, _) => installed_version(package),
         }
     }
@@ -128,6 +145,12 @@ impl Suite {
                 let mut node = command("node", &["--test", "--test-reporter=./reporter.mjs"]);
                 node.args(self.tests).current_dir(folder.join("node"));
                 node
+            }
+            Origin::Crates => {
+                let mut tests = cargo(END_TO_END);
+                // One at a time: they share a server, and some restart it.
+                tests.arg("--").args(self.tests).arg("--test-threads=1");
+                tests
             }
             Origin::Debian(_, Runner::Php) => {
                 let mut php = command("php", &[]);
@@ -153,6 +176,14 @@ impl Suite {
     }
 }
 
+const END_TO_END: &[&str] = &[
+    "test",
+    "--package",
+    "landfall-server",
+    "--test",
+    "end_to_end",
+];
+
 /// Installs and builds what the suites need, before any clock runs.
 pub(crate) fn prepare(suites: &[&Suite]) -> Result<()> {
     let any = |of: fn(Origin) -> bool| suites.iter().any(|suite| of(suite.origin));
@@ -161,6 +192,9 @@ pub(crate) fn prepare(suites: &[&Suite]) -> Result<()> {
     }
     if any(|origin| origin == Origin::Npm) {
         install::node(&root().join("tests/clients/node"))?;
+    }
+    if any(|origin| origin == Origin::Crates) {
+        run(cargo(END_TO_END).arg("--no-run"))?;
     }
     Ok(())
 }
