@@ -127,7 +127,10 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("message-id", "passed on; any bytes"),
     ("timestamp", "passed on"),
     ("type", "passed on"),
-    ("user-id", "passed on; 406 if it is not the login's name"),
+    (
+        "user-id",
+        "passed on; 406 if it is not the login's name, except for users tagged `impersonator`",
+    ),
     ("app-id", "passed on"),
     ("cluster-id", "passed on"),
 ];
@@ -146,7 +149,7 @@ const RULES: &[(&str, &[&str])] = &[
         &["mechanisms"],
     ),
     (
-        "A refused login is told after 3 s: 403 to clients with authentication_failure_close, nothing to others",
+        "A refused login is told after a second: 403 to clients with authentication_failure_close, nothing to others",
         &[
             "logins_that_are_refused",
             "a_refused_login_is_answered_late_and_holds_up_nobody",
@@ -165,6 +168,40 @@ const RULES: &[(&str, &[&str])] = &[
         &[
             "a_vhost_that_is_not_there_is_refused_by_name",
             "an_empty_virtual_host_is_the_slash",
+        ],
+    ),
+    (
+        "What a user may do is asked where RabbitMQ asks, and refused with 403; the text names the right, which RabbitMQ 3.10's does not",
+        &[
+            "to_make_and_remove_is_to_configure",
+            "to_publish_is_to_write_and_to_receive_is_to_read",
+            "to_bind_is_to_write_to_the_destination_and_to_read_from_the_source",
+            "dead_letters_and_alternates_are_read_from_one_and_written_to_the_other",
+            "topic_permissions_are_asked_of_routing_keys_at_topic_exchanges",
+            "a_change_counts_at_once_and_patterns_are_checked",
+        ],
+    ),
+    (
+        "Limits of users and virtual hosts: connections and channels 530, queues 406",
+        &[
+            "a_user_has_as_many_connections_and_channels_as_allowed",
+            "a_vhost_has_as_many_connections_and_queues_as_allowed",
+        ],
+    ),
+    (
+        "The connections of a user or virtual host that is removed are closed with 320",
+        &[
+            "a_user_who_is_removed_loses_connections_and_permissions",
+            "a_vhost_goes_with_all_that_is_in_it_and_returns_empty",
+        ],
+    ),
+    (
+        "Policies: the one of the highest priority counts, of numbers the stricter one, else the declared argument",
+        &[
+            "a_queue_follows_a_new_policy_at_once",
+            "the_stricter_number_counts_and_the_owners_word",
+            "a_time_to_live_counts_from_the_policy_on_for_what_waits",
+            "dead_letters_and_alternates_are_policies_too",
         ],
     ),
     (
