@@ -357,14 +357,17 @@ async fn an_unknown_queue_costs_only_the_channel() {
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_are_there_when_the_server_was_killed() {
     let mut fixture = fixture().await;
-    fixture.send(&["1", "2", "3"]).await;
-    // The answer to a question comes when what was published before it has landed.
-    let passive = QueueDeclareArguments::new(&fixture.queue)
-        .passive(true)
-        .finish();
-    let counted = fixture.channel.queue_declare(passive).await;
-    let (_, messages, _) = counted.expect("it is there").expect("an answer");
-    assert_eq!(messages, 3);
+    // A commit is answered when all of it has landed.
+    let tx = fixture.connection.open_channel(None).await;
+    let tx = tx.expect("a channel opens");
+    tx.tx_select().await.expect("a transaction is on");
+    for body in ["1", "2", "3"] {
+        let persistent = BasicProperties::default().with_persistence(true).finish();
+        let arguments = BasicPublishArguments::new("", &fixture.queue);
+        let published = tx.basic_publish(persistent, body.into(), arguments);
+        published.await.expect("a message is published");
+    }
+    tx.tx_commit().await.expect("a commit is answered");
     fixture.peer.kill_and_restart();
     fixture.connection = connect(&fixture.peer).await;
     fixture.channel = open(&fixture.connection).await;

@@ -206,6 +206,8 @@ func TestPrefetchAndCancel(t *testing.T) {
 	held := f.next(deliveries)
 	f.check(channel.Cancel("tag", false))
 	f.check(held.Nack(true, true))
+	// What other channels ask may overtake a nack, but not its channel's close.
+	f.check(channel.Close())
 	f.equal(string(f.get(f.queue).Body), "3")
 }
 
