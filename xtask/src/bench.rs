@@ -7,6 +7,7 @@
 mod connection;
 mod cpu;
 mod disk;
+mod layout;
 mod load;
 mod report;
 
@@ -15,8 +16,9 @@ use crate::server::{Program, Server};
 use crate::shell::{Scratch, cargo, run, target_dir};
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use layout::Layout;
 use report::{Line, Report};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,7 +31,7 @@ pub(crate) struct BenchArgs {
     /// How often each figure is measured, in turns; the median counts
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Only these, as SIZE or SIZE/WINDOW: `--only 1024/5000,16`
+    /// Only these, as SIZE, SIZE/WINDOW or SIZE/WINDOW/LAYOUT: `--only 1024/5000,16,1024/100/1000-queues`
     #[arg(long, value_delimiter = ',')]
     only: Vec<Choice>,
     /// Without RabbitMQ
@@ -46,11 +48,26 @@ pub(crate) struct BenchArgs {
 const SIZES: [usize; 3] = [16, 1024, 16 * 1024];
 const WINDOWS: [usize; 3] = [1, 100, 5_000];
 
-/// The size of a message's body in bytes, and how many messages may be unconfirmed at a time.
+/// Bindings and queues are measured with messages of this size and this window.
+const LAYOUT_CELL: (usize, usize) = (1024, 100);
+
+/// The size of a message's body in bytes, how many messages may be unconfirmed at a time, and what they pass
+/// through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Cell {
     size: usize,
     window: usize,
+    layout: Layout,
+}
+
+impl Cell {
+    fn plain(size: usize, window: usize) -> Self {
+        Self {
+            size,
+            window,
+            layout: Layout::Plain,
+        }
+    }
 }
 
 /// A part of the table.
@@ -58,6 +75,7 @@ struct Cell {
 struct Choice {
     size: usize,
     window: Option<usize>,
+    layout: Layout,
 }
 
 impl std::str::FromStr for Choice {
@@ -68,16 +86,15 @@ impl std::str::FromStr for Choice {
             text.parse::<usize>()
                 .map_err(|error| format!("`{text}`: {error}"))
         };
-        match text.split_once('/') {
-            Some((size, window)) => Ok(Self {
-                size: number(size)?,
-                window: Some(number(window)?),
-            }),
-            None => Ok(Self {
-                size: number(text)?,
-                window: None,
-            }),
-        }
+        let mut parts = text.split('/');
+        let size = number(parts.next().unwrap_or_default())?;
+        let window = parts.next().map(number).transpose()?;
+        let layout = parts.next().map(str::parse).transpose()?;
+        Ok(Self {
+            size,
+            window,
+            layout: layout.unwrap_or(Layout::Plain),
+        })
     }
 }
 
@@ -162,10 +179,11 @@ impl Servers {
         server.resume()?;
         let figures = load::run(server, subject.queue_type(), cell, time).with_context(|| {
             format!(
-                "{}, {} B, window {}\n{}",
+                "{}, {} B, window {}, {}\n{}",
                 subject.name(),
                 cell.size,
                 cell.window,
+                cell.layout,
                 server.end_of_log()
             )
         });
@@ -194,7 +212,9 @@ pub(crate) fn run_bench(args: &BenchArgs) -> Result<()> {
             subjects.rotate_left(first);
             for subject in subjects {
                 // The disk's own rate changes from minute to minute: it is taken right before and right after.
-                let beside_the_disk = cell.window == 1 && subject == Subject::Landfall;
+                let beside_the_disk = cell.window == 1
+                    && cell.layout == Layout::Plain
+                    && subject == Subject::Landfall;
                 let mut take_raw = || -> Result<()> {
                     let rate = disk::syncs_per_second(scratch.path(), cell.size, time / 2)?;
                     raw.entry(cell.size).or_default().push(rate);
@@ -239,9 +259,15 @@ pub(crate) fn run_bench(args: &BenchArgs) -> Result<()> {
 fn cells(only: &[Choice]) -> Result<Vec<Cell>> {
     let all = SIZES
         .iter()
-        .flat_map(|&size| WINDOWS.iter().map(move |&window| Cell { size, window }));
+        .flat_map(|&size| WINDOWS.iter().map(move |&window| Cell::plain(size, window)));
+    let (size, window) = LAYOUT_CELL;
+    let layouts = Layout::MEASURED.iter().map(|&layout| Cell {
+        size,
+        window,
+        layout,
+    });
     if only.is_empty() {
-        return Ok(all.collect());
+        return Ok(all.chain(layouts).collect());
     }
     let mut cells = Vec::new();
     for choice in only {
@@ -253,15 +279,20 @@ fn cells(only: &[Choice]) -> Result<Vec<Cell>> {
             );
         }
         match choice.window {
-            Some(window) => cells.push(Cell {
-                size: choice.size,
-                window,
-            }),
-            None => cells.extend(WINDOWS.iter().map(|&window| Cell {
-                size: choice.size,
-                window,
-            })),
+            Some(window) => {
+                // What a layout costs is told beside the plain one.
+                let plain = Cell::plain(choice.size, window);
+                let layout = choice.layout;
+                cells.extend([plain, Cell { layout, ..plain }]);
+            }
+            None => cells.extend(
+                WINDOWS
+                    .iter()
+                    .map(|&window| Cell::plain(choice.size, window)),
+            ),
         }
     }
+    let mut seen = BTreeSet::new();
+    cells.retain(|cell| seen.insert(*cell));
     Ok(cells)
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use bytes::{Bytes, BytesMut};
-use model::method::{basic, channel, connection, queue};
+use model::method::{basic, channel, connection, exchange, queue};
 use model::{ChannelNumber, Method, ShortStr, TableBuilder, Value};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -92,6 +92,42 @@ impl Connection {
         self.call(CHANNEL, declare).map(drop)
     }
 
+    /// Declares a durable exchange.
+    pub(super) fn declare_exchange(&mut self, name: &ShortStr, kind: &str) -> Result<()> {
+        let declare = exchange::Declare {
+            exchange: name.clone(),
+            kind: ShortStr::truncated(kind),
+            durable: true,
+            ..Default::default()
+        };
+        self.call(CHANNEL, declare).map(drop)
+    }
+
+    /// Deletes an exchange, if it is there.
+    pub(super) fn delete_exchange(&mut self, name: &ShortStr) -> Result<()> {
+        let delete = exchange::Delete {
+            exchange: name.clone(),
+            ..Default::default()
+        };
+        self.call(CHANNEL, delete).map(drop)
+    }
+
+    /// Binds a queue.
+    pub(super) fn bind(
+        &mut self,
+        queue: &ShortStr,
+        exchange: &ShortStr,
+        routing_key: &ShortStr,
+    ) -> Result<()> {
+        let bind = queue::Bind {
+            queue: queue.clone(),
+            exchange: exchange.clone(),
+            routing_key: routing_key.clone(),
+            ..Default::default()
+        };
+        self.call(CHANNEL, bind).map(drop)
+    }
+
     /// How many messages wait in a queue.
     pub(super) fn waiting(&mut self, name: &ShortStr) -> Result<u32> {
         let declare = queue::Declare {
@@ -117,8 +153,8 @@ impl Connection {
         .map(drop)
     }
 
-    /// Consumes a queue with manual acknowledgements.
-    pub(super) fn consume(&mut self, name: &ShortStr, prefetch_count: u16) -> Result<()> {
+    /// Consumes queues with manual acknowledgements; the prefetch count is each one's.
+    pub(super) fn consume(&mut self, names: &[ShortStr], prefetch_count: u16) -> Result<()> {
         self.call(
             CHANNEL,
             basic::Qos {
@@ -126,14 +162,16 @@ impl Connection {
                 ..Default::default()
             },
         )?;
-        self.call(
-            CHANNEL,
-            basic::Consume {
-                queue: name.clone(),
-                ..Default::default()
-            },
-        )
-        .map(drop)
+        for name in names {
+            self.call(
+                CHANNEL,
+                basic::Consume {
+                    queue: name.clone(),
+                    ..Default::default()
+                },
+            )?;
+        }
+        Ok(())
     }
 
     /// Sends a method on the channel and waits for the next method from the server.
@@ -177,11 +215,16 @@ impl Connection {
         );
     }
 
-    /// A persistent message to a queue, as bytes to send again and again.
-    pub(super) fn encode_publish(queue: &ShortStr, body: &[u8]) -> BytesMut {
+    /// A persistent message, as bytes to send again and again.
+    pub(super) fn encode_publish(
+        exchange: &ShortStr,
+        routing_key: &ShortStr,
+        body: &[u8],
+    ) -> BytesMut {
         let mut out = BytesMut::new();
         let publish = basic::Publish {
-            routing_key: queue.clone(),
+            exchange: exchange.clone(),
+            routing_key: routing_key.clone(),
             ..Default::default()
         };
         wire::encode_method(&mut out, CHANNEL, &publish.into());

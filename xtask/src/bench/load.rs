@@ -6,7 +6,7 @@ use super::cpu;
 use crate::server::Server;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use bytes::BytesMut;
-use model::{Method, ShortStr};
+use model::Method;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -65,19 +65,18 @@ pub(super) fn run(
     cell: Cell,
     time: Duration,
 ) -> Result<Figures> {
-    let queue = ShortStr::truncated("bench");
+    let queues = cell.layout.queues();
     let mut control = Connection::open(server.port())?;
-    control.delete(&queue)?;
-    control.declare(&queue, queue_type)?;
+    cell.layout.make(&mut control, queue_type)?;
     let publisher = Connection::open(server.port())?;
     let mut consumer = Connection::open(server.port())?;
-    consumer.consume(&queue, PREFETCH)?;
+    consumer.consume(&queues, PREFETCH)?;
 
     let progress = Progress::default();
     let (server_before, generator_before) = (cpu::used_by(server.pid())?, cpu::used_by_us()?);
     let (start, end, published, consumed) = std::thread::scope(|scope| {
-        let consumer = scope.spawn(|| consume(consumer, cell.size, &progress));
-        let publisher = scope.spawn(|| publish(publisher, &queue, cell, &progress));
+        let consumer = scope.spawn(|| consume(consumer, cell.size, queues.len(), &progress));
+        let publisher = scope.spawn(|| publish(publisher, cell, &progress));
         std::thread::sleep(WARM_UP);
         progress.measuring.store(true, Relaxed);
         let start = progress.counts();
@@ -97,7 +96,10 @@ pub(super) fn run(
         received == messages,
         "{messages} confirmed, {received} received"
     );
-    let waiting = control.waiting(&queue)?;
+    let mut waiting = 0;
+    for queue in &queues {
+        waiting += control.waiting(queue)?;
+    }
     // A quorum queue of RabbitMQ may still be taking in acknowledgements when their channel has closed, and gives
     // the last few messages back: the peer's own matter, and nothing to the figures.
     ensure!(
@@ -106,7 +108,7 @@ pub(super) fn run(
     );
     let server_cpu = cpu::used_by(server.pid())? - server_before;
     let generator_cpu = cpu::used_by_us()?.saturating_sub(generator_before);
-    control.delete(&queue)?;
+    cell.layout.remove(&mut control)?;
 
     latencies.sort_unstable();
     let elapsed = end.0.duration_since(start.0).as_secs_f64();
@@ -135,14 +137,15 @@ fn percentile(sorted: &[Duration], part: f64) -> Result<f64> {
 /// confirms took while it was measured.
 fn publish(
     mut connection: Connection,
-    queue: &ShortStr,
     cell: Cell,
     progress: &Progress,
 ) -> Result<(u64, Vec<Duration>)> {
     connection.ask(model::method::confirm::Select::default())?;
-    let message = Connection::encode_publish(queue, &vec![0x5a; cell.size]);
-    let number_at = message.len() - 1 - cell.size;
-    let batch_max = (WRITE_BYTES / message.len()).max(1);
+    let messages = cell.layout.messages(&vec![0x5a; cell.size]);
+    let message_length = messages[0].len();
+    let number_at = message_length - 1 - cell.size;
+    let batch_max = (WRITE_BYTES / message_length).max(1);
+    let mut turn = messages.iter().cycle();
     let mut unconfirmed = Unconfirmed::default();
     let mut latencies = Vec::new();
     let mut sent = 0;
@@ -159,7 +162,7 @@ fn publish(
             for _ in 0..batch {
                 put_numbered(
                     &mut connection.output,
-                    &message,
+                    turn.next().context("there is a message")?,
                     number_at,
                     if stopped { sent | LAST } else { sent },
                 );
@@ -246,12 +249,20 @@ impl Unconfirmed {
     }
 }
 
-/// Receives and acknowledges, each message by itself, until the one that is marked as the last. Returns how many.
-fn consume(mut connection: Connection, size: usize, progress: &Progress) -> Result<u64> {
+/// Receives and acknowledges, each message by itself, until all up to the one that is marked as the last are
+/// there. Returns how many. The messages went to so many queues in turn; each keeps their order.
+fn consume(
+    mut connection: Connection,
+    size: usize,
+    queues: usize,
+    progress: &Progress,
+) -> Result<u64> {
     let mut received = 0;
+    let mut next: Vec<u64> = (0..queues as u64).collect();
+    // How many they are, once the last has come.
+    let mut all = None;
     // The tag of the delivery whose body is still to come.
     let mut tag = None;
-    let mut last = false;
     loop {
         while let Some(frame) = connection.buffered_frame()? {
             match frame {
@@ -276,20 +287,22 @@ fn consume(mut connection: Connection, size: usize, progress: &Progress) -> Resu
                         "{} bytes came instead of {size}",
                         body.len()
                     );
-                    ensure!(
-                        number & !LAST == received,
-                        "message {number} came instead of {received}"
-                    );
+                    let (number, is_last) = (number & !LAST, number & LAST != 0);
+                    let next = &mut next[(number % queues as u64) as usize];
+                    ensure!(number == *next, "message {number} came instead of {next}");
+                    *next += queues as u64;
+                    if is_last {
+                        all = Some(number + 1);
+                    }
                     connection.put_ack(tag.take().context("a body without a delivery")?);
                     received += 1;
-                    last = number & LAST != 0;
                 }
                 Frame::Header(..) | Frame::Heartbeat => {}
             }
         }
         connection.flush()?;
         progress.acked.store(received, Relaxed);
-        if last {
+        if all == Some(received) {
             connection.close()?;
             return Ok(received);
         }

@@ -1,5 +1,6 @@
 //! The figures as tables: for the terminal and docs/benchmarks.md, and as JSON with every single run.
 
+use super::layout::Layout;
 use super::load::Figures;
 use super::{Cell, Subject};
 use crate::shell::{command, root};
@@ -50,11 +51,12 @@ pub(super) struct Report {
 /// One run, told while the others are still to come.
 pub(super) fn progress(round: u32, subject: Subject, cell: Cell, figures: &Figures) -> String {
     format!(
-        "round {} {:>16} {:>5} B window {:>4}: {:>9.0} confirmed/s {:>9.0} acked/s {:>7.1} µs CPU",
+        "round {} {:>16} {:>5} B window {:>4} {:>12}: {:>9.0} confirmed/s {:>9.0} acked/s {:>7.1} µs CPU",
         round + 1,
         subject.name(),
         cell.size,
         cell.window,
+        cell.layout.to_string(),
         figures.confirmed_per_s,
         figures.acked_per_s,
         figures.server_cpu_us,
@@ -67,7 +69,8 @@ impl Report {
         let mut out = format!("{}\n\n", self.circumstances());
         out += "| body B | window | server | confirmed/s | acked/s | confirm p50 µs | p99 µs | server CPU µs/msg | generator CPU µs/msg | confirmed/s, RabbitMQ quorum = 1 | acked/s, RabbitMQ quorum = 1 |\n";
         out += "|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|\n";
-        for line in &self.lines {
+        let plain = |line: &&Line| line.cell.layout == Layout::Plain;
+        for line in self.lines.iter().filter(plain) {
             let Figures {
                 confirmed_per_s,
                 acked_per_s,
@@ -92,14 +95,12 @@ impl Report {
             )
             .expect("a string takes all that is written");
         }
+        self.add_layouts(&mut out);
         if !self.raw.is_empty() {
             out += "\n| body B | write + fdatasync /s | Landfall, window 1, confirmed/s | part of it |\n|---:|---:|---:|---:|\n";
         }
         for (size, raw) in &self.raw {
-            let cell = Cell {
-                size: *size,
-                window: 1,
-            };
+            let cell = Cell::plain(*size, 1);
             if let Some(ours) = self.find(cell, Subject::Landfall) {
                 let rate = ours.median.confirmed_per_s;
                 writeln!(
@@ -111,6 +112,40 @@ impl Report {
             }
         }
         out
+    }
+
+    /// What bindings and queues cost, as a part of what the same server does with one queue and none.
+    fn add_layouts(&self, out: &mut String) {
+        let others = |line: &&Line| line.cell.layout != Layout::Plain;
+        let mut lines = self.lines.iter().filter(others).peekable();
+        if lines.peek().is_none() {
+            return;
+        }
+        *out += "\n| body B | window | layout | server | confirmed/s | acked/s | confirmed/s, plain = 1 | acked/s, plain = 1 | server CPU µs/msg |\n";
+        *out += "|---:|---:|---|---|---:|---:|---:|---:|---:|\n";
+        for line in lines {
+            let Cell {
+                size,
+                window,
+                layout,
+            } = line.cell;
+            let plain = self.find(Cell::plain(size, window), line.subject);
+            let part = |rate: fn(&Figures) -> f64| {
+                let part = plain.map(|plain| rate(&line.median) / rate(&plain.median));
+                part.map_or("-".to_owned(), |part| format!("{part:.2}"))
+            };
+            writeln!(
+                out,
+                "| {size} | {window} | {layout} | {} | {:.0} | {:.0} | {} | {} | {:.1} |",
+                line.subject.name(),
+                line.median.confirmed_per_s,
+                line.median.acked_per_s,
+                part(|figures| figures.confirmed_per_s),
+                part(|figures| figures.acked_per_s),
+                line.median.server_cpu_us,
+            )
+            .expect("a string takes all that is written");
+        }
     }
 
     fn find(&self, cell: Cell, subject: Subject) -> Option<&Line> {
@@ -161,6 +196,7 @@ impl Report {
             json!({
                 "body_bytes": line.cell.size,
                 "window": line.cell.window,
+                "layout": line.cell.layout.to_string(),
                 "server": line.subject.name(),
                 "median": figures(&line.median),
                 "runs": line.runs.iter().map(figures).collect::<Vec<_>>(),
