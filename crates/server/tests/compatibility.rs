@@ -257,7 +257,7 @@ const RULES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "A body over `--message-size-max` (16 MiB) is 406, over 512 MiB 501; an empty one is no frame",
+        "A body over `--message-size-max` (128 MiB) is 406, over 512 MiB 501; an empty one is no frame",
         &[
             "a_body_over_the_limit_costs_its_channel_and_one_that_no_limit_allows_the_connection",
             "an_empty_body_is_no_frame",
