@@ -111,7 +111,7 @@ fn a_vhost_that_is_not_there_is_refused_by_name() {
     let server = Landfall::start(&scratch.data_dir());
     let mut raw = client(&server, &amqplain("guest", "guest"));
     open(&mut raw, "nowhere");
-    let refused = (530, "NOT_ALLOWED - vhost 'nowhere' not found".to_owned());
+    let refused = (530, "NOT_ALLOWED - vhost nowhere not found".to_owned());
     assert_eq!(raw.closed_with(), refused);
 }
 

@@ -27,7 +27,7 @@ fn a_vhost_is_let_into_by_name_and_permission() {
          2.1 declare q passive",
         expect![[r#"
             connect 1 guest shop
-                1 connection.close 530 NOT_ALLOWED - vhost 'shop' not found
+                1 connection.close 530 NOT_ALLOWED - vhost shop not found
             operator vhost shop
                 land #2 vhost shop
             landed
@@ -325,7 +325,7 @@ fn the_first_vhost_may_go_and_stays_gone() {
                 operator: done
             crash
             connect 2
-                2 connection.close 530 NOT_ALLOWED - vhost '/' not found
+                2 connection.close 530 NOT_ALLOWED - vhost / not found
             operator export
                 operator: all definitions
                     user guest
@@ -335,7 +335,7 @@ fn the_first_vhost_may_go_and_stays_gone() {
             landed
             crash
             connect 3
-                3 connection.close 530 NOT_ALLOWED - vhost '/' not found
+                3 connection.close 530 NOT_ALLOWED - vhost / not found
         "#]],
     );
 }
