@@ -160,7 +160,9 @@ fn fuzz_targets(seconds: u32) -> Result<()> {
             "--",
         ])
         .arg(format!("-max_total_time={seconds}"))
-        .arg("-verbosity=0")
+        // A decoder that hangs or grows is as bad as one that panics.
+        .args(["-timeout=10", "-rss_limit_mb=512"])
+        .args(["-verbosity=0", "-print_final_stats=1"])
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
         .arg(corpus)
         .current_dir(&folder)
