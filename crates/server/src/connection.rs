@@ -4,18 +4,16 @@
 //! A client that does not read slows nobody: its socket is written when it takes something, and read as long as
 //! what it causes has room.
 
+mod events;
+
 use crate::clock::Clock;
 use crate::handout::{Fetched, Handout};
 use crate::inbox::{Batch, Handover, InboxSender};
 use crate::login;
-use crate::outbox::{OutboxReceiver, Outgoing, outbox};
+use crate::outbox::{OutboxReceiver, Outgoing};
 use crate::unfinished::{Share, Unfinished};
-use broker::{Input, Login, LoginRefused, Opened};
 use bytes::{Buf, BytesMut};
-use model::method::connection;
-use model::{
-    ConnectionError, ConnectionId, FieldTable, Limits, Password, ReplyCode, ShortStr, Timestamp,
-};
+use model::{ConnectionError, ConnectionId, FieldTable, Limits, ShortStr, Timestamp};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -25,8 +23,7 @@ use store::{ReadError, Reader};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::WriteHalf;
-use tracing::{info, warn};
-use wire::{Event, ServerConnection};
+use wire::ServerConnection;
 
 /// What all connections share.
 pub struct House {
@@ -376,95 +373,6 @@ impl<'a> Connection<'a> {
             self.input = BytesMut::new();
             self.read_size = READ_LEAST;
         }
-    }
-
-    /// Closes the connection by our own decision.
-    fn give_up(&mut self, error: ConnectionError) {
-        self.wire.close(&error);
-        self.closed = Some(Some(error));
-    }
-
-    fn event(&mut self, event: Event) {
-        match event {
-            Event::Publish(channel, publish) => {
-                self.batch.push(Input::Publish(self.id, channel, publish));
-            }
-            Event::Method(channel, method) => {
-                self.batch.push(Input::Method(self.id, channel, method));
-            }
-            Event::ChannelOpened(channel) => {
-                self.batch.push(Input::ChannelOpened(self.id, channel));
-            }
-            Event::ChannelClosed(channel) => {
-                self.batch.push(Input::ChannelClosed(self.id, channel));
-            }
-            Event::Login { user, password, .. } => self.log_in(&user, password),
-            Event::Open { .. } if self.is_one_too_many => {
-                let most = self.house.limits.connections_max;
-                self.give_up(ConnectionError::new(
-                    ReplyCode::NotAllowed,
-                    format_args!("connection refused: node connection limit ({most}) is reached"),
-                    connection::Open::ID,
-                ));
-            }
-            Event::Open {
-                vhost,
-                client_properties,
-                consumer_cancel_notify,
-                blocked_notify,
-            } => {
-                let text = |name| client_properties.get(name).and_then(model::Value::as_str);
-                info!(
-                    connection = %self.id, peer = %self.peer, user = %self.user, %vhost,
-                    client = text("product").unwrap_or_default(),
-                    name = text("connection_name").unwrap_or_default(),
-                    "connection opened"
-                );
-                self.batch.push(Input::ConnectionOpened(Opened {
-                    connection: self.id,
-                    user: self.user.clone(),
-                    vhost: vhost.detached(),
-                    consumer_cancel_notify,
-                    blocked_notify,
-                }));
-            }
-            Event::Closed(why) => self.closed = Some(why),
-        }
-    }
-
-    /// Asks who that is; nothing more is read from the client until the answer has come.
-    fn log_in(&mut self, user: &str, password: Password) {
-        // A name that is too long is nobody's.
-        self.user = ShortStr::try_from(user).unwrap_or_default();
-        let (sender, receiver) = outbox();
-        self.house.inbox.tell(Handover::Joined(self.id, sender));
-        self.presence.joined = true;
-        self.outbox = Some(receiver);
-        self.batch.push(Input::Login(Login {
-            connection: self.id,
-            user: self.user.clone(),
-            password,
-            local: self.peer.ip().to_canonical().is_loopback(),
-        }));
-    }
-
-    fn login_refused(&mut self, why: LoginRefused) {
-        // A name that anybody may choose: quoted, so that it cannot forge a line of the log.
-        let user = self.user.as_str();
-        warn!(connection = %self.id, peer = %self.peer, user, %why, "login refused");
-        self.refusal_at = Some(self.house.clock.now() + login::REFUSAL_DELAY);
-    }
-
-    fn log_end(&self, end: &End) {
-        let reason = match (end, &self.closed) {
-            (_, Some(Some(error))) => error.text.to_string(),
-            (_, Some(None)) => "closed by the client".to_owned(),
-            (End::Finished, None) => "closed by the server".to_owned(),
-            (End::PeerGone, None) => "the client hung up without closing".to_owned(),
-            (End::Socket(error), None) => error.to_string(),
-            (End::ServerGone, None) => "the server ends".to_owned(),
-        };
-        info!(connection = %self.id, peer = %self.peer, reason, "connection closed");
     }
 }
 
