@@ -371,6 +371,25 @@ fn server_properties_table() -> String {
     out
 }
 
+/// The options of `landfall serve` that limit something.
+fn limit_table() -> String {
+    let serve =
+        <server::config::ServeArgs as clap::Args>::augment_args(clap::Command::new("serve"));
+    let mut out = String::from("| option | environment | limit |\n|---|---|---|\n");
+    for option in serve.get_arguments() {
+        let (Some(name), Some(env), Some(help)) =
+            (option.get_long(), option.get_env(), option.get_help())
+        else {
+            continue;
+        };
+        if name.ends_with("-max") || name == "handshake-timeout" {
+            let (name, env) = (format!("`--{name}`"), format!("`{}`", env.display()));
+            line(&mut out, &[&name, &env, &help.to_string()]);
+        }
+    }
+    out
+}
+
 fn rule_table() -> String {
     let known = test_names();
     let mut out = String::from("| rule | tests |\n|---|---|\n");
@@ -436,6 +455,7 @@ fn the_page_on_compatibility_says_what_is_so() {
         ("arguments", argument_table()),
         ("properties", property_table()),
         ("server properties", server_properties_table()),
+        ("limits", limit_table()),
         ("rules", rule_table()),
     ];
     let new = tables.iter().fold(page.clone(), |page, (name, table)| {
