@@ -99,9 +99,11 @@ mod tests {
     #[test]
     fn our_own_time_grows() {
         let before = used_by_us().expect("we are a process");
+        let grown = || used_by_us().expect("we are a process") - before;
+        // On a busy machine it takes many times as long.
         let start = std::time::Instant::now();
-        while start.elapsed() < Duration::from_millis(200) {}
-        let used = used_by_us().expect("we are a process") - before;
-        assert!(used >= Duration::from_millis(50), "{used:?}");
+        while grown() < Duration::from_millis(50) {
+            assert!(start.elapsed() < Duration::from_secs(60), "{:?}", grown());
+        }
     }
 }
