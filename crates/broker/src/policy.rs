@@ -2,7 +2,7 @@
 //! one of the highest priority counts, and no other.
 
 use crate::Broker;
-use crate::arguments::{Declaration, Of};
+use crate::arguments::{ARGUMENTS, Declaration, Of};
 use crate::pattern::Pattern;
 use crate::reply_to::is_reply_name;
 use crate::route::{Vhost, VhostIndex};
@@ -215,11 +215,17 @@ pub(crate) fn check(policy: &PolicyDefinition) -> Result<(), String> {
             APPLY_TO.join(", ")
         ));
     }
-    // A key without an exchange is fine: the exchange may be the queue owner's.
-    let rules = policy.definition.iter();
-    let rules = rules.filter(|(rule, _)| *rule != "dead-letter-routing-key");
-    let arguments = rules.fold(TableBuilder::new(), |table, (rule, value)| {
-        table.field(&format!("x-{rule}"), value)
+    // Rules that nobody knows are kept: some are named too long to be an argument. A key without an exchange is
+    // fine: the exchange may be the queue owner's.
+    let known = ARGUMENTS.iter().filter(|argument| {
+        argument.of == Of::Queue && argument.name != "x-dead-letter-routing-key"
+    });
+    let arguments = known.fold(TableBuilder::new(), |table, argument| {
+        let rule = argument.name.trim_start_matches("x-");
+        match policy.definition.get(rule) {
+            Some(value) => table.field(argument.name, value),
+            None => table,
+        }
     });
     let declaration = Declaration {
         of: Of::Queue,

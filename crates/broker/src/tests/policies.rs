@@ -1,7 +1,8 @@
 //! Policies: which one counts, and that queues and exchanges follow it at once and after a crash.
 
-use super::script::check;
+use super::script::{Heart, check};
 use expect_test::expect;
+use model::Limits;
 
 #[test]
 fn a_queue_follows_a_new_policy_at_once() {
@@ -320,6 +321,14 @@ fn dead_letters_and_alternates_are_policies_too() {
             2.1 publish x nobody d
         "#]],
     );
+}
+
+#[test]
+fn a_rule_of_any_length_is_kept() {
+    let rule = "r".repeat(255);
+    let mut heart = Heart::new(Limits::default());
+    let answers = heart.run(&format!("operator policy / a q queues {rule}:on"));
+    assert_eq!(answers, ["land #2 policy a in / for queues q"]);
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn number(word: &str) -> u64 {
 }
 
 impl Heart {
-    fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         let mut broker = Recovery::new(&limits).finish(Timestamp(0));
         let furniture = std::iter::from_fn(|| broker.poll_effect());
         let furniture = furniture.filter_map(|effect| match effect {
@@ -77,7 +77,7 @@ impl Heart {
         heart
     }
 
-    fn run(&mut self, line: &str) -> Vec<String> {
+    pub(super) fn run(&mut self, line: &str) -> Vec<String> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let turn = match words[..] {
             ["connect", id] => Some(opened(number(id), "guest", "/")),
