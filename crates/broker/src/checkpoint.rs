@@ -29,6 +29,8 @@ impl Broker {
         for connection in connections {
             self.close_connection(now, connection);
         }
+        // What came back may be over its time, or too much: that is settled before the lane is said to be at its end.
+        self.pass_turn(now);
         self.record_settled();
         for id in self.queue_ids() {
             let queue = &self.queues[&id];

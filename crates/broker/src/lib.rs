@@ -210,10 +210,7 @@ impl Broker {
 
     /// Ends a turn: what is ready is handed out, what is over its time goes, what was settled becomes records.
     pub fn tick(&mut self, now: Timestamp) {
-        while let Some(queue) = self.schedule.pop_due(now) {
-            self.activate(queue);
-        }
-        self.deliver(now);
+        self.pass_turn(now);
         self.fetch_dying();
         self.release_due_confirms();
         self.record_settled();
@@ -224,6 +221,14 @@ impl Broker {
     /// roughly. While it is much, the shell should take nothing more in (promise P9).
     pub fn waiting_bytes(&self) -> usize {
         self.landing.waiting_bytes()
+    }
+
+    /// What is ready is handed out, what is over its time goes.
+    fn pass_turn(&mut self, now: Timestamp) {
+        while let Some(queue) = self.schedule.pop_due(now) {
+            self.activate(queue);
+        }
+        self.deliver(now);
     }
 
     /// When to end a turn though nothing happens: something is over its time then.

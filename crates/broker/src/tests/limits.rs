@@ -296,3 +296,55 @@ fn the_refused_one_is_dead_lettered() {
         "#]],
     );
 }
+
+#[test]
+fn what_comes_back_to_a_full_queue_at_a_stop_is_dropped_before_the_stop_is_told() {
+    check(
+        "
+        connect 1
+        1.1 open
+        1.1 declare q durable x-max-length=1
+        landed
+        1.1 publish - q a
+        landed
+        1.1 get q
+        1.1 publish - q b
+        landed
+        stop
+        landed
+        crash
+        connect 1
+        1.1 open
+        1.1 get q
+        ",
+        expect![[r#"
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 declare q durable x-max-length=1
+                land #2 queue 1 q
+            landed
+                1.1 queue.declare-ok q 0 0
+            1.1 publish - q a
+                land #3 message a for [1]
+            landed
+            1.1 get q
+                1.1 get-ok [1] #3, 0 more
+            1.1 publish - q b
+                land #4 message b for [1]
+            landed
+            stop
+                land #5 settled in 1: #3+1
+                land #6 stopped
+            landed
+            crash
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 get q
+                1.1 get-ok [1] #4, 0 more
+        "#]],
+    );
+}
