@@ -59,6 +59,21 @@ impl Ages {
         }
     }
 
+    /// Another time to live counts from now on. Later messages are told apart as finely as at first; those that
+    /// were over the old time, and whose age is not known any more, count as if they came with the oldest that is.
+    pub(crate) fn renew(&mut self, now: Timestamp) {
+        let to_end = self.span - 1;
+        for (_, begin) in &mut self.marks {
+            begin.0 += to_end;
+        }
+        self.span = 1;
+        if self.over_before > Position::NONE {
+            let came = self.marks.front().map_or(now, |(_, begin)| *begin);
+            self.marks.push_front((Position::NONE.next(), came));
+            self.over_before = Position::NONE;
+        }
+    }
+
     /// When the oldest messages will have waited for `time_to_live`.
     pub(crate) fn next_over(&self, time_to_live: u64) -> Option<Timestamp> {
         let (_, begin) = self.marks.front()?;
@@ -147,6 +162,28 @@ mod tests {
             assert!(late.over_before(latest, time_to_live) > Position(number));
         }
         assert!(ages.span <= 3_000_000 / (MARKS_MAX as u64 / 4));
+    }
+
+    #[test]
+    fn another_time_to_live_is_as_fine_as_the_first_and_takes_nothing_too_early() {
+        let mut ages = Ages::default();
+        for number in 1..=100_000 {
+            ages.note(Position(number), Timestamp(number * 100));
+        }
+        let day = 86_400_000;
+        assert_eq!(ages.over_before(Timestamp(day), day), Position(0));
+        assert!(ages.span > 10_000);
+        let now = Timestamp(10_100_000);
+        ages.renew(now);
+        ages.note(Position(100_001), Timestamp(now.0 + 20_000));
+        ages.note(Position(100_002), Timestamp(now.0 + 20_005));
+        let due = Timestamp(now.0 + 20_000 + 10);
+        assert_eq!(ages.over_before(due, 10), Position(100_002));
+        ages.renew(due);
+        assert!(!ages.is_over(Position(1)), "a longer time counts for all");
+        let first = Timestamp(now.0 + 20_005 + 1_000);
+        assert_eq!(ages.over_before(Timestamp(first.0 - 1), 1_000), Position(0));
+        assert_eq!(ages.over_before(first, 1_000), Position(100_003));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use crate::death::{self, Death};
 use crate::envelope::Envelope;
-use crate::queue::{Buried, Queue};
+use crate::queue::Queue;
 use crate::route::{Queues, VhostIndex};
 use crate::rules::DeadLetter;
 use crate::{Broker, Effect};
@@ -85,15 +85,16 @@ impl Broker {
         let Some(queue) = self.queues.get_mut(&id).filter(|_| !messages.is_empty()) else {
             return;
         };
-        let settled_nothing = queue.settled.is_empty();
-        match queue.bury(messages, reason) {
-            Buried::Settled if settled_nothing => self.settling.push(id),
-            Buried::Settled => {}
-            Buried::Dying => {
-                if !std::mem::replace(&mut queue.dying.listed, true) {
-                    self.dying.push_back(id);
-                }
+        if queue.rules.dead_letter.is_none() {
+            if queue.settled.is_empty() {
+                self.settling.push(id);
             }
+            queue.settled.insert_all(messages);
+            return;
+        }
+        queue.dying.add(messages, reason);
+        if !std::mem::replace(&mut queue.dying.listed, true) {
+            self.dying.push_back(id);
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::ages::Ages;
 use crate::backlog::{Backlog, Traits};
 use crate::connection::ConsumerId;
-use crate::dead::{Dying, Reason};
+use crate::dead::Dying;
 use crate::route::VhostIndex;
 use crate::rules::Rules;
 use crate::willing::Willing;
@@ -72,6 +72,8 @@ impl Queue {
             self.backlog.ages = Ages::default();
             self.backlog.ages.note(Position::NONE.next(), now);
             self.backlog.ages.note(last, now);
+        } else if self.rules.time_to_live != rules.time_to_live {
+            self.backlog.ages.renew(now);
         }
         if self.rules.expires.is_none() {
             self.used = now;
@@ -149,24 +151,6 @@ impl Queue {
         self.dying.add_to(&mut messages);
         messages
     }
-
-    /// Messages leave for the dead letters, if there is a place for them; else they are done with. Says which.
-    pub(crate) fn bury(&mut self, messages: &Runs, reason: Reason) -> Buried {
-        if self.rules.dead_letter.is_some() {
-            self.dying.add(messages, reason);
-            Buried::Dying
-        } else {
-            self.settled.insert_all(messages);
-            Buried::Settled
-        }
-    }
-}
-
-/// What becomes of messages that leave unacknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Buried {
-    Dying,
-    Settled,
 }
 
 /// What queues must know of a message that comes.
