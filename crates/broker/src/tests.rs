@@ -3,6 +3,7 @@
 mod history;
 mod operating;
 mod script;
+mod show;
 
 mod arguments;
 mod capacity;

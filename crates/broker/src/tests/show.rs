@@ -1,0 +1,239 @@
+//! Effects in words: what transcripts are made of.
+
+use crate::{Delivery, Effect};
+use model::{Definition, Method, Properties, Record, Value, table::Values};
+use std::fmt::Write;
+
+pub(super) fn show(effect: &Effect) -> String {
+    match effect {
+        Effect::Land {
+            position, record, ..
+        } => format!("land #{position} {}", show_record(record)),
+        Effect::LoginChecked { connection, result } => match result {
+            Ok(()) => format!("{connection} may go on"),
+            Err(why) => format!("{connection} login refused: {why}"),
+        },
+        Effect::Answer(id, answer) => super::operating::show_answer(*id, answer),
+        Effect::Send(connection, channel, method) => {
+            format!("{connection}.{channel} {}", show_method(method))
+        }
+        Effect::Deliver {
+            connection,
+            channel,
+            consumer_tag,
+            delivery,
+        } => {
+            format!(
+                "{connection}.{channel} deliver to {consumer_tag} {}",
+                show_delivery(delivery)
+            )
+        }
+        Effect::GetOk {
+            connection,
+            channel,
+            delivery,
+            message_count,
+        } => {
+            format!(
+                "{connection}.{channel} get-ok {}, {message_count} more",
+                show_delivery(delivery)
+            )
+        }
+        Effect::Return {
+            connection,
+            channel,
+            message,
+        } => {
+            let body = String::from_utf8_lossy(&message.body);
+            format!(
+                "{connection}.{channel} return {body} ({} {}){}",
+                message.exchange,
+                message.routing_key,
+                show_properties(&message.properties)
+            )
+        }
+        Effect::Fetch { queue, position } => format!("fetch #{position} of queue {queue}"),
+        Effect::CloseChannel(connection, channel, error) => {
+            let method = (error.method.class, error.method.method);
+            format!(
+                "{connection}.{channel} channel.close {} {} {method:?}",
+                error.code.number(),
+                error.text
+            )
+        }
+        Effect::CloseConnection(connection, error) => {
+            format!(
+                "{connection} connection.close {} {}",
+                error.code.number(),
+                error.text
+            )
+        }
+        Effect::Block {
+            connection, reason, ..
+        } => format!("{connection} block: {reason}"),
+        Effect::Unblock { connection, .. } => format!("{connection} unblock"),
+    }
+}
+
+fn show_delivery(delivery: &Delivery) -> String {
+    let mut shown = format!("[{}] #{}", delivery.tag, delivery.position);
+    if delivery.redelivered {
+        write!(shown, " redelivered after {}", delivery.delivery_count)
+            .expect("a string takes all");
+    }
+    shown
+}
+
+fn show_method(method: &Method) -> String {
+    match method {
+        Method::QueueDeclareOk(ok) => {
+            format!(
+                "queue.declare-ok {} {} {}",
+                ok.queue, ok.message_count, ok.consumer_count
+            )
+        }
+        Method::QueueDeleteOk(ok) => format!("queue.delete-ok {}", ok.message_count),
+        Method::QueuePurgeOk(ok) => format!("queue.purge-ok {}", ok.message_count),
+        Method::BasicConsumeOk(ok) => format!("basic.consume-ok {}", ok.consumer_tag),
+        Method::BasicCancel(cancel) => format!("basic.cancel {}", cancel.consumer_tag),
+        Method::BasicAck(ack) => {
+            format!(
+                "confirm {}{}",
+                if ack.multiple { "up to " } else { "" },
+                ack.delivery_tag
+            )
+        }
+        Method::BasicNack(nack) => {
+            format!(
+                "refuse {}{}",
+                if nack.multiple { "up to " } else { "" },
+                nack.delivery_tag
+            )
+        }
+        other => other.name().into(),
+    }
+}
+
+fn show_record(record: &Record) -> String {
+    match record {
+        Record::Message(message) => {
+            let queues: Vec<u64> = message.queues.iter().map(|queue| queue.0).collect();
+            format!(
+                "message {} for {queues:?}{}",
+                String::from_utf8_lossy(&message.body),
+                show_properties(&message.properties)
+            )
+        }
+        Record::Settled(queue, runs) => format!("settled in {queue}: {}", show_runs(runs)),
+        Record::Delivered(queue, runs) => format!("delivered in {queue}: {}", show_runs(runs)),
+        Record::Definition(definition) => show_definition(definition),
+        Record::Checkpoint { begin, next_queue } => {
+            format!("checkpoint from #{begin}, next queue {next_queue}")
+        }
+        Record::Stopped => "stopped".into(),
+    }
+}
+
+/// The properties that the broker may change.
+fn show_properties(properties: &Properties) -> String {
+    let mut shown = String::new();
+    if let Some(reply_to) = properties.reply_to() {
+        write!(shown, " reply-to {reply_to}").expect("a string takes all");
+    }
+    let headers = properties.headers().into_iter().flatten();
+    for (name, _) in headers.filter(|(name, _)| !name.starts_with("x-")) {
+        write!(shown, " header {name}").expect("a string takes all");
+    }
+    let deaths = properties
+        .headers()
+        .and_then(|headers| headers.get("x-death"));
+    if let Some(Value::Array(deaths)) = deaths {
+        shown.push_str(&show_deaths(deaths, properties));
+    }
+    shown
+}
+
+/// What x-death tells, and what came to be of the expiration.
+fn show_deaths(deaths: Values<'_>, properties: &Properties) -> String {
+    let mut shown = String::from(", dead:");
+    for death in deaths {
+        let Value::Table(death) = death else { continue };
+        let text = |name| death.get(name).and_then(Value::as_str).unwrap_or("-");
+        let count = death.get("count").and_then(Value::as_integer);
+        write!(
+            shown,
+            " {} in {} {} times,",
+            text("reason"),
+            text("queue"),
+            count.unwrap_or(-1)
+        )
+        .expect("a string takes all");
+    }
+    let expiration = properties.expiration().unwrap_or("no");
+    write!(shown, " {expiration} expiration").expect("a string takes all");
+    shown
+}
+
+fn show_runs(runs: &model::Runs) -> String {
+    let runs: Vec<String> = runs
+        .as_slice()
+        .iter()
+        .map(|run| format!("#{}+{}", run.first, run.count))
+        .collect();
+    runs.join(" ")
+}
+
+fn show_definition(definition: &Definition) -> String {
+    match definition {
+        Definition::VhostMade(vhost) => format!("vhost {}", vhost.name),
+        Definition::VhostRemoved { vhost } => format!("no vhost {vhost}"),
+        Definition::UserMade(user) => format!("user {} {:?}", user.name, user.tags),
+        Definition::UserRemoved { user } => format!("no user {user}"),
+        Definition::PermissionMade(made) => format!(
+            "permission of {} in {}: {} {} {}",
+            made.user, made.vhost, made.configure, made.write, made.read
+        ),
+        Definition::PermissionRemoved { user, vhost } => {
+            format!("no permission of {user} in {vhost}")
+        }
+        Definition::TopicPermissionMade(made) => format!(
+            "topic permission of {} in {} at {}: {} {}",
+            made.user, made.vhost, made.exchange, made.write, made.read
+        ),
+        Definition::TopicPermissionRemoved {
+            user,
+            vhost,
+            exchange,
+        } => {
+            format!("no topic permission of {user} in {vhost} at {exchange}")
+        }
+        Definition::PolicyMade(made) => format!(
+            "policy {} in {} for {} {}",
+            made.name, made.vhost, made.apply_to, made.pattern
+        ),
+        Definition::PolicyRemoved { vhost, name } => format!("no policy {name} in {vhost}"),
+        Definition::ExchangeMade { exchange, .. } => {
+            format!("exchange {} {}", exchange.name, exchange.kind)
+        }
+        Definition::ExchangeRemoved { exchange, .. } => format!("no exchange {exchange}"),
+        Definition::QueueMade { queue, .. } => format!("queue {} {}", queue.id, queue.name),
+        Definition::QueueRemoved { queue } => format!("no queue {queue}"),
+        Definition::Bound(binding) => {
+            format!(
+                "bound {} -{}-> {:?}",
+                binding.source, binding.routing_key, binding.destination
+            )
+        }
+        Definition::Unbound(binding) => {
+            format!(
+                "unbound {} -{}-> {:?}",
+                binding.source, binding.routing_key, binding.destination
+            )
+        }
+        Definition::PublisherLanded {
+            publisher, landed, ..
+        } => {
+            format!("publisher {publisher} landed {}", show_runs(landed))
+        }
+    }
+}
