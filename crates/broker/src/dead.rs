@@ -11,6 +11,7 @@ use crate::queue::Queue;
 use crate::route::{Queues, VhostIndex};
 use crate::rules::DeadLetter;
 use crate::{Broker, Effect};
+use model::record::{Ending, Reason};
 use model::{
     MessageRecord, Position, Properties, Publish, QueueId, Run, Runs, ShortStr, Timestamp,
 };
@@ -19,25 +20,6 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// The most messages asked of the shell at a time.
 const FETCHES_MAX: usize = 256;
-
-/// Why a message leaves unacknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
-    Rejected,
-    Expired,
-    MaxLength,
-}
-
-impl Reason {
-    /// The word for it in x-death.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Rejected => "rejected",
-            Self::Expired => "expired",
-            Self::MaxLength => "maxlen",
-        }
-    }
-}
 
 /// The messages of one queue on their way to the dead letters: not ready any more, and not gone yet.
 #[derive(Debug, Default)]
@@ -89,7 +71,7 @@ impl Broker {
             if queue.settled.is_empty() {
                 self.settling.push(id);
             }
-            queue.settled.insert_all(messages);
+            queue.settled.insert_all(ending(reason), messages);
             return;
         }
         queue.dying.add(messages, reason);
@@ -196,8 +178,16 @@ impl Broker {
             if queue.settled.is_empty() {
                 self.settling.push(id);
             }
-            queue.settled.insert(position.0);
+            queue.settled.insert(Ending::DeadLettered, position);
         }
+    }
+}
+
+/// How messages end that leave for this reason and go nowhere.
+fn ending(reason: Reason) -> Ending {
+    match reason {
+        Reason::Expired => Ending::Expired,
+        Reason::Rejected | Reason::MaxLength | Reason::DeliveryLimit => Ending::Dropped,
     }
 }
 

@@ -4,7 +4,7 @@
 //! taken off, or the message would die again at once; `x-first-death-*` are written once, `x-last-death-*` each
 //! time.
 
-use crate::dead::Reason;
+use model::record::Reason;
 use model::{
     ArrayBuilder, FieldTable, Properties, PropertiesBuilder, TableBuilder, Timestamp, Value,
 };

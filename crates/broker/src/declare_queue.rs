@@ -12,7 +12,7 @@ use crate::reply_to::{is_reply_name, refuse_reply_queue};
 use crate::route::VhostIndex;
 use crate::{Broker, bind};
 use model::method::queue;
-use model::record::{Destination, QueueDefinition};
+use model::record::{Destination, Ending, QueueDefinition};
 use model::{
     ChannelError, ConnectionId, Definition, MethodId, QueueId, Record, ReplyCode, ShortStr,
     Timestamp,
@@ -220,7 +220,7 @@ impl Broker {
 
     /// purge-ok says that the messages are gone for good, so it waits for the record as for a definition.
     fn land_purge(&mut self, queue: QueueId, purged: model::Runs) {
-        let position = self.land(Record::Settled(queue, purged), true);
+        let position = self.land(Record::Settled(queue, Ending::Dropped, purged), true);
         self.landing.answers_wait_for(position);
     }
 
@@ -241,16 +241,19 @@ impl Broker {
         self.schedule.set(id, None);
         let (vhost, owner) = (queue.vhost, queue.owner);
         self.vhosts[vhost.0].queues.remove(&queue.definition.name);
-        let mut settled = queue.into_messages(self.landing.last());
+        for (how, settled) in queue.settled.take() {
+            self.land(Record::Settled(id, how, settled), false);
+        }
+        let mut left = queue.into_messages(self.landing.last());
         let unacked = self
             .connections
             .values()
             .flat_map(|connection| connection.channels.values());
         for position in unacked.flat_map(|channel| channel.unacked.of_queue(id)) {
-            settled.insert(position.0);
+            left.insert(position.0);
         }
-        if !settled.is_empty() {
-            self.land(Record::Settled(id, settled), false);
+        if !left.is_empty() {
+            self.land(Record::Settled(id, Ending::Dropped, left), false);
         }
         if let Some(owner) = owner.and_then(|owner| self.connections.get_mut(&owner)) {
             owner.exclusive_queues.retain(|other| *other != id);

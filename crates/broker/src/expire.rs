@@ -1,7 +1,7 @@
 //! Time passes: messages and queues whose time is over.
 
 use crate::Broker;
-use crate::dead::Reason;
+use model::record::Reason;
 use model::{QueueId, Timestamp};
 
 impl Broker {

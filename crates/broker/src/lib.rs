@@ -45,6 +45,7 @@ mod quota;
 mod vhosts;
 
 mod connection;
+mod ended;
 mod level;
 mod queue;
 mod rules;

@@ -2,9 +2,9 @@
 
 use crate::Broker;
 use crate::connection::ChannelId;
-use crate::dead::Reason;
 use crate::route::Queues;
 use crate::rules::Overflow;
+use model::record::Reason;
 use model::{Position, Publish, QueueId, Timestamp};
 
 impl Broker {

@@ -186,6 +186,7 @@ impl Broker {
             queues: queues.clone(),
             publisher,
             accepted: now,
+            due: None,
             exchange: publish.exchange.clone(),
             routing_key: publish.routing_key.clone(),
             properties: publish.properties.clone(),

@@ -4,6 +4,7 @@ use crate::ages::Ages;
 use crate::backlog::{Backlog, Traits};
 use crate::connection::ConsumerId;
 use crate::dead::Dying;
+use crate::ended::Ended;
 use crate::route::VhostIndex;
 use crate::rules::Rules;
 use crate::willing::Willing;
@@ -36,7 +37,7 @@ pub(crate) struct Queue {
     /// How many messages are handed out and not settled.
     pub(crate) unacked: u64,
     /// What was settled in this turn.
-    pub(crate) settled: Runs,
+    pub(crate) settled: Ended,
     /// Listed among the broker's active queues.
     pub(crate) active: bool,
     /// It has a deadline in the schedule.
@@ -59,7 +60,7 @@ impl Queue {
             was_consumed: false,
             used: now,
             unacked: 0,
-            settled: Runs::new(),
+            settled: Ended::default(),
             active: false,
             scheduled: false,
         }
@@ -144,10 +145,9 @@ impl Queue {
         Some(Timestamp(self.used.0.saturating_add(expires)))
     }
 
-    /// All messages up to `last` that it holds, except those that channels have.
+    /// All messages up to `last` that it holds, except those that channels have and those that ended in this turn.
     pub(crate) fn into_messages(mut self, last: Position) -> Runs {
         let mut messages = self.backlog.purge(last);
-        messages.insert_all(&self.settled);
         self.dying.add_to(&mut messages);
         messages
     }

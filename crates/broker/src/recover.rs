@@ -75,7 +75,8 @@ impl Recovery {
         self.stopped = matches!(record, Record::Stopped);
         match record {
             Record::Message(message) => self.message(position, &message),
-            Record::Settled(queue, runs) => self.messages_of(queue).settled.insert_all(&runs),
+            Record::Settled(queue, _, runs) => self.messages_of(queue).settled.insert_all(&runs),
+            Record::Waiting(..) => {}
             Record::Delivered(queue, runs) => self.messages_of(queue).delivered.insert_all(&runs),
             Record::Definition(definition) => self.definition(position, definition),
             Record::Checkpoint { next_queue, .. } => {

@@ -2,10 +2,10 @@
 
 use crate::Broker;
 use crate::connection::{ChannelId, Refusal, precondition_failed};
-use crate::dead::Reason;
 use crate::tx::Verdict;
 use crate::unacked::Unsettled;
 use model::method::basic;
+use model::record::{Ending, Reason};
 use model::{ConnectionError, DeliveryTag, MethodId, QueueId, Record, ReplyCode};
 
 impl Broker {
@@ -87,7 +87,7 @@ impl Broker {
             if queue.settled.is_empty() {
                 self.settling.push(entry.queue);
             }
-            queue.settled.insert(entry.position.0);
+            queue.settled.insert(Ending::Acknowledged, entry.position);
             queue.backlog.forget(entry.position);
         }
         self.free_consumer(entry);
@@ -105,7 +105,7 @@ impl Broker {
         self.free_consumer(entry);
     }
 
-    /// What was settled in this turn becomes one record for each queue.
+    /// What was settled in this turn becomes one record for each queue and way of ending.
     pub(crate) fn record_settled(&mut self) {
         for id in std::mem::take(&mut self.settling) {
             self.record_settled_of(id, false);
@@ -117,8 +117,9 @@ impl Broker {
         if let Some(queue) = self.queues.get_mut(&id)
             && !queue.settled.is_empty()
         {
-            let settled = std::mem::take(&mut queue.settled);
-            self.land(Record::Settled(id, settled), awaited);
+            for (how, settled) in queue.settled.take() {
+                self.land(Record::Settled(id, how, settled), awaited);
+            }
         }
     }
 

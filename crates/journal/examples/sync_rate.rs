@@ -72,6 +72,7 @@ fn message(position: Position) -> Record {
         queues: [QueueId(1)].into_iter().collect(),
         publisher: None,
         accepted: Timestamp(position.0),
+        due: None,
         exchange: ShortStr::empty(),
         routing_key: ShortStr::from_static("queue"),
         properties: Properties::default(),

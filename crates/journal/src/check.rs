@@ -51,6 +51,8 @@ pub struct Counts {
     pub relocated: u64,
     /// Settlings.
     pub settled: u64,
+    /// Tellings of messages that wait otherwise than as they came.
+    pub waiting: u64,
     /// Tellings of what had been delivered and came back.
     pub delivered: u64,
     /// Definitions.
@@ -186,6 +188,7 @@ impl Counts {
             Record::Message(_) if entry.relocated => &mut self.relocated,
             Record::Message(_) => &mut self.messages,
             Record::Settled(..) => &mut self.settled,
+            Record::Waiting(..) => &mut self.waiting,
             Record::Delivered(..) => &mut self.delivered,
             Record::Definition(_) => &mut self.definitions,
             Record::Checkpoint { .. } => &mut self.checkpoints,
@@ -218,6 +221,7 @@ impl fmt::Display for Report {
             messages,
             relocated,
             settled,
+            waiting,
             delivered,
             definitions,
             checkpoints,
@@ -234,6 +238,7 @@ impl fmt::Display for Report {
             "  messages       {messages} (and {relocated} written again)"
         )?;
         writeln!(f, "  settlings      {settled}")?;
+        writeln!(f, "  put off        {waiting}")?;
         writeln!(
             f,
             "  definitions    {definitions} (checkpoints: {checkpoints})"

@@ -5,10 +5,12 @@
 //! settling and its queue's declaration does not matter.
 
 mod access;
+mod fate;
 pub use access::{
     Hashing, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
     VhostDefinition,
 };
+pub use fate::{Attempts, Ending, Place, Reason, Waiting};
 
 use crate::{FieldTable, Properties, PublishingId, QueueId, Runs, ShortStr, Timestamp};
 use bytes::Bytes;
@@ -19,15 +21,17 @@ use smallvec::SmallVec;
 pub enum Record {
     /// A message and the queues that it was routed to.
     Message(MessageRecord),
-    /// Messages that one queue has no more: acknowledged, purged, or gone with the queue. Held as runs of
-    /// message positions.
-    Settled(QueueId, Runs),
+    /// Messages that one queue has no more, and how they ended. Held as runs of message positions.
+    Settled(QueueId, Ending, Runs),
+    /// Messages of one queue that wait otherwise than as they came: handed out in vain, put off, parked, or back in
+    /// their order. By rising position; what is told last of a message counts, and a checkpoint tells it again.
+    Waiting(QueueId, Vec<Waiting>),
     /// Messages of one queue that were delivered at least once and came back; told on a clean stop.
     Delivered(QueueId, Runs),
     /// A definition was made, changed or removed.
     Definition(Definition),
-    /// All definitions and publishers that stand at this position have been written again since the
-    /// checkpoint began: nothing before the record `begin` is needed to know them.
+    /// All definitions and publishers that stand at this position, and all messages that wait otherwise than as
+    /// they came, have been written again since the checkpoint began: nothing before the record `begin` is needed to know them.
     Checkpoint {
         /// The position of the checkpoint's first record.
         begin: crate::Position,
@@ -47,6 +51,8 @@ pub struct MessageRecord {
     pub publisher: Option<Publishing>,
     /// When it was accepted.
     pub accepted: Timestamp,
+    /// Not to be delivered before this time; `None` for at once.
+    pub due: Option<Timestamp>,
     /// The exchange that it was published to.
     pub exchange: ShortStr,
     /// The routing key that it was published with.

@@ -227,7 +227,7 @@ fn acknowledgements_land_without_a_publish_that_takes_them_along() {
     let mut settled = BTreeMap::new();
     disk.crash();
     MemoryStore::open(&disk, &mut |position: Position, record| {
-        if let model::Record::Settled(queue, runs) = record {
+        if let model::Record::Settled(queue, _, runs) = record {
             settled.insert(position, (queue, runs));
         }
     })

@@ -27,6 +27,7 @@ mod cursor;
 mod definition;
 mod landed;
 mod record;
+mod waiting;
 
 pub use build::{Born, Checkpoint, Chunk, ChunkBuilder};
 pub use cursor::Queues;

@@ -117,7 +117,7 @@ impl LiveSet {
         match (&entry.record, entry.born()) {
             (_, Some(copy)) if entry.relocated => self.relocated(segment, &copy),
             (_, Some(born)) => self.born(segment, &born),
-            (Record::Settled(queue, runs), None) => self.settled(*queue, runs),
+            (Record::Settled(queue, _, runs), None) => self.settled(*queue, runs),
             (_, None) => {}
         }
     }

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use landfall_store::chunk::{ChunkBuilder, LandedChunk};
 use model::record::{
-    BindingDefinition, Destination, ExchangeDefinition, Hashing, PermissionDefinition,
-    PolicyDefinition, Publishing, QueueDefinition, TopicPermissionDefinition, UserDefinition,
-    VhostDefinition,
+    Attempts, BindingDefinition, Destination, Ending, ExchangeDefinition, Hashing,
+    PermissionDefinition, Place, PolicyDefinition, Publishing, QueueDefinition, Reason,
+    TopicPermissionDefinition, UserDefinition, VhostDefinition, Waiting,
 };
 use model::{
     Definition, FieldTable, MessageRecord, Position, Properties, PropertiesBuilder, PublishingId,
@@ -16,6 +16,9 @@ const VERSION_1: &[u8] = include_bytes!("golden/chunk-v1.bin");
 
 /// The definitions that operators make, which version 1 gained before its first release.
 const ACCESS: &[u8] = include_bytes!("golden/chunk-v1-access.bin");
+
+/// How messages end and where they wait, which version 1 gained before its first release.
+const FATES: &[u8] = include_bytes!("golden/chunk-v1-fates.bin");
 
 const EPOCH: u64 = 0x0102_0304_0506_0708;
 const SEGMENT: u64 = 42;
@@ -46,6 +49,7 @@ fn messages() -> [MessageRecord; 2] {
         queues: queues(&[1]),
         publisher: None,
         accepted: Timestamp(1_700_000_000_123),
+        due: None,
         exchange: ShortStr::empty(),
         routing_key: text("orders"),
         properties: Properties::default(),
@@ -186,25 +190,75 @@ fn access() -> Vec<Record> {
     definitions.into_iter().map(Record::Definition).collect()
 }
 
+/// A message with a due time, every way to end, every place to wait.
+fn fates() -> Vec<Record> {
+    let put_off = MessageRecord {
+        due: Some(Timestamp(1_700_000_060_000)),
+        ..messages()[1].clone()
+    };
+    let ended = |how| Record::Settled(QueueId(300), how, runs(&[5, 9, 10]));
+    let delayed = |due| Place::Delayed {
+        due: Timestamp(due),
+    };
+    let attempts = Attempts {
+        failed: 200,
+        lost: 1,
+    };
+    let mut places = vec![
+        (Place::Ready, attempts),
+        (delayed(1_700_000_001_000), attempts),
+        (delayed(1_700_000_000_999), Attempts::NONE),
+    ];
+    places.extend(Reason::ALL.map(|why| {
+        let at = Timestamp(1_600_000_000_000);
+        (Place::Parked { why, at }, attempts)
+    }));
+    let waiting = (7u64..)
+        .zip(places)
+        .map(|(position, (place, attempts))| Waiting {
+            position: Position(position * position),
+            place,
+            attempts,
+        });
+    let mut records = vec![Record::Message(put_off)];
+    records.extend(Ending::ALL.map(ended));
+    records.push(Record::Waiting(QueueId(300), waiting.collect()));
+    records
+}
+
+#[test]
+fn fates_are_written_and_read_as_they_ever_were() {
+    same(FATES, &fates());
+}
+
 #[test]
 fn what_operators_define_is_written_and_read_as_it_ever_was() {
+    same(ACCESS, &access());
+}
+
+/// The file holds the records, and nothing else.
+fn same(golden: &'static [u8], records: &[Record]) {
     let mut builder = ChunkBuilder::new();
-    for (position, record) in (FIRST..).map(Position).zip(access()) {
-        builder.push(position, &record);
+    for (position, record) in (FIRST..).map(Position).zip(records) {
+        builder.push(position, record);
     }
     let chunk = builder.take().seal(EPOCH, SEGMENT);
-    assert_eq!(chunk.bytes(), ACCESS);
-    let chunk = LandedChunk::parse(Bytes::from_static(ACCESS)).expect("a chunk of version 1");
+    assert_eq!(chunk.bytes(), golden);
+    let chunk = LandedChunk::parse(Bytes::from_static(golden)).expect("a chunk of version 1");
     let read: Vec<_> = chunk
         .records()
         .map(|entry| entry.expect("every record can be read").record)
         .collect();
-    assert_eq!(read, access());
+    assert_eq!(read, records);
 }
 
 fn records() -> Vec<Record> {
     let mut records: Vec<Record> = messages().map(Record::Message).into();
-    records.push(Record::Settled(QueueId(1), runs(&[FIRST, FIRST + 1])));
+    records.push(Record::Settled(
+        QueueId(1),
+        Ending::Acknowledged,
+        runs(&[FIRST, FIRST + 1]),
+    ));
     records.push(Record::Delivered(QueueId(300), runs(&[5, 9, 10, 11])));
     records.extend(definitions().into_iter().map(Record::Definition));
     records.push(Record::Checkpoint {

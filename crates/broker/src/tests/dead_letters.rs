@@ -42,7 +42,7 @@ fn the_copy_is_asked_to_land_before_the_original_is_gone() {
                 fetch #4 of queue 1
             fetched
                 land #5 message a for [2], dead: rejected in q 1 times, no expiration
-                land #6 settled in 1: #4+1
+                land #6 dead-lettered in 1: #4+1
             landed
             1.1 get dead
                 1.1 get-ok [2] #5, 0 more
@@ -99,12 +99,12 @@ fn every_reason() {
                 fetch #5 of queue 1
             fetched
                 land #7 message a for [2], dead: maxlen in q 1 times, no expiration
-                land #8 settled in 1: #5+1
+                land #8 dead-lettered in 1: #5+1
             at 1010
                 fetch #6 of queue 1
             fetched
                 land #9 message b for [2], dead: expired in q 1 times, no expiration
-                land #10 settled in 1: #6+1
+                land #10 dead-lettered in 1: #6+1
             1.1 publish - q c
                 land #11 message c for [1]
             landed
@@ -114,7 +114,7 @@ fn every_reason() {
                 fetch #11 of queue 1
             fetched
                 land #12 message c for [2], dead: rejected in q 1 times, no expiration
-                land #13 settled in 1: #11+1
+                land #13 dead-lettered in 1: #11+1
         "#]],
     );
 }
@@ -157,13 +157,13 @@ fn without_a_dead_letter_exchange_it_is_gone() {
             1.1 get q
                 1.1 get-ok [1] #4, 0 more
             1.1 reject 1
-                land #6 settled in 1: #4+1
+                land #6 dropped in 1: #4+1
             1.1 get lost
                 1.1 get-ok [2] #5, 0 more
             1.1 reject 2
                 fetch #5 of queue 2
             fetched
-                land #7 settled in 2: #5+1
+                land #7 dead-lettered in 2: #5+1
         "#]],
     );
 }
@@ -216,7 +216,7 @@ fn a_repeated_death_is_counted_and_a_circle_that_nobody_rejects_is_cut() {
                 fetch #4 of queue 1
             fetched
                 land #5 message job for [2], dead: expired in wait 1 times, no expiration
-                land #6 settled in 1: #4+1
+                land #6 dead-lettered in 1: #4+1
             landed
             1.1 get work
                 1.1 get-ok [1] #5, 0 more
@@ -224,13 +224,13 @@ fn a_repeated_death_is_counted_and_a_circle_that_nobody_rejects_is_cut() {
                 fetch #5 of queue 2
             fetched
                 land #7 message job for [1], dead: rejected in work 1 times, expired in wait 1 times, no expiration
-                land #8 settled in 2: #5+1
+                land #8 dead-lettered in 2: #5+1
             landed
             at 1020
                 fetch #7 of queue 1
             fetched
                 land #9 message job for [2], dead: expired in wait 2 times, rejected in work 1 times, no expiration
-                land #10 settled in 1: #7+1
+                land #10 dead-lettered in 1: #7+1
             landed
             1.1 declare spin x-message-ttl=10 x-dead-letter-exchange: x-dead-letter-routing-key:spin
                 land #11 queue 3 spin
@@ -242,7 +242,7 @@ fn a_repeated_death_is_counted_and_a_circle_that_nobody_rejects_is_cut() {
             at 1030
                 fetch #12 of queue 3
             fetched
-                land #13 settled in 3: #12+1
+                land #13 dead-lettered in 3: #12+1
             landed
         "#]],
     );
@@ -289,7 +289,7 @@ fn a_crash_before_the_copy_landed_brings_the_original_back() {
                 fetch #4 of queue 1
             fetched
                 land #5 message a for [2], dead: rejected in q 1 times, no expiration
-                land #6 settled in 1: #4+1
+                land #6 dead-lettered in 1: #4+1
             crash
             connect 1
                 1.0 connection.open-ok
@@ -343,7 +343,7 @@ fn a_deleted_queue_takes_its_dying_messages_along() {
             1.1 reject 1
                 fetch #4 of queue 1
             1.1 delete q
-                land #6 settled in 1: #4+2
+                land #6 dropped in 1: #4+2
                 land #7 no queue 1
             fetched
             landed

@@ -220,7 +220,7 @@ fn deleting_takes_messages_bindings_and_consumers_along() {
             1.3 open
                 1.3 channel.open-ok
             1.3 delete q
-                land #7 settled in 1: #5+2
+                land #7 dropped in 1: #5+2
                 land #8 no queue 1
                 land #9 no exchange x
             landed
@@ -395,7 +395,7 @@ fn purge_takes_what_is_ready() {
             1.1 get q
                 1.1 get-ok [1] #3, 2 more
             1.1 purge q
-                land #6 settled in 1: #4+2
+                land #6 dropped in 1: #4+2
             landed
                 1.1 queue.purge-ok 2
             1.1 unbind q amq.direct k

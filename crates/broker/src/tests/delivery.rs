@@ -166,7 +166,7 @@ fn what_comes_back_returns_to_its_place() {
             1.1 get q
                 1.1 get-ok [3] #3 redelivered after 1, 1 more
             1.1 reject 3
-                land #6 settled in 1: #3+1
+                land #6 dropped in 1: #3+1
             1.1 close
                 1.1 channel.close-ok
             1.2 open
@@ -180,7 +180,7 @@ fn what_comes_back_returns_to_its_place() {
             1.2 get q
                 1.2 get-ok [3] #4 redelivered after 2, 1 more
             1.2 nack 0 multiple
-                land #7 settled in 1: #4+1
+                land #7 dropped in 1: #4+1
             1.2 get q
                 1.2 get-ok [4] #5 redelivered after 1, 0 more
             1.2 get q

@@ -329,7 +329,7 @@ impl World {
         let mut settled = Runs::new();
         for (position, record) in &self.lane {
             recovery.apply(*position, record.clone());
-            if let Record::Settled(_, runs) = record {
+            if let Record::Settled(_, _, runs) = record {
                 runs.as_slice()
                     .iter()
                     .for_each(|run| settled.insert_run(*run));

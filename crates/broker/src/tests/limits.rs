@@ -38,7 +38,7 @@ fn the_oldest_gives_way() {
             1.1 publish - q c
                 land #5 message c for [1]
             landed
-                land #6 settled in 1: #3+1
+                land #6 dropped in 1: #3+1
             1.1 get q
                 1.1 get-ok [1] #4, 1 more
             1.1 publish - q d
@@ -46,9 +46,9 @@ fn the_oldest_gives_way() {
             1.1 publish - q e
                 land #8 message e for [1]
             landed
-                land #9 settled in 1: #5+1
+                land #9 dropped in 1: #5+1
             1.1 nack 1 requeue
-                land #10 settled in 1: #4+1
+                land #10 dropped in 1: #4+1
             1.1 declare q passive
                 1.1 queue.declare-ok q 2 0
         "#]],
@@ -86,7 +86,7 @@ fn bytes_of_bodies_count() {
             1.1 publish - q x
                 land #5 message x for [1]
             landed
-                land #6 settled in 1: #3+1
+                land #6 dropped in 1: #3+1
             1.1 get q
                 1.1 get-ok [1] #4, 1 more
             1.1 declare q passive
@@ -194,7 +194,7 @@ fn the_new_one_is_refused() {
                 1.1 refuse up to 5
                 1.1 confirm 6
             1.1 purge q
-                land #9 settled in 1: #6+1
+                land #9 dropped in 1: #6+1
             landed
                 1.1 queue.purge-ok 1
             1.1 publish amq.fanout - e id=p:1
@@ -335,7 +335,7 @@ fn what_comes_back_to_a_full_queue_at_a_stop_is_dropped_before_the_stop_is_told(
                 land #4 message b for [1]
             landed
             stop
-                land #5 settled in 1: #3+1
+                land #5 dropped in 1: #3+1
                 land #6 stopped
             landed
             crash

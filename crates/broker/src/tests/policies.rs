@@ -49,10 +49,10 @@ fn a_queue_follows_a_new_policy_at_once() {
             landed
             operator policy / short ^ord queues max-length=2
                 land #6 policy short in / for queues ^ord
-                land #7 settled in 1: #3+1
+                land #7 dropped in 1: #3+1
             operator policy / shorter ^ord all max-length=1 priority=1
                 land #8 policy shorter in / for all ^ord
-                land #9 settled in 1: #4+1
+                land #9 dropped in 1: #4+1
             operator policy / other ^ord exchanges max-length=0 priority=2
                 land #10 policy other in / for exchanges ^ord
             operator policy / none ^x queues max-length=0 priority=3
@@ -65,7 +65,7 @@ fn a_queue_follows_a_new_policy_at_once() {
             1.1 publish - orders d
                 land #12 message d for [1]
             landed
-                land #13 settled in 1: #5+1
+                land #13 dropped in 1: #5+1
             operator no-policy / shorter
                 land #14 no policy shorter in /
             landed
@@ -81,7 +81,7 @@ fn a_queue_follows_a_new_policy_at_once() {
             2.1 publish - orders f
                 land #16 message f for [1]
             landed
-                land #17 settled in 1: #12+1
+                land #17 dropped in 1: #12+1
         "#]],
     );
 }
@@ -116,7 +116,7 @@ fn the_stricter_number_counts_and_the_owners_word() {
             1.1 publish - q b
                 land #5 message b for [1]
             landed
-                land #6 settled in 1: #4+1
+                land #6 dropped in 1: #4+1
         "#]],
     );
 }
@@ -178,7 +178,7 @@ fn a_time_to_live_counts_from_the_policy_on_for_what_waits() {
                 land #6 message c for [1]
             landed
             at 5101
-                land #7 settled in 1: #3+1 #5+1
+                land #7 expired in 1: #3+1 #5+1
             1.1 get q
                 1.1 get-ok [1] #6, 0 more
             operator no-policy / soon
@@ -305,7 +305,7 @@ fn dead_letters_and_alternates_are_policies_too() {
                 fetch #8 of queue 1
             fetched
                 land #10 message a for [2], dead: rejected in q 1 times, no expiration
-                land #11 settled in 1: #8+1
+                land #11 dead-lettered in 1: #8+1
             landed
             crash
             connect 2

@@ -1,6 +1,7 @@
 //! Effects in words: what transcripts are made of.
 
 use crate::{Delivery, Effect};
+use model::record::{Attempts, Ending, Place, Waiting};
 use model::{Definition, Method, Properties, Record, Value, table::Values};
 use std::fmt::Write;
 
@@ -124,7 +125,20 @@ fn show_record(record: &Record) -> String {
                 show_properties(&message.properties)
             )
         }
-        Record::Settled(queue, runs) => format!("settled in {queue}: {}", show_runs(runs)),
+        Record::Settled(queue, how, runs) => {
+            let how = match how {
+                Ending::Acknowledged => "settled",
+                Ending::Expired => "expired",
+                Ending::DeadLettered => "dead-lettered",
+                Ending::Dropped => "dropped",
+                Ending::Redriven => "redriven",
+            };
+            format!("{how} in {queue}: {}", show_runs(runs))
+        }
+        Record::Waiting(queue, all) => {
+            let all: Vec<String> = all.iter().map(show_waiting).collect();
+            format!("waiting in {queue}: {}", all.join(", "))
+        }
         Record::Delivered(queue, runs) => format!("delivered in {queue}: {}", show_runs(runs)),
         Record::Definition(definition) => show_definition(definition),
         Record::Checkpoint { begin, next_queue } => {
@@ -172,6 +186,21 @@ fn show_deaths(deaths: Values<'_>, properties: &Properties) -> String {
     let expiration = properties.expiration().unwrap_or("no");
     write!(shown, " {expiration} expiration").expect("a string takes all");
     shown
+}
+
+/// `17 delayed until 3000 (failed 2, lost 1)`
+fn show_waiting(waiting: &Waiting) -> String {
+    let place = match waiting.place {
+        Place::Ready => "ready".to_owned(),
+        Place::Delayed { due } => format!("delayed until {due}"),
+        Place::Parked { why, at } => format!("parked at {at}, {}", why.word()),
+    };
+    let Attempts { failed, lost } = waiting.attempts;
+    let position = waiting.position;
+    match waiting.attempts.total() {
+        0 => format!("{position} {place}"),
+        _ => format!("{position} {place} (failed {failed}, lost {lost})"),
+    }
 }
 
 fn show_runs(runs: &model::Runs) -> String {

@@ -42,13 +42,13 @@ fn a_queue_s_time_to_live_takes_the_oldest_and_leaves_the_rest() {
             wakes
                 1100
             at 1100
-                land #5 settled in 1: #3+1
+                land #5 expired in 1: #3+1
             wakes
                 1150
             1.1 declare q passive
                 1.1 queue.declare-ok q 1 0
             at 1150
-                land #6 settled in 1: #4+1
+                land #6 expired in 1: #4+1
             landed
             wakes
                 never
@@ -93,7 +93,7 @@ fn a_message_s_own_time_counts_anywhere_in_the_queue() {
                 land #5 message longer for [1]
             landed
             at 1010
-                land #6 settled in 1: #4+1
+                land #6 expired in 1: #4+1
             1.1 get q
                 1.1 get-ok [1] #3, 1 more
             1.1 get q
@@ -136,7 +136,7 @@ fn nothing_waits_where_the_time_is_zero_but_a_consumer_that_is_there_gets_it() {
             1.1 publish - q gone
                 land #3 message gone for [1]
             landed
-                land #4 settled in 1: #3+1
+                land #4 expired in 1: #3+1
             landed
             1.1 consume q c
                 1.1 basic.consume-ok c
@@ -190,7 +190,7 @@ fn what_comes_back_too_late_is_gone() {
                 1050
             at 1060
             1.1 nack 1 requeue
-                land #4 settled in 1: #3+1
+                land #4 expired in 1: #3+1
             1.1 get q
                 1.1 basic.get-empty
         "#]],
@@ -247,11 +247,11 @@ fn time_passes_while_the_node_is_down() {
             landed
                 1.1 queue.declare-ok plain 0 0
             at 1105
-                land #8 settled in 1: #4+1
-                land #9 settled in 2: #5+1
+                land #8 expired in 1: #4+1
+                land #9 expired in 2: #5+1
             crash
-                land #8 settled in 1: #4+1
-                land #9 settled in 2: #5+1
+                land #8 expired in 1: #4+1
+                land #9 expired in 2: #5+1
             connect 1
                 1.0 connection.open-ok
             1.1 open

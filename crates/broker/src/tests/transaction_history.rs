@@ -274,7 +274,7 @@ impl World {
                 Record::Message(message) => {
                     messages.insert(number(&message.body), position.0);
                 }
-                Record::Settled(_, runs) => {
+                Record::Settled(_, _, runs) => {
                     for run in runs.as_slice() {
                         settled.extend(run.first..run.end());
                     }

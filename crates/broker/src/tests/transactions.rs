@@ -227,7 +227,7 @@ fn rejects_and_requeues_wait_for_the_commit_and_prefetch_with_them() {
             1.1 reject 1
             1.1 nack 2 requeue
             1.1 commit
-                land #7 settled in 1: #3+1
+                land #7 dropped in 1: #3+1
             landed
                 1.1 tx.commit-ok
                 1.1 deliver to c [3] #4 redelivered after 1

@@ -127,7 +127,7 @@ fn a_vhost_goes_with_all_that_is_in_it_and_returns_empty() {
             operator no-vhost shop
                 land #10 no queue 2
                 1 connection.close 320 CONNECTION_FORCED - vhost 'shop' is deleted
-                land #11 settled in 1: #9+1
+                land #11 dropped in 1: #9+1
                 land #12 no queue 1
                 land #13 no vhost shop
             operator no-vhost shop
@@ -239,7 +239,7 @@ fn a_crash_before_the_landing_keeps_a_vhost_that_was_to_go() {
                 1.1 queue.declare-ok q 0 0
             operator no-vhost shop
                 1 connection.close 320 CONNECTION_FORCED - vhost 'shop' is deleted
-                land #6 settled in 1: #5+1
+                land #6 dropped in 1: #5+1
                 land #7 no queue 1
                 land #8 no vhost shop
             crash
@@ -400,6 +400,7 @@ fn a_message_that_is_told_late_does_not_bring_its_vhost_back() {
             id: PublishingId(7),
         }),
         accepted: Timestamp(1),
+        due: None,
         exchange: short("-"),
         routing_key: short("q"),
         properties: Properties::default(),

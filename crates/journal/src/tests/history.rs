@@ -5,7 +5,7 @@ use super::sim::{SharedDisk, SimDisk};
 use crate::stock::Maker;
 use crate::{Journal, OpenError, Options, Recovered};
 use bytes::Bytes;
-use model::record::QueueDefinition;
+use model::record::{Ending, QueueDefinition};
 use model::{
     Definition, FieldTable, MessageRecord, Position, Properties, QueueId, Record, Runs, ShortStr,
     Timestamp,
@@ -69,7 +69,7 @@ impl Ledger {
                 let queues = message.queues.iter().map(|queue| queue.0).collect();
                 self.live.insert(position.0, queues);
             }
-            Record::Settled(queue, runs) => {
+            Record::Settled(queue, _, runs) => {
                 for position in runs.positions() {
                     if let Some(queues) = self.live.get_mut(&position.0) {
                         queues.remove(&queue.0);
@@ -143,6 +143,7 @@ impl Script {
             queues: queues.iter().copied().map(QueueId).collect(),
             publisher: None,
             accepted: Timestamp(7),
+            due: None,
             exchange: ShortStr::empty(),
             routing_key: ShortStr::from_static("key"),
             properties: Properties::default(),
@@ -161,7 +162,10 @@ impl Script {
         positions.truncate(positions.len().saturating_sub(keep));
         let runs: Runs = positions.into_iter().collect();
         if !runs.is_empty() {
-            self.push(builder, Record::Settled(QueueId(queue), runs));
+            self.push(
+                builder,
+                Record::Settled(QueueId(queue), Ending::Acknowledged, runs),
+            );
         }
     }
 

@@ -62,7 +62,7 @@ fn recover<'l>(
 fn shape(told: &Told) -> String {
     let one = |record: &Record| match record {
         Record::Message(message) => format!("message {:?}", message.queues),
-        Record::Settled(queue, runs) => format!("settled {queue} {runs:?}"),
+        Record::Settled(queue, _, runs) => format!("settled {queue} {runs:?}"),
         other => format!("{other:?}"),
     };
     told.iter()

@@ -6,6 +6,7 @@ use super::sim::SimDisk;
 use crate::names::Layout;
 use crate::{Journal, Options};
 use bytes::Bytes;
+use model::record::Ending;
 use model::{MessageRecord, Position, Properties, QueueId, Record, Runs, ShortStr, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -28,6 +29,7 @@ fn message(position: u64) -> Record {
         queues: [QueueId(1)].into_iter().collect(),
         publisher: None,
         accepted: Timestamp(0),
+        due: None,
         exchange: ShortStr::empty(),
         routing_key: ShortStr::from_static("key"),
         properties: Properties::default(),
@@ -126,7 +128,10 @@ fn readers_see_live_messages_while_segments_come_and_go() {
                 settled
             };
             if !settled.is_empty() {
-                builder.push(Position(next), &Record::Settled(QueueId(1), settled));
+                builder.push(
+                    Position(next),
+                    &Record::Settled(QueueId(1), Ending::Acknowledged, settled),
+                );
                 next += 1;
             }
             let landed = journal.land(builder.take()).expect("the disk is good");

@@ -3,6 +3,7 @@
 use crate::device::{self, Device};
 use bytes::Bytes;
 use landfall_journal::{Journal, OpenError, Options};
+use model::record::Ending;
 use model::{MessageRecord, Position, Properties, QueueId, Record, Runs, ShortStr, Timestamp};
 use std::collections::BTreeSet;
 use std::fs;
@@ -33,7 +34,7 @@ fn try_open(dir: &Path) -> Result<Lane, OpenError> {
                 assert_eq!(message.body.len(), BODY);
                 live.insert(position.0);
             }
-            Record::Settled(_, runs) => {
+            Record::Settled(_, _, runs) => {
                 for position in runs.positions() {
                     live.remove(&position.0);
                 }
@@ -71,6 +72,7 @@ impl Lane {
             queues: [QueueId(1)].into_iter().collect(),
             publisher: None,
             accepted: Timestamp(0),
+            due: None,
             exchange: ShortStr::empty(),
             routing_key: ShortStr::from_static("key"),
             properties: Properties::default(),
@@ -85,7 +87,7 @@ impl Lane {
     fn settle(&mut self, count: usize) -> Landed {
         let positions: Vec<u64> = self.live.iter().copied().take(count).collect();
         let runs: Runs = positions.iter().copied().collect();
-        let landed = self.land(&Record::Settled(QueueId(1), runs));
+        let landed = self.land(&Record::Settled(QueueId(1), Ending::Acknowledged, runs));
         for position in positions {
             self.live.remove(&position);
         }

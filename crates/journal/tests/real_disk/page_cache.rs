@@ -36,6 +36,7 @@ fn message(position: u64, round: u64) -> Record {
         queues: [QueueId(1)].into_iter().collect(),
         publisher: None,
         accepted: Timestamp(position),
+        due: None,
         exchange: ShortStr::empty(),
         routing_key: ShortStr::from_static("key"),
         properties: Properties::default(),

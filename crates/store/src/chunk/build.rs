@@ -84,14 +84,17 @@ impl ChunkBuilder {
                 queues: message.queues.clone(),
                 bytes,
             }),
-            Record::Settled(queue, runs) => chunk.settled.push((*queue, runs.clone())),
+            Record::Settled(queue, _, runs) => chunk.settled.push((*queue, runs.clone())),
             Record::Checkpoint { begin, .. } => {
                 chunk.checkpoint = Some(Checkpoint {
                     position,
                     begin: *begin,
                 });
             }
-            Record::Delivered(..) | Record::Definition(_) | Record::Stopped => {}
+            Record::Waiting(..)
+            | Record::Delivered(..)
+            | Record::Definition(_)
+            | Record::Stopped => {}
         }
     }
 

@@ -40,9 +40,14 @@ impl<'a> Cursor<'a> {
         rest
     }
 
+    /// Whether all of the record is read.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.at == self.end
+    }
+
     /// Refuses what is left over.
     pub(super) fn finish(self) -> Result<(), ChunkError> {
-        if self.at == self.end {
+        if self.is_at_end() {
             Ok(())
         } else {
             Err(damaged("a record is longer than what it says"))

@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! kind              payload
-//!  1 message        flags u8 (1: has a publisher), accepted u64 (ms since 1970), queues,
-//!                   exchange short, routing key short,
+//!  1 message        flags u8 (1: has a publisher, 2: has a due time), accepted u64 (ms since 1970), queues,
+//!                   if flags & 2: due u64 (ms since 1970), exchange short, routing key short,
 //!                   if flags & 1: vhost short, publisher short, publishing id u64;
 //!                   properties long, body (the rest)
 //!  2 relocated      original position u64, then as 1; the queues are those that still need the message
-//!  3 settled        queue varint, runs
+//!  3 settled        queue varint, runs: acknowledged
 //!  4 delivered      queue varint, runs
 //!  5 checkpoint     begin u64 (position), next queue id u64
 //!  6 stopped        nothing
+//!  7 ended          queue varint, how u8 (1 expired, 2 dead-lettered, 3 dropped, 4 redriven), runs
+//!  8 waiting        drawn in chunk/waiting.rs
 //! 16 to 24          definitions, drawn in chunk/definition.rs
 //!
 //! varint = seven bits an octet, the lowest first, the eighth bit set if more follow; at most 64 bits
@@ -20,9 +22,9 @@
 //! ```
 
 use super::cursor::{Cursor, Put, Queues};
-use super::{ChunkError, damaged, definition};
+use super::{ChunkError, damaged, definition, waiting};
 use bytes::Bytes;
-use model::record::Publishing;
+use model::record::{Ending, Publishing};
 use model::{MessageRecord, Position, Properties, PublishingId, QueueId, Record, Timestamp};
 use std::ops::Range;
 
@@ -37,9 +39,12 @@ mod kind {
     pub(super) const DELIVERED: u8 = 4;
     pub(super) const CHECKPOINT: u8 = 5;
     pub(super) const STOPPED: u8 = 6;
+    pub(super) const ENDED: u8 = 7;
+    pub(super) const WAITING: u8 = 8;
 }
 
 const HAS_PUBLISHER: u8 = 1;
+const HAS_DUE: u8 = 2;
 
 /// A message where it stands in its chunk: reading it allocates nothing.
 #[derive(Clone, Debug)]
@@ -80,6 +85,9 @@ impl<'a> MessageView<'a> {
         let accepted = Timestamp(cursor.u64()?);
         let queues = cursor.queues()?;
         let tail = cursor.rest();
+        if flags & HAS_DUE != 0 {
+            cursor.u64()?;
+        }
         let exchange = cursor.short()?;
         let routing_key = cursor.short()?;
         if flags & HAS_PUBLISHER != 0 {
@@ -141,7 +149,18 @@ pub(super) fn read(
             original = Some(Position(cursor.u64()?));
             read_message(&mut cursor)?
         }
-        kind::SETTLED => Record::Settled(QueueId(cursor.varint()?), cursor.runs()?),
+        kind::SETTLED => {
+            let queue = QueueId(cursor.varint()?);
+            Record::Settled(queue, Ending::Acknowledged, cursor.runs()?)
+        }
+        kind::ENDED => {
+            let queue = QueueId(cursor.varint()?);
+            let how = Ending::ALL.get(usize::from(cursor.u8()?)).copied();
+            let how = how.filter(|how| *how != Ending::Acknowledged);
+            let how = how.ok_or_else(|| damaged("messages ended in no known way"))?;
+            Record::Settled(queue, how, cursor.runs()?)
+        }
+        kind::WAITING => waiting::read(&mut cursor)?,
         kind::DELIVERED => Record::Delivered(QueueId(cursor.varint()?), cursor.runs()?),
         kind::CHECKPOINT => Record::Checkpoint {
             begin: Position(cursor.u64()?),
@@ -158,6 +177,10 @@ fn read_message(cursor: &mut Cursor<'_>) -> Result<Record, ChunkError> {
     let flags = cursor.u8()?;
     let accepted = Timestamp(cursor.u64()?);
     let queues = cursor.queues()?.collect();
+    let due = match flags & HAS_DUE {
+        0 => None,
+        _ => Some(Timestamp(cursor.u64()?)),
+    };
     let exchange = cursor.short_str()?;
     let routing_key = cursor.short_str()?;
     let publisher = if flags & HAS_PUBLISHER == 0 {
@@ -173,6 +196,7 @@ fn read_message(cursor: &mut Cursor<'_>) -> Result<Record, ChunkError> {
         queues,
         publisher,
         accepted,
+        due,
         exchange,
         routing_key,
         properties: Properties::from_bytes(cursor.long_bytes()?)
@@ -185,7 +209,19 @@ fn read_message(cursor: &mut Cursor<'_>) -> Result<Record, ChunkError> {
 pub(super) fn write(out: &mut Vec<u8>, record: &Record) {
     match record {
         Record::Message(message) => write_message(out, message),
-        Record::Settled(queue, runs) => write_runs(out, kind::SETTLED, *queue, runs),
+        Record::Settled(queue, Ending::Acknowledged, runs) => {
+            write_runs(out, kind::SETTLED, *queue, runs);
+        }
+        Record::Settled(queue, how, runs) => {
+            out.push(kind::ENDED);
+            out.put_varint(queue.0);
+            out.push(*how as u8);
+            out.put_runs(runs);
+        }
+        Record::Waiting(queue, all) => {
+            out.push(kind::WAITING);
+            waiting::write(out, *queue, all);
+        }
         Record::Delivered(queue, runs) => write_runs(out, kind::DELIVERED, *queue, runs),
         Record::Definition(definition) => definition::write(out, definition),
         Record::Checkpoint { begin, next_queue } => {
@@ -204,15 +240,20 @@ fn write_runs(out: &mut Vec<u8>, kind: u8, queue: QueueId, runs: &model::Runs) {
 }
 
 fn write_message(out: &mut Vec<u8>, message: &MessageRecord) {
-    let flags = if message.publisher.is_some() {
-        HAS_PUBLISHER
-    } else {
-        0
-    };
+    let mut flags = 0;
+    if message.publisher.is_some() {
+        flags |= HAS_PUBLISHER;
+    }
+    if message.due.is_some() {
+        flags |= HAS_DUE;
+    }
     out.push(kind::MESSAGE);
     out.push(flags);
     out.extend_from_slice(&message.accepted.0.to_le_bytes());
     out.put_queues(&message.queues);
+    if let Some(due) = message.due {
+        out.extend_from_slice(&due.0.to_le_bytes());
+    }
     out.put_short(&message.exchange);
     out.put_short(&message.routing_key);
     if let Some(Publishing {

@@ -3,9 +3,9 @@
 use super::*;
 use bytes::Bytes;
 use model::record::{
-    BindingDefinition, Destination, ExchangeDefinition, Hashing, PermissionDefinition,
-    PolicyDefinition, Publishing, QueueDefinition, TopicPermissionDefinition, UserDefinition,
-    VhostDefinition,
+    Attempts, BindingDefinition, Destination, Ending, ExchangeDefinition, Hashing,
+    PermissionDefinition, Place, PolicyDefinition, Publishing, QueueDefinition, Reason,
+    TopicPermissionDefinition, UserDefinition, VhostDefinition, Waiting,
 };
 use model::{
     Definition, FieldTable, MessageRecord, Properties, PropertiesBuilder, PublishingId, QueueId,
@@ -67,6 +67,7 @@ prop_compose! {
         queues in vec(queue(), 0..5),
         publisher in option::of(publishing()),
         accepted in any::<u64>(),
+        due in option::of(any::<u64>()),
         exchange in short(),
         routing_key in short(),
         properties in properties(),
@@ -76,6 +77,7 @@ prop_compose! {
             queues: queues.into(),
             publisher,
             accepted: Timestamp(accepted),
+            due: due.map(Timestamp),
             exchange,
             routing_key,
             properties,
@@ -220,10 +222,38 @@ fn definition() -> impl Strategy<Value = Definition> {
     ]
 }
 
+fn ending() -> impl Strategy<Value = Ending> {
+    prop::sample::select(Ending::ALL.to_vec())
+}
+
+fn waiting() -> impl Strategy<Value = Vec<Waiting>> {
+    let time = || prop_oneof![any::<u64>(), 0u64..5].prop_map(Timestamp);
+    let why = prop::sample::select(Reason::ALL.to_vec());
+    let place = prop_oneof![
+        Just(Place::Ready),
+        time().prop_map(|due| Place::Delayed { due }),
+        (why, time()).prop_map(|(why, at)| Place::Parked { why, at }),
+    ];
+    let count = || prop_oneof![0u32..2, any::<u32>()];
+    let attempts = (count(), count()).prop_map(|(failed, lost)| Attempts { failed, lost });
+    let position = prop_oneof![1u64..20, 1u64..=u64::MAX];
+    prop::collection::btree_map(position, (place, attempts), 0..5).prop_map(|all| {
+        let each = all
+            .into_iter()
+            .map(|(position, (place, attempts))| Waiting {
+                position: Position(position),
+                place,
+                attempts,
+            });
+        each.collect()
+    })
+}
+
 fn record() -> impl Strategy<Value = Record> {
     prop_oneof![
         4 => message().prop_map(Record::Message),
-        2 => (queue(), runs()).prop_map(|(queue, runs)| Record::Settled(queue, runs)),
+        2 => (queue(), ending(), runs()).prop_map(|(queue, how, runs)| Record::Settled(queue, how, runs)),
+        2 => (queue(), waiting()).prop_map(|(queue, all)| Record::Waiting(queue, all)),
         1 => (queue(), runs()).prop_map(|(queue, runs)| Record::Delivered(queue, runs)),
         2 => definition().prop_map(Record::Definition),
         1 => (any::<u64>(), queue()).prop_map(|(begin, next_queue)| Record::Checkpoint {
@@ -425,6 +455,7 @@ fn plain(body: Bytes) -> MessageRecord {
         queues: [QueueId(1)].into_iter().collect(),
         publisher: None,
         accepted: Timestamp(0),
+        due: None,
         exchange: ShortStr::empty(),
         routing_key: ShortStr::from_static("queue"),
         properties: Properties::default(),

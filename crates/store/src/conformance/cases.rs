@@ -4,11 +4,12 @@ use super::Harness;
 use super::lane::{Lane, check_message, message, queue_made};
 use crate::contract::ReadError;
 use model::record::{
-    BindingDefinition, Destination, ExchangeDefinition, Publishing, VhostDefinition,
+    Attempts, BindingDefinition, Destination, Ending, ExchangeDefinition, Place, Publishing,
+    Reason, VhostDefinition, Waiting,
 };
 use model::{
     Definition, MessageRecord, Position, PropertiesBuilder, PublishingId, QueueId, Record,
-    ShortStr, TableBuilder, Value,
+    ShortStr, TableBuilder, Timestamp, Value,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -45,6 +46,29 @@ fn an_empty_lane_stays_empty(harness: &mut dyn Harness) {
     assert!(lane.reader.cached(Position(1)).is_none());
     assert_eq!(lane.reopen(), []);
     assert_eq!(lane.crash(), []);
+}
+
+/// A message in each place.
+fn waiting() -> Vec<Waiting> {
+    let places = [
+        Place::Ready,
+        Place::Delayed {
+            due: Timestamp(1_700_000_000_000),
+        },
+        Place::Parked {
+            why: Reason::DeliveryLimit,
+            at: Timestamp(1_600_000_000_000),
+        },
+    ];
+    let each = (1u64..).zip(places).map(|(number, place)| Waiting {
+        position: Position(number * 100),
+        place,
+        attempts: Attempts {
+            failed: 3,
+            lost: u32::MAX,
+        },
+    });
+    each.collect()
 }
 
 /// A record of every kind.
@@ -105,10 +129,17 @@ fn every_kind() -> Vec<Record> {
                 id: PublishingId(u64::MAX),
             }),
             properties,
+            due: Some(Timestamp(1_700_000_060_000)),
             ..plain.clone()
         }),
         Record::Message(plain),
-        Record::Settled(QueueId(1), [1u64].into_iter().collect()),
+        Record::Settled(
+            QueueId(1),
+            Ending::Acknowledged,
+            [1u64].into_iter().collect(),
+        ),
+        Record::Settled(QueueId(2), Ending::Expired, [1u64].into_iter().collect()),
+        Record::Waiting(QueueId(300), waiting()),
         Record::Delivered(QueueId(300), [1u64, 2].into_iter().collect()),
     ];
     records.extend(definitions.map(Record::Definition));

@@ -4,7 +4,7 @@ use super::{Harness, Opened};
 use crate::chunk::{ChunkBuilder, LandedChunk};
 use crate::contract::{Landed, ReadError, Reader, Store, StoreFailure};
 use bytes::Bytes;
-use model::record::QueueDefinition;
+use model::record::{Ending, QueueDefinition};
 use model::{
     Definition, FieldTable, MessageRecord, Position, Properties, QueueId, Record, ShortStr,
     Timestamp,
@@ -34,7 +34,7 @@ impl Ledger {
                 message.queues.sort_unstable();
                 self.messages.insert(position, message);
             }
-            Record::Settled(queue, runs) => {
+            Record::Settled(queue, _, runs) => {
                 for run in runs.as_slice() {
                     let range = Position(run.first)..Position(run.end());
                     for (_, message) in self.messages.range_mut(range) {
@@ -100,7 +100,7 @@ impl<'h> Lane<'h> {
 
     pub(super) fn settle(&mut self, queue: u64, messages: &[Position]) {
         let runs = messages.iter().map(|position| position.0).collect();
-        self.push(&Record::Settled(QueueId(queue), runs));
+        self.push(&Record::Settled(QueueId(queue), Ending::Acknowledged, runs));
     }
 
     pub(super) fn define_queue(&mut self, id: u64) {
@@ -278,6 +278,7 @@ pub(super) fn message(position: Position, queues: &[u64], body: usize) -> Record
     Record::Message(MessageRecord {
         queues: queues.iter().copied().map(QueueId).collect(),
         publisher: None,
+        due: None,
         accepted: Timestamp(1_700_000_000_000 + position.0),
         exchange: ShortStr::from_static("exchange"),
         routing_key: ShortStr::truncated(&format!("key {position}")),
