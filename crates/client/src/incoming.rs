@@ -16,7 +16,7 @@ use std::collections::HashMap;
 
 /// Which delivery: a tag, on which of the receiver's channels, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
+pub struct Ticket {
     pub(crate) channel: u64,
     pub(crate) tag: u64,
     /// Known where repeats are suppressed and the message says it.
@@ -25,7 +25,7 @@ pub(crate) struct Ticket {
 
 /// What the application says to a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// Handled: remove it.
     Ack,
     /// Not handled: deliver it again.
@@ -36,7 +36,7 @@ pub(crate) enum Verdict {
 
 /// What the receiver knows of its deliveries.
 #[derive(Debug)]
-pub(crate) struct Incoming {
+pub struct Incoming {
     channel: u64,
     /// The tags of this channel that the server was told about.
     told: Runs,
@@ -59,7 +59,7 @@ struct InHand {
 
 impl Incoming {
     /// No channel yet; with a window, repeats are suppressed.
-    pub(crate) fn new(suppress: Option<SeenWindow>) -> Self {
+    pub fn new(suppress: Option<SeenWindow>) -> Self {
         Self {
             channel: 0,
             told: Runs::new(),
@@ -72,7 +72,7 @@ impl Incoming {
     }
 
     /// A channel was opened: its tags count from 1, and those of the one before mean nothing any more.
-    pub(crate) fn connected(&mut self) {
+    pub fn connected(&mut self) {
         self.channel += 1;
         self.told = Runs::new();
         self.acks = Runs::new();
@@ -81,11 +81,7 @@ impl Incoming {
 
     /// A delivery came; `from` is what it says of its publisher and publishing id. Returns the ticket to settle
     /// it with if the application is to have it.
-    pub(crate) fn delivered(
-        &mut self,
-        tag: DeliveryTag,
-        from: Option<(&[u8], u64)>,
-    ) -> Option<Ticket> {
+    pub fn delivered(&mut self, tag: DeliveryTag, from: Option<(&[u8], u64)>) -> Option<Ticket> {
         let mut ticket = Ticket {
             channel: self.channel,
             tag: tag.0,
@@ -124,7 +120,7 @@ impl Incoming {
     }
 
     /// The application settled a delivery.
-    pub(crate) fn settled(&mut self, ticket: Ticket, verdict: Verdict) {
+    pub fn settled(&mut self, ticket: Ticket, verdict: Verdict) {
         let Some(identity) = ticket.identity else {
             if ticket.channel == self.channel {
                 self.answer(ticket.tag, verdict);
@@ -146,14 +142,14 @@ impl Incoming {
     }
 
     /// A delivery of a lost channel was thrown away before the application had it.
-    pub(crate) fn discarded(&mut self, ticket: Ticket) {
+    pub fn discarded(&mut self, ticket: Ticket) {
         if let Some(identity) = ticket.identity {
             self.in_hand.remove(&identity);
         }
     }
 
     /// How many repeats the application was spared.
-    pub(crate) fn suppressed(&self) -> u64 {
+    pub fn suppressed(&self) -> u64 {
         self.suppressed
     }
 
@@ -168,7 +164,7 @@ impl Incoming {
 
     /// What the server is to be told, refusals first: then the lowest tags can be acknowledged as one group even
     /// if some among them were refused.
-    pub(crate) fn answers(&mut self, mut write: impl FnMut(Method)) {
+    pub fn answers(&mut self, mut write: impl FnMut(Method)) {
         for (tag, verdict) in self.refusals.drain(..) {
             self.told.insert(tag);
             write(Method::BasicReject(basic::Reject {

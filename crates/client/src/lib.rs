@@ -36,6 +36,14 @@ mod incoming;
 mod seen;
 pub use seen::SeenWindow;
 
+/// The state machines behind [`Sender`] and [`Receiver`], without sockets and clock: for whoever brings their own, and
+/// for simulations.
+pub mod machines {
+    pub use crate::incoming::{Incoming, Ticket, Verdict};
+    pub use crate::outgoing::{Counts, Outgoing, Retransmission, Settled};
+    pub use crate::seen::Identity;
+}
+
 mod arrival;
 mod backoff;
 mod clock;

@@ -21,10 +21,13 @@ use std::time::Duration;
 
 /// How long a confirm is waited for, and how often a message is transmitted again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Retransmission {
-    pub(crate) first_wait: Duration,
-    pub(crate) longest_wait: Duration,
-    pub(crate) times: u32,
+pub struct Retransmission {
+    /// The first attempt's confirm is waited for so long.
+    pub first_wait: Duration,
+    /// No confirm is waited for longer.
+    pub longest_wait: Duration,
+    /// How often a message is transmitted again.
+    pub times: u32,
 }
 
 impl Retransmission {
@@ -42,24 +45,31 @@ impl Retransmission {
 
 /// What became of a message; `D` is whatever the caller gave to be told by.
 #[derive(Debug)]
-pub(crate) struct Settled<D> {
-    pub(crate) done: D,
-    pub(crate) size: usize,
-    pub(crate) outcome: Result<Sent, SendFailed>,
+pub struct Settled<D> {
+    /// What the caller gave to be told by.
+    pub done: D,
+    /// The length of its body.
+    pub size: usize,
+    /// What became of it.
+    pub outcome: Result<Sent, SendFailed>,
 }
 
 /// How often what happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) sent: u64,
-    pub(crate) confirmed: u64,
-    pub(crate) failed: u64,
-    pub(crate) retransmitted: u64,
+pub struct Counts {
+    /// Messages taken in.
+    pub sent: u64,
+    /// Messages that landed.
+    pub confirmed: u64,
+    /// Messages that were given up.
+    pub failed: u64,
+    /// Transmissions beyond each message's first.
+    pub retransmitted: u64,
 }
 
 /// The unconfirmed messages of one publisher.
 #[derive(Debug)]
-pub(crate) struct Outgoing<D> {
+pub struct Outgoing<D> {
     retransmission: Retransmission,
     /// By publishing id.
     unsettled: Numbered<Unsettled<D>>,
@@ -105,7 +115,7 @@ const DEADLINES_SPARE: usize = 1024;
 
 impl<D> Outgoing<D> {
     /// No messages; the first gets the publishing id `first`. Not connected: call [`Self::connected`].
-    pub(crate) fn new(retransmission: Retransmission, first: PublishingId) -> Self {
+    pub fn new(retransmission: Retransmission, first: PublishingId) -> Self {
         Self {
             retransmission,
             unsettled: Numbered::starting_at(first.0),
@@ -123,7 +133,7 @@ impl<D> Outgoing<D> {
     }
 
     /// Takes a message in, under the next publishing id; `done` comes back with its outcome.
-    pub(crate) fn accept(&mut self, now: Timestamp, message: Message, done: D) -> PublishingId {
+    pub fn accept(&mut self, now: Timestamp, message: Message, done: D) -> PublishingId {
         let id = self.unsettled.push(Unsettled {
             message,
             done,
@@ -139,7 +149,7 @@ impl<D> Outgoing<D> {
     }
 
     /// A channel was opened: tags count from 1, and everything unsettled is to be transmitted, in order.
-    pub(crate) fn connected(&mut self) {
+    pub fn connected(&mut self) {
         self.trouble = None;
         self.tags = Numbered::starting_at(1);
         self.to_transmit.clear();
@@ -150,17 +160,17 @@ impl<D> Outgoing<D> {
     }
 
     /// What is wrong, for those whose time runs out meanwhile: no connection, or one that is blocked.
-    pub(crate) fn troubled(&mut self, trouble: String) {
+    pub fn troubled(&mut self, trouble: String) {
         self.trouble = Some(trouble);
     }
 
     /// The trouble is over.
-    pub(crate) fn untroubled(&mut self) {
+    pub fn untroubled(&mut self) {
         self.trouble = None;
     }
 
     /// The next message to write to the channel.
-    pub(crate) fn next_transmission(&mut self) -> Option<(PublishingId, &Message)> {
+    pub fn next_transmission(&mut self) -> Option<(PublishingId, &Message)> {
         let id = if self.is_careful() {
             let lowest = self.unsettled.lowest();
             let message = self.unsettled.get_mut(lowest)?;
@@ -194,14 +204,14 @@ impl<D> Outgoing<D> {
     }
 
     /// basic.ack from the server.
-    pub(crate) fn confirmed(&mut self, tag: DeliveryTag, multiple: bool) {
+    pub fn confirmed(&mut self, tag: DeliveryTag, multiple: bool) {
         self.answered(tag, multiple, Self::landed);
         self.drop_outdated_deadlines();
     }
 
     /// basic.nack from the server: the attempt is lost, the next one comes when its time is over. So a server
     /// that cannot take more is asked again after x, 2x, 4x ….
-    pub(crate) fn refused(&mut self, tag: DeliveryTag, multiple: bool) {
+    pub fn refused(&mut self, tag: DeliveryTag, multiple: bool) {
         self.answered(tag, multiple, |this, id| {
             if let Some(message) = this.unsettled.get_mut(id) {
                 message.nacked = true;
@@ -224,14 +234,14 @@ impl<D> Outgoing<D> {
     }
 
     /// basic.return from the server: sending it again would change nothing.
-    pub(crate) fn returned(&mut self, id: PublishingId, code: u16, text: &str) {
+    pub fn returned(&mut self, id: PublishingId, code: u16, text: &str) {
         let text = text.to_owned();
         self.fail(id.0, WhyFailed::Unroutable { code, text });
     }
 
     /// The server closed the channel. An exchange that is missing or forbidden fails all that was in flight to
     /// it; any other error is about one message, which fails as soon as it is the only one that was in flight.
-    pub(crate) fn channel_closed(&mut self, code: u16, text: &str) {
+    pub fn channel_closed(&mut self, code: u16, text: &str) {
         let mut in_flight = Vec::new();
         for (_, &mut id) in self.tags.iter_mut() {
             if self.unsettled.contains(id) && !in_flight.contains(&id) {
@@ -249,7 +259,7 @@ impl<D> Outgoing<D> {
     }
 
     /// Makes the next attempt of every message whose time is over.
-    pub(crate) fn tick(&mut self, now: Timestamp) {
+    pub fn tick(&mut self, now: Timestamp) {
         for wait in 0..self.deadlines.len() {
             while let Some(over) = self.deadlines[wait].pop_front_if(|deadline| deadline.at <= now)
             {
@@ -287,7 +297,7 @@ impl<D> Outgoing<D> {
     }
 
     /// When [`Self::tick`] has something to do.
-    pub(crate) fn wake_at(&self) -> Option<Timestamp> {
+    pub fn wake_at(&self) -> Option<Timestamp> {
         self.deadlines
             .iter()
             .filter_map(|list| list.front())
@@ -296,12 +306,12 @@ impl<D> Outgoing<D> {
     }
 
     /// What became of the next message of which something became.
-    pub(crate) fn poll_settled(&mut self) -> Option<Settled<D>> {
+    pub fn poll_settled(&mut self) -> Option<Settled<D>> {
         self.settled.pop_front()
     }
 
     /// The end: everything unsettled failed because of `why`.
-    pub(crate) fn give_up(&mut self, why: &WhyFailed) {
+    pub fn give_up(&mut self, why: &WhyFailed) {
         while let Some((id, message)) = self.unsettled.pop_up_to(u64::MAX) {
             self.settle_failed(id, message, why.clone());
         }
@@ -310,16 +320,17 @@ impl<D> Outgoing<D> {
     }
 
     /// Every message before this one is settled.
-    pub(crate) fn settled_before(&self) -> PublishingId {
+    pub fn settled_before(&self) -> PublishingId {
         PublishingId(self.unsettled.lowest())
     }
 
     /// Whether nothing is unsettled.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.unsettled.is_empty()
     }
 
-    pub(crate) fn counts(&self) -> Counts {
+    /// How often what happened.
+    pub fn counts(&self) -> Counts {
         self.counts
     }
 

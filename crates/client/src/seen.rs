@@ -29,7 +29,7 @@ impl Default for SeenWindow {
 
 /// A message's identity, as this receiver numbers publishers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Identity {
+pub struct Identity {
     publisher: u64,
     id: u64,
 }
