@@ -74,6 +74,11 @@ mod tx;
 
 mod dead;
 mod death;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "queues get their delayed messages next")
+)]
+mod delayed;
 mod expire;
 mod overflow;
 mod schedule;
