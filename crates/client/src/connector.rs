@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::error::{ConnectError, FailedTry, LinkError};
 use crate::link::Link;
 use crate::options::Options;
+use crate::retry_policy::RetryPolicy;
 use model::method::{channel, queue};
 use model::{Method, ReplyCode, ShortStr};
 use std::time::Duration;
@@ -13,10 +14,18 @@ use tokio::time::{Instant, sleep, timeout};
 /// What a channel needs before it is used.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
-    /// The queue that must be there: made if it is missing, taken as it is otherwise.
-    pub(crate) queue: Option<ShortStr>,
+    /// The queue that must be there.
+    pub(crate) queue: Option<WantedQueue>,
     /// Calls to make, in order.
     pub(crate) calls: Vec<Method>,
+}
+
+/// A queue that is made if it is missing, and taken as it is otherwise.
+#[derive(Clone, Debug)]
+pub(crate) struct WantedQueue {
+    pub(crate) name: ShortStr,
+    /// What it is to be like if it is made.
+    pub(crate) policy: RetryPolicy,
 }
 
 impl Setup {
@@ -24,7 +33,7 @@ impl Setup {
     pub(crate) async fn perform(&self, link: &mut Link) -> Result<(), LinkError> {
         link.call(channel::Open::default()).await?;
         if let Some(queue) = &self.queue {
-            ensure(link, queue).await?;
+            queue.ensure(link).await?;
         }
         for call in &self.calls {
             link.call(call.clone()).await?;
@@ -33,29 +42,39 @@ impl Setup {
     }
 }
 
-/// Declaring a queue that is there with other arguments is an error, so it is asked for first.
-async fn ensure(link: &mut Link, queue: &ShortStr) -> Result<(), LinkError> {
-    let declare = queue::Declare {
-        queue: queue.clone(),
-        durable: true,
-        ..queue::Declare::default()
-    };
-    let asked = link
-        .call(queue::Declare {
+impl WantedQueue {
+    /// To declare a queue that is there with other arguments is an error, so it is asked for first. If it is made by
+    /// another between the question and the declaration, the question is asked again; if it still is not there, the
+    /// server did not like the arguments, and gets a queue without.
+    async fn ensure(&self, link: &mut Link) -> Result<(), LinkError> {
+        let plain = queue::Declare {
+            queue: self.name.clone(),
+            durable: true,
+            ..queue::Declare::default()
+        };
+        let asked = queue::Declare {
             passive: true,
-            ..declare.clone()
-        })
-        .await;
-    match asked {
-        Err(LinkError::Refused { code, .. }) if code == ReplyCode::NotFound.number() => {
-            link.call(channel::Open::default()).await?;
-            link.call(declare).await?;
+            ..plain.clone()
+        };
+        let wanted = queue::Declare {
+            arguments: self.policy.arguments(),
+            ..plain.clone()
+        };
+        for declare in [asked.clone(), wanted, asked] {
+            match link.call(declare).await {
+                Err(LinkError::Refused { code, .. }) if leaves_a_choice(code) => {
+                    link.call(channel::Open::default()).await?;
+                }
+                other => return other.map(drop),
+            }
         }
-        other => {
-            other?;
-        }
+        link.call(plain).await.map(drop)
     }
-    Ok(())
+}
+
+/// Whether a declaration was refused because the queue is missing, or because of its arguments.
+fn leaves_a_choice(code: u16) -> bool {
+    code == ReplyCode::NotFound.number() || code == ReplyCode::PreconditionFailed.number()
 }
 
 /// Connects, again and again.

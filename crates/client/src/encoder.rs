@@ -4,17 +4,20 @@ use crate::link::CHANNEL;
 use crate::message::Message;
 use bytes::BytesMut;
 use model::method::basic;
-use model::publish::{DELIVERY_COUNT_HEADER, PUBLISHER_ID_HEADER, PUBLISHING_ID_HEADER};
+use model::publish::{
+    ACQUIRED_COUNT_HEADER, DELIVERY_COUNT_HEADER, PUBLISHER_ID_HEADER, PUBLISHING_ID_HEADER,
+};
 use model::{
     FieldTable, Properties, PropertiesBuilder, PublishingId, ShortStr, TableBuilder, Value,
 };
 use wire::{encode_content, encode_method};
 
 /// Headers that belong to one sending of a message.
-const OF_ONE_SENDING: [&str; 3] = [
+const OF_ONE_SENDING: [&str; 4] = [
     PUBLISHER_ID_HEADER,
     PUBLISHING_ID_HEADER,
     DELIVERY_COUNT_HEADER,
+    ACQUIRED_COUNT_HEADER,
 ];
 /// 2 in the property delivery-mode.
 const PERSISTENT: u8 = 2;
@@ -66,11 +69,12 @@ impl Encoder {
         message: &Message,
         frame_max: u32,
     ) {
-        match message.own_routing_key() {
-            None => out.extend_from_slice(&self.method_frame),
-            Some(key) => {
+        match (message.own_exchange(), message.own_routing_key()) {
+            (None, None) => out.extend_from_slice(&self.method_frame),
+            (exchange, key) => {
                 let publish = basic::Publish {
-                    routing_key: key.clone(),
+                    exchange: exchange.unwrap_or(&self.publish.exchange).clone(),
+                    routing_key: key.unwrap_or(&self.publish.routing_key).clone(),
                     ..self.publish.clone()
                 };
                 encode_method(out, CHANNEL, &publish.into());
@@ -183,9 +187,13 @@ mod tests {
             .build();
         let message = Message::from("x")
             .properties(own)
+            .exchange(ShortStr::from_static("elsewhere"))
             .routing_key(ShortStr::from_static("other"));
         let (publish, properties, _) = frames(&message, 9);
-        assert_eq!(&*publish.routing_key, "other");
+        assert_eq!(
+            (&*publish.exchange, &*publish.routing_key),
+            ("elsewhere", "other")
+        );
         assert_eq!(
             (properties.delivery_mode(), properties.priority()),
             (Some(1), Some(3))
@@ -204,6 +212,7 @@ mod tests {
                 table.field(key, value)
             })
             .field(DELIVERY_COUNT_HEADER, Value::I64(3))
+            .field(ACQUIRED_COUNT_HEADER, Value::I64(4))
             .build();
         let received = PropertiesBuilder::new().headers(&headers).build();
         let (_, properties, _) = frames(&Message::from("x").properties(received), 9);

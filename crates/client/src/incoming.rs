@@ -13,6 +13,7 @@
 use crate::seen::{Identity, Seen, SeenWindow};
 use model::{DeliveryTag, Method, Runs, method::basic};
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// Which delivery: a tag, on which of the receiver's channels, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct Incoming {
     told: Runs,
     acks: Runs,
     refusals: Vec<(u64, Verdict)>,
+    /// The tags that are to have more time, and how much.
+    extensions: Vec<(u64, Duration)>,
     seen: Option<Seen>,
     /// What the application has in hand, where repeats are suppressed.
     in_hand: HashMap<Identity, InHand>,
@@ -65,6 +68,7 @@ impl Incoming {
             told: Runs::new(),
             acks: Runs::new(),
             refusals: Vec::new(),
+            extensions: Vec::new(),
             seen: suppress.map(Seen::new),
             in_hand: HashMap::new(),
             suppressed: 0,
@@ -77,6 +81,7 @@ impl Incoming {
         self.told = Runs::new();
         self.acks = Runs::new();
         self.refusals.clear();
+        self.extensions.clear();
     }
 
     /// A delivery came; `from` is what it says of its publisher and publishing id. Returns the ticket to settle
@@ -139,6 +144,27 @@ impl Incoming {
                 self.answer(tag, verdict);
             }
         }
+    }
+
+    /// The application needs more time for a delivery. For one of a lost channel there is nothing to ask for, unless
+    /// its repeat came on this one.
+    pub fn extended(&mut self, ticket: Ticket, time: Duration) {
+        let copy = ticket
+            .identity
+            .and_then(|identity| self.in_hand.get(&identity));
+        match copy {
+            Some(copy) if copy.channel == self.channel => {
+                let tags = copy.more.iter().chain([&copy.tag]);
+                self.extensions.extend(tags.map(|&tag| (tag, time)));
+            }
+            None if ticket.channel == self.channel => self.extensions.push((ticket.tag, time)),
+            _ => {}
+        }
+    }
+
+    /// The tags to ask for more time for. To be asked before the answers: a tag that was answered has none.
+    pub fn extensions(&mut self, ask: impl FnMut((u64, Duration))) {
+        self.extensions.drain(..).for_each(ask);
     }
 
     /// A delivery of a lost channel was thrown away before the application had it.

@@ -17,6 +17,9 @@ mod options;
 pub use address::{Address, AddressError};
 pub use options::Options;
 
+mod retry_policy;
+pub use retry_policy::RetryPolicy;
+
 mod message;
 pub use message::{Message, SendCounts, SendFailed, Sent, WhyFailed};
 
@@ -49,6 +52,7 @@ mod backoff;
 mod clock;
 mod connector;
 mod encoder;
+mod extension;
 mod heartbeat;
 mod link;
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use model::{Properties, PublishingId, ShortStr};
 
-/// A message to send: a body, and where wanted a routing key and properties of its own.
+/// A message to send: a body, and where wanted an exchange, a routing key and properties of its own.
 ///
 /// Bytes, `Vec<u8>`, `String` and static text turn into messages by themselves:
 ///
@@ -24,6 +24,7 @@ pub struct Message {
 /// What sets a message apart from the others of its sender.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Special {
+    exchange: Option<ShortStr>,
     routing_key: Option<ShortStr>,
     properties: Option<Properties>,
 }
@@ -35,6 +36,12 @@ impl Message {
             body,
             special: None,
         }
+    }
+
+    /// Sends it to this exchange instead of its sender's.
+    pub fn exchange(mut self, exchange: ShortStr) -> Self {
+        self.special.get_or_insert_default().exchange = Some(exchange);
+        self
     }
 
     /// Sends it with this routing key instead of its sender's.
@@ -53,6 +60,10 @@ impl Message {
     /// The body.
     pub fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    pub(crate) fn own_exchange(&self) -> Option<&ShortStr> {
+        self.special.as_ref()?.exchange.as_ref()
     }
 
     pub(crate) fn own_routing_key(&self) -> Option<&ShortStr> {

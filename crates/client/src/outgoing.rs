@@ -242,11 +242,16 @@ impl<D> Outgoing<D> {
     /// The server closed the channel. An exchange that is missing or forbidden fails all that was in flight to
     /// it; any other error is about one message, which fails as soon as it is the only one that was in flight.
     pub fn channel_closed(&mut self, code: u16, text: &str) {
-        let mut in_flight = Vec::new();
+        let mut in_flight: Vec<u64> = Vec::new();
+        let mut to_one_exchange = true;
         for (_, &mut id) in self.tags.iter_mut() {
-            if self.unsettled.contains(id) && !in_flight.contains(&id) {
+            if let Some(message) = self.unsettled.get_mut(id)
+                && !in_flight.contains(&id)
+            {
                 in_flight.push(id);
-                if in_flight.len() > 1 && !about_the_exchange(code) {
+                to_one_exchange &= message.message.own_exchange().is_none();
+                let about_all = to_one_exchange && about_the_exchange(code);
+                if in_flight.len() > 1 && !about_all {
                     self.careful_up_to = Some(self.transmitted_up_to);
                     return;
                 }

@@ -8,10 +8,11 @@ mod task;
 pub use delivery::Delivery;
 
 use crate::clock::Clock;
-use crate::connector::{Connector, Setup};
+use crate::connector::{Connector, Setup, WantedQueue};
 use crate::error::ConnectError;
 use crate::incoming::Incoming;
 use crate::options::Options;
+use crate::retry_policy::RetryPolicy;
 use crate::seen::SeenWindow;
 use model::ShortStr;
 use model::method::basic;
@@ -54,7 +55,7 @@ impl Receiver {
     pub fn of_queue(queue: &str) -> ReceiverBuilder {
         ReceiverBuilder {
             queue: queue.into(),
-            declare: false,
+            declare: None,
             prefetch: 500,
             suppress: None,
             end_on_cancel: false,
@@ -129,16 +130,23 @@ pub struct ReceiveCounts {
 #[derive(Clone, Debug)]
 pub struct ReceiverBuilder {
     queue: String,
-    declare: bool,
+    declare: Option<RetryPolicy>,
     prefetch: u16,
     suppress: Option<SeenWindow>,
     end_on_cancel: bool,
 }
 
 impl ReceiverBuilder {
-    /// Makes a durable queue of that name, where there is none.
-    pub fn declare(mut self) -> Self {
-        self.declare = true;
+    /// Makes a durable queue of that name, where there is none, with the default [`RetryPolicy`]. A queue that is there is
+    /// taken as it is, whatever its rules: they are its owner's, and a program must not fail to start because somebody
+    /// changed them.
+    pub fn declare(self) -> Self {
+        self.declare_with(RetryPolicy::default())
+    }
+
+    /// The same with a policy of another kind; the queue's senders should give the same.
+    pub fn declare_with(mut self, policy: RetryPolicy) -> Self {
+        self.declare = Some(policy);
         self
     }
 
@@ -184,7 +192,10 @@ impl ReceiverBuilder {
                 source,
             })?;
         let setup = Setup {
-            queue: self.declare.then(|| queue.clone()),
+            queue: self.declare.map(|policy| WantedQueue {
+                name: queue.clone(),
+                policy,
+            }),
             calls: vec![
                 basic::Qos {
                     prefetch_count: self.prefetch,

@@ -5,12 +5,13 @@ mod shared;
 mod task;
 
 use crate::clock::Clock;
-use crate::connector::{Connector, Setup};
+use crate::connector::{Connector, Setup, WantedQueue};
 use crate::encoder::Encoder;
 use crate::error::ConnectError;
 use crate::message::{Message, SendCounts, SendFailed, Sent, WhyFailed};
 use crate::options::Options;
 use crate::outgoing::{Outgoing, Retransmission};
+use crate::retry_policy::RetryPolicy;
 use model::method::confirm;
 use model::{PublishingId, ShortStr};
 use shared::{Done, Shared};
@@ -167,7 +168,7 @@ impl Future for Handle {
 pub struct SenderBuilder {
     exchange: String,
     routing_key: String,
-    declare: bool,
+    declare: Option<RetryPolicy>,
     mandatory: bool,
     publisher: Option<String>,
     first: PublishingId,
@@ -181,7 +182,7 @@ impl SenderBuilder {
         Self {
             exchange: exchange.into(),
             routing_key: routing_key.into(),
-            declare: false,
+            declare: None,
             mandatory: true,
             publisher: None,
             first: PublishingId(1),
@@ -195,9 +196,16 @@ impl SenderBuilder {
         }
     }
 
-    /// Makes a durable queue with the routing key as its name, where there is none of that name.
-    pub fn declare(mut self) -> Self {
-        self.declare = true;
+    /// Makes a durable queue with the routing key as its name, where there is none, with the default [`RetryPolicy`]. A queue that is there is
+    /// taken as it is, whatever its rules: they are its owner's, and a program must not fail to start because somebody
+    /// changed them.
+    pub fn declare(self) -> Self {
+        self.declare_with(RetryPolicy::default())
+    }
+
+    /// The same with a policy of another kind; the queue's receivers should give the same.
+    pub fn declare_with(mut self, policy: RetryPolicy) -> Self {
+        self.declare = Some(policy);
         self
     }
 
@@ -264,7 +272,10 @@ impl SenderBuilder {
         name("the publisher id", &publisher)?;
 
         let setup = Setup {
-            queue: self.declare.then(|| routing_key.clone()),
+            queue: self.declare.map(|policy| WantedQueue {
+                name: routing_key.clone(),
+                policy,
+            }),
             calls: vec![confirm::Select::default().into()],
         };
         let clock = Clock::start();

@@ -3,7 +3,8 @@
 use crate::peer::{CHANNEL, Peer, Port};
 use landfall_client::{Receiver, ReceiverBuilder};
 use model::method::basic;
-use model::{Method, Properties, ShortStr};
+use model::{Method, Properties, PropertiesBuilder, ReplyCode, ShortStr, TableBuilder, Value};
+use std::time::Duration;
 use wire::Event;
 
 fn plain() -> ReceiverBuilder {
@@ -181,4 +182,88 @@ async fn the_callback_gets_each_delivery() {
     };
     tokio::join!(receive, serve);
     assert_eq!(bodies, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn more_time_is_asked_for_on_the_channel_and_before_the_answer() {
+    let port = Port::open().await;
+    let (mut receiver, mut peer) = start(&port, plain()).await;
+    let headers = TableBuilder::new()
+        .field("x-delivery-count", Value::I64(2))
+        .field("x-acquired-count", Value::I64(3))
+        .build();
+    let properties = PropertiesBuilder::new().headers(&headers).build();
+    peer.deliver_with(1, &properties, "a").await;
+    let delivery = next(&mut receiver).await;
+    assert_eq!(
+        (
+            delivery.attempt(),
+            delivery.delivery_count(),
+            delivery.acquired_count()
+        ),
+        (4, 2, 3)
+    );
+    delivery.extend(Duration::from_secs(90));
+    delivery.ack();
+    let request = peer.publish().await;
+    assert_eq!((&*request.exchange, request.mandatory), ("", false));
+    assert_eq!(&*request.routing_key, "amq.landfall.extend");
+    assert!(request.body.is_empty());
+    let headers = request.properties.headers().expect("headers");
+    let header = |name| headers.get(name).and_then(Value::as_integer);
+    assert_eq!(
+        (header("x-delivery-tag"), header("x-extend-ms")),
+        (Some(1), Some(90_000))
+    );
+    assert_eq!(peer.verdict().await, "..1");
+}
+
+/// How a declaration is refused, if it is.
+type Refusal = Option<ReplyCode>;
+/// Whether it was passive, and how many arguments it had.
+type Declared = (bool, usize);
+
+/// Serves a client that declares up to its subscription; says how it declared.
+async fn declarations(port: &Port, refusals: &[Refusal]) -> Vec<Declared> {
+    let mut peer = port.accept().await;
+    let mut declared = Vec::new();
+    loop {
+        match peer.event().await.expect("the client stays") {
+            Event::Method(_, Method::QueueDeclare(declare)) => {
+                let refusal = refusals[declared.len()];
+                declared.push((declare.passive, declare.arguments.iter().count()));
+                match refusal {
+                    Some(code) => peer.close_channel(code, "no").await,
+                    None => peer.answer(Event::Method(CHANNEL, declare.into())).await,
+                }
+            }
+            Event::Method(_, Method::BasicConsume(_)) => return declared,
+            Event::Method(_, Method::ChannelCloseOk(_)) => {}
+            event => peer.answer(event).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_queue_is_made_with_its_policy_and_taken_as_it_is_where_it_is() {
+    const MISSING: Refusal = Some(ReplyCode::NotFound);
+    const OTHER: Refusal = Some(ReplyCode::PreconditionFailed);
+    let port = Port::open().await;
+    let cases: [(&[Refusal], &[Declared]); 4] = [
+        (&[None], &[(true, 0)]),
+        (&[MISSING, None], &[(true, 0), (false, 5)]),
+        // Somebody else made it in between, with other arguments.
+        (&[MISSING, OTHER, None], &[(true, 0), (false, 5), (true, 0)]),
+        // The server does not take the arguments.
+        (
+            &[MISSING, OTHER, MISSING, None],
+            &[(true, 0), (false, 5), (true, 0), (false, 0)],
+        ),
+    ];
+    for (refusals, expected) in cases {
+        let options = port.options();
+        let connect = tokio::spawn(async move { plain().declare().connect(&options).await });
+        assert_eq!(declarations(&port, refusals).await, expected);
+        connect.abort();
+    }
 }

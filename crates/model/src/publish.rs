@@ -29,3 +29,17 @@ pub const PUBLISHING_ID_HEADER: &str = "x-publishing-id";
 
 /// The header that tells a receiver how often the message was delivered before; absent on the first delivery.
 pub const DELIVERY_COUNT_HEADER: &str = "x-delivery-count";
+
+/// The header that tells a receiver how often the message was in anyone's hands before, for whatever reason it came
+/// back; absent on the first delivery.
+pub const ACQUIRED_COUNT_HEADER: &str = "x-acquired-count";
+
+/// The routing key, at the default exchange, of a publish that is no message: a consumer asks on its own channel for
+/// more time for the delivery that [`EXTEND_TAG_HEADER`] names.
+pub const EXTEND_ROUTING_KEY: &str = "amq.landfall.extend";
+
+/// The header with the delivery tag whose time is to be extended: an integer.
+pub const EXTEND_TAG_HEADER: &str = "x-delivery-tag";
+
+/// The header with the new time, in milliseconds from now: an integer; 0 or absent stands for the consumer's time-out.
+pub const EXTEND_MS_HEADER: &str = "x-extend-ms";

@@ -42,7 +42,7 @@ fn nothing_confirmed_is_lost_and_nothing_is_invented_or_landed_twice() {
     let [sent_plain, sent_once, sent_unread] = senders.map(Load::finish);
     println!("{kills} kills");
 
-    let landed = Raw::with_channel(address).declare("unread").message_count;
+    let landed = Raw::with_channel(address).ready("unread");
     assert_eq!(
         u64::from(landed),
         sent_unread.confirmed.count(),
@@ -57,7 +57,7 @@ fn nothing_confirmed_is_lost_and_nothing_is_invented_or_landed_twice() {
         check(&sent, drain);
     }
     for queue in ["plain", "once", "unread"] {
-        let left = Raw::with_channel(address).declare(queue).message_count;
+        let left = Raw::with_channel(address).ready(queue);
         assert_eq!(left, 0, "{queue} is empty in the end");
     }
     assert!(server.terminate().success());

@@ -31,6 +31,39 @@ fn connected(suppress: bool) -> Incoming {
     machine
 }
 
+/// The tags that more time is asked for.
+fn extensions(machine: &mut Incoming) -> Vec<u64> {
+    let mut tags = Vec::new();
+    machine.extensions(|(tag, _)| tags.push(tag));
+    tags
+}
+
+#[test]
+fn more_time_is_asked_for_the_tags_that_the_copy_in_hand_stands_for() {
+    let second = Duration::from_secs(1);
+    let mut machine = connected(false);
+    let plain = deliver(&mut machine, 1, 1).expect("handed out");
+    machine.extended(plain, second);
+    assert_eq!(extensions(&mut machine), [1]);
+    machine.extended(plain, second);
+    machine.connected();
+    assert_eq!(extensions(&mut machine), [], "of a lost channel");
+    machine.extended(plain, second);
+    assert_eq!(extensions(&mut machine), [], "of a lost channel");
+
+    let mut machine = connected(true);
+    let known = deliver(&mut machine, 7, 1).expect("handed out");
+    machine.connected();
+    machine.extended(known, second);
+    assert_eq!(extensions(&mut machine), [], "it has not come again yet");
+    assert_eq!(deliver(&mut machine, 3, 1), None);
+    assert_eq!(deliver(&mut machine, 4, 1), None);
+    machine.extended(known, second);
+    assert_eq!(extensions(&mut machine), [4, 3]);
+    machine.settled(known, Verdict::Ack);
+    assert_eq!(answers(&mut machine), "3 4");
+}
+
 #[test]
 fn acknowledgements_are_grouped_from_the_lowest_tag_on() {
     let mut machine = connected(false);

@@ -2,6 +2,7 @@
 
 use super::*;
 use expect_test::{Expect, expect};
+use model::ShortStr;
 use std::fmt::Write;
 
 const TIMES: Retransmission = Retransmission {
@@ -247,6 +248,37 @@ fn an_unroutable_message_fails_before_its_confirm() {
           0 b landed, attempt 1
         sent 2 confirmed 1 failed 1 retransmitted 0
     "#]]);
+}
+
+/// Those to exchanges that are there must not fail with the one that goes nowhere.
+#[test]
+fn a_missing_exchange_of_one_message_fails_that_message() {
+    let mut script = Script::new();
+    for (body, exchange) in [("good", "there"), ("bad", "missing"), ("fine", "there")] {
+        let message = Message::from(body).exchange(ShortStr::from_static(exchange));
+        script.machine.accept(Timestamp(0), message, body);
+    }
+    script
+        .transmit()
+        .channel_closed(404, "NOT_FOUND - no exchange 'missing'")
+        .transmit()
+        .ack(1)
+        .transmit()
+        .channel_closed(404, "NOT_FOUND - no exchange 'missing'")
+        .transmit()
+        .ack(1)
+        .check(expect![[r#"
+              0 write 1:good 2:bad 3:fine
+              0 channel closed
+              0 write 1:good
+              0 good landed, attempt 1
+              0 write 2:bad
+              0 channel closed
+              0 write 3:fine
+              0 bad failed: message 2, attempt 1: the server refused it: 404 NOT_FOUND - no exchange 'missing'
+              0 fine landed, attempt 1
+            sent 3 confirmed 2 failed 1 retransmitted 3
+        "#]]);
 }
 
 #[test]

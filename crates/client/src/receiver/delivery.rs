@@ -4,10 +4,11 @@ use super::shared::Shared;
 use crate::arrival::publisher_of;
 use crate::incoming::{Ticket, Verdict};
 use bytes::Bytes;
-use model::publish::DELIVERY_COUNT_HEADER;
+use model::publish::{ACQUIRED_COUNT_HEADER, DELIVERY_COUNT_HEADER};
 use model::{Properties, PublishingId, ShortStr};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a delivery says.
 #[derive(Debug)]
@@ -90,12 +91,37 @@ impl Delivery {
 
     /// Which delivery of the message this is, as the server counts, from 1.
     pub fn attempt(&self) -> u64 {
+        let before = self.acquired_count().max(self.delivery_count());
+        before.saturating_add(1)
+    }
+
+    /// How many deliveries of the message were in vain so far, as the server counts them against the queue's delivery
+    /// limit.
+    pub fn delivery_count(&self) -> u64 {
+        self.count(DELIVERY_COUNT_HEADER)
+    }
+
+    /// How often the message was delivered before, for whatever reason it came back.
+    pub fn acquired_count(&self) -> u64 {
+        self.count(ACQUIRED_COUNT_HEADER)
+    }
+
+    fn count(&self, header: &str) -> u64 {
         let headers = self.contents.properties.headers();
-        let before = headers
-            .and_then(|headers| headers.get(DELIVERY_COUNT_HEADER))
+        let count = headers
+            .and_then(|headers| headers.get(header))
             .and_then(model::Value::as_integer)
             .and_then(|count| u64::try_from(count).ok());
-        before.unwrap_or(0).saturating_add(1)
+        count.unwrap_or(0)
+    }
+
+    /// Asks for so much time for this attempt, from now on; zero asks for the consumer's time-out once more. The
+    /// request travels at once and is not answered. It comes too late if the attempt was given up: then the message
+    /// comes again, and settling this delivery still counts. Other servers than Landfall ignore it.
+    pub fn extend(&self, time: Duration) {
+        if let Some(shared) = &self.shared {
+            shared.extend(self.contents.ticket, time);
+        }
     }
 
     /// Its publisher's id and its publishing id, if its sender gave them.

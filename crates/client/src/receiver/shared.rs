@@ -5,6 +5,7 @@ use super::delivery::{Contents, Delivery};
 use crate::incoming::{Ticket, Verdict};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 
 /// From the task to the application.
@@ -19,6 +20,7 @@ pub(super) struct Arrived {
 #[derive(Debug, Default)]
 pub(super) struct Said {
     pub(super) settled: Vec<(Ticket, Verdict)>,
+    pub(super) extended: Vec<(Ticket, Duration)>,
     pub(super) closing: bool,
 }
 
@@ -101,6 +103,12 @@ impl Shared {
         if first {
             self.wake.notify_one();
         }
+    }
+
+    /// The application needs more time for a delivery.
+    pub(super) fn extend(&self, ticket: Ticket, time: Duration) {
+        self.said().extended.push((ticket, time));
+        self.wake.notify_one();
     }
 
     pub(super) fn close(&self) {

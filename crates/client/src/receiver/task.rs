@@ -7,6 +7,7 @@ use super::shared::Shared;
 use crate::arrival::{Arrival, publisher_of};
 use crate::connector::Connector;
 use crate::error::LinkError;
+use crate::extension;
 use crate::incoming::{Incoming, Ticket, Verdict};
 use crate::link::Link;
 use model::Method;
@@ -84,6 +85,10 @@ impl Task {
                 // Nothing more comes, but what came can be settled until the receiver is closed.
                 self.shared.no_more();
             }
+            let frame_max = link.frame_max();
+            self.incoming.extensions(|(tag, time)| {
+                extension::put(&mut link.output, tag, time, frame_max);
+            });
             self.incoming.answers(|answer| link.send(answer));
             if closing {
                 return Ok(());
@@ -125,8 +130,12 @@ impl Task {
     fn take_what_was_said(&mut self) -> bool {
         let mut said = self.shared.said();
         std::mem::swap(&mut said.settled, &mut self.settled);
+        let extended = std::mem::take(&mut said.extended);
         let closing = said.closing;
         drop(said);
+        for (ticket, time) in extended {
+            self.incoming.extended(ticket, time);
+        }
         for (ticket, verdict) in self.settled.drain(..) {
             self.incoming.settled(ticket, verdict);
         }

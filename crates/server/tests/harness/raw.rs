@@ -155,8 +155,18 @@ impl Raw {
 
     /// Declares a durable queue.
     pub(crate) fn declare(&mut self, queue: &str) -> queue::DeclareOk {
+        self.ask(queue, false)
+    }
+
+    /// How many messages are ready in a queue that somebody declared.
+    pub(crate) fn ready(&mut self, queue: &str) -> u32 {
+        self.ask(queue, true).message_count
+    }
+
+    fn ask(&mut self, queue: &str, passive: bool) -> queue::DeclareOk {
         let declare = queue::Declare {
             queue: name(queue),
+            passive,
             durable: true,
             ..queue::Declare::default()
         };
