@@ -187,6 +187,7 @@ impl Broker {
             publisher,
             accepted: now,
             due: None,
+            fingerprints: Vec::new(),
             exchange: publish.exchange.clone(),
             routing_key: publish.routing_key.clone(),
             properties: publish.properties.clone(),

@@ -76,7 +76,7 @@ impl Recovery {
         match record {
             Record::Message(message) => self.message(position, &message),
             Record::Settled(queue, _, runs) => self.messages_of(queue).settled.insert_all(&runs),
-            Record::Waiting(..) => {}
+            Record::Waiting(..) | Record::Remembered(..) => {}
             Record::Delivered(queue, runs) => self.messages_of(queue).delivered.insert_all(&runs),
             Record::Definition(definition) => self.definition(position, definition),
             Record::Checkpoint { next_queue, .. } => {

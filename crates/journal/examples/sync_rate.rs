@@ -73,6 +73,7 @@ fn message(position: Position) -> Record {
         publisher: None,
         accepted: Timestamp(position.0),
         due: None,
+        fingerprints: Vec::new(),
         exchange: ShortStr::empty(),
         routing_key: ShortStr::from_static("queue"),
         properties: Properties::default(),

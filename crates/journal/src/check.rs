@@ -51,6 +51,8 @@ pub struct Counts {
     pub relocated: u64,
     /// Settlings.
     pub settled: u64,
+    /// Tellings of what queues that deduplicate remember.
+    pub remembered: u64,
     /// Tellings of messages that wait otherwise than as they came.
     pub waiting: u64,
     /// Tellings of what had been delivered and came back.
@@ -189,6 +191,7 @@ impl Counts {
             Record::Message(_) => &mut self.messages,
             Record::Settled(..) => &mut self.settled,
             Record::Waiting(..) => &mut self.waiting,
+            Record::Remembered(..) => &mut self.remembered,
             Record::Delivered(..) => &mut self.delivered,
             Record::Definition(_) => &mut self.definitions,
             Record::Checkpoint { .. } => &mut self.checkpoints,
@@ -222,6 +225,7 @@ impl fmt::Display for Report {
             relocated,
             settled,
             waiting,
+            remembered,
             delivered,
             definitions,
             checkpoints,
@@ -239,6 +243,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(f, "  settlings      {settled}")?;
         writeln!(f, "  put off        {waiting}")?;
+        writeln!(f, "  deduplication  {remembered}")?;
         writeln!(
             f,
             "  definitions    {definitions} (checkpoints: {checkpoints})"

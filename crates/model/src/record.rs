@@ -6,11 +6,13 @@
 
 mod access;
 mod fate;
+mod fingerprint;
 pub use access::{
     Hashing, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
     VhostDefinition,
 };
 pub use fate::{Attempts, Ending, Place, Reason, Waiting};
+pub use fingerprint::Fingerprint;
 
 use crate::{FieldTable, Properties, PublishingId, QueueId, Runs, ShortStr, Timestamp};
 use bytes::Bytes;
@@ -26,12 +28,15 @@ pub enum Record {
     /// Messages of one queue that wait otherwise than as they came: handed out in vain, put off, parked, or back in
     /// their order. By rising position; what is told last of a message counts, and a checkpoint tells it again.
     Waiting(QueueId, Vec<Waiting>),
+    /// What one queue that deduplicates remembers of messages, which may be gone: by rising position, and told again
+    /// at a checkpoint. At first it is told with the message itself.
+    Remembered(QueueId, Vec<(crate::Position, Fingerprint)>),
     /// Messages of one queue that were delivered at least once and came back; told on a clean stop.
     Delivered(QueueId, Runs),
     /// A definition was made, changed or removed.
     Definition(Definition),
-    /// All definitions and publishers that stand at this position, and all messages that wait otherwise than as
-    /// they came, have been written again since the checkpoint began: nothing before the record `begin` is needed to know them.
+    /// All definitions and publishers that stand at this position, all messages that wait otherwise than as they
+    /// came, and what queues remember of messages, have been written again since the checkpoint began: nothing before the record `begin` is needed to know them.
     Checkpoint {
         /// The position of the checkpoint's first record.
         begin: crate::Position,
@@ -53,6 +58,8 @@ pub struct MessageRecord {
     pub accepted: Timestamp,
     /// Not to be delivered before this time; `None` for at once.
     pub due: Option<Timestamp>,
+    /// What queues that deduplicate remember of it from now on.
+    pub fingerprints: Vec<(QueueId, Fingerprint)>,
     /// The exchange that it was published to.
     pub exchange: ShortStr,
     /// The routing key that it was published with.

@@ -25,6 +25,7 @@ mod access;
 mod build;
 mod cursor;
 mod definition;
+mod fingerprint;
 mod landed;
 mod record;
 mod waiting;

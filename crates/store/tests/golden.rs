@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use landfall_store::chunk::{ChunkBuilder, LandedChunk};
 use model::record::{
-    Attempts, BindingDefinition, Destination, Ending, ExchangeDefinition, Hashing,
+    Attempts, BindingDefinition, Destination, Ending, ExchangeDefinition, Fingerprint, Hashing,
     PermissionDefinition, Place, PolicyDefinition, Publishing, QueueDefinition, Reason,
     TopicPermissionDefinition, UserDefinition, VhostDefinition, Waiting,
 };
@@ -19,6 +19,9 @@ const ACCESS: &[u8] = include_bytes!("golden/chunk-v1-access.bin");
 
 /// How messages end and where they wait, which version 1 gained before its first release.
 const FATES: &[u8] = include_bytes!("golden/chunk-v1-fates.bin");
+
+/// What queues remember of messages, which version 1 gained before its first release.
+const FINGERPRINTS: &[u8] = include_bytes!("golden/chunk-v1-fingerprints.bin");
 
 const EPOCH: u64 = 0x0102_0304_0506_0708;
 const SEGMENT: u64 = 42;
@@ -50,6 +53,7 @@ fn messages() -> [MessageRecord; 2] {
         publisher: None,
         accepted: Timestamp(1_700_000_000_123),
         due: None,
+        fingerprints: Vec::new(),
         exchange: ShortStr::empty(),
         routing_key: text("orders"),
         properties: Properties::default(),
@@ -224,6 +228,31 @@ fn fates() -> Vec<Record> {
     records.extend(Ending::ALL.map(ended));
     records.push(Record::Waiting(QueueId(300), waiting.collect()));
     records
+}
+
+/// A message that two queues remember, and what one remembers of messages that may be gone.
+fn fingerprints() -> Vec<Record> {
+    let until = |until| Fingerprint {
+        hash: 0x0123_4567_89ab_cdef_0f1e_2d3c_4b5a_6978,
+        until,
+    };
+    let timed = until(Timestamp(1_700_000_060_000));
+    let endless = until(Fingerprint::NO_END);
+    let known = MessageRecord {
+        due: Some(Timestamp(1_700_000_060_000)),
+        fingerprints: vec![(QueueId(1), timed), (QueueId(300), endless)],
+        ..messages()[1].clone()
+    };
+    let remembered = vec![(Position(1), endless), (Position(FIRST), timed)];
+    vec![
+        Record::Message(known),
+        Record::Remembered(QueueId(300), remembered),
+    ]
+}
+
+#[test]
+fn fingerprints_are_written_and_read_as_they_ever_were() {
+    same(FINGERPRINTS, &fingerprints());
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Effects in words: what transcripts are made of.
 
 use crate::{Delivery, Effect};
-use model::record::{Attempts, Ending, Place, Waiting};
-use model::{Definition, Method, Properties, Record, Value, table::Values};
+use model::record::{Attempts, Ending, Fingerprint, Place, Waiting};
+use model::{Definition, Method, Position, Properties, Record, Value, table::Values};
 use std::fmt::Write;
 
 pub(super) fn show(effect: &Effect) -> String {
@@ -119,10 +119,18 @@ fn show_record(record: &Record) -> String {
     match record {
         Record::Message(message) => {
             let queues: Vec<u64> = message.queues.iter().map(|queue| queue.0).collect();
+            let remembered: Vec<String> = message
+                .fingerprints
+                .iter()
+                .map(|(queue, fingerprint)| {
+                    format!(", remembered in {queue}{}", show_end(fingerprint))
+                })
+                .collect();
             format!(
-                "message {} for {queues:?}{}",
+                "message {} for {queues:?}{}{}",
                 String::from_utf8_lossy(&message.body),
-                show_properties(&message.properties)
+                show_properties(&message.properties),
+                remembered.concat()
             )
         }
         Record::Settled(queue, how, runs) => {
@@ -138,6 +146,10 @@ fn show_record(record: &Record) -> String {
         Record::Waiting(queue, all) => {
             let all: Vec<String> = all.iter().map(show_waiting).collect();
             format!("waiting in {queue}: {}", all.join(", "))
+        }
+        Record::Remembered(queue, all) => {
+            let all: Vec<String> = all.iter().map(show_remembered).collect();
+            format!("remembered in {queue}: {}", all.join(", "))
         }
         Record::Delivered(queue, runs) => format!("delivered in {queue}: {}", show_runs(runs)),
         Record::Definition(definition) => show_definition(definition),
@@ -200,6 +212,18 @@ fn show_waiting(waiting: &Waiting) -> String {
     match waiting.attempts.total() {
         0 => format!("{position} {place}"),
         _ => format!("{position} {place} (failed {failed}, lost {lost})"),
+    }
+}
+
+/// `#17 until 3000`
+fn show_remembered((position, fingerprint): &(Position, Fingerprint)) -> String {
+    format!("#{position}{}", show_end(fingerprint))
+}
+
+fn show_end(fingerprint: &Fingerprint) -> String {
+    match fingerprint.until {
+        Fingerprint::NO_END => String::new(),
+        until => format!(" until {until}"),
     }
 }
 

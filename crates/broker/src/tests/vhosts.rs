@@ -401,6 +401,7 @@ fn a_message_that_is_told_late_does_not_bring_its_vhost_back() {
         }),
         accepted: Timestamp(1),
         due: None,
+        fingerprints: Vec::new(),
         exchange: short("-"),
         routing_key: short("q"),
         properties: Properties::default(),

@@ -144,6 +144,7 @@ impl Script {
             publisher: None,
             accepted: Timestamp(7),
             due: None,
+            fingerprints: Vec::new(),
             exchange: ShortStr::empty(),
             routing_key: ShortStr::from_static("key"),
             properties: Properties::default(),

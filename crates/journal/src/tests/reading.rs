@@ -30,6 +30,7 @@ fn message(position: u64) -> Record {
         publisher: None,
         accepted: Timestamp(0),
         due: None,
+        fingerprints: Vec::new(),
         exchange: ShortStr::empty(),
         routing_key: ShortStr::from_static("key"),
         properties: Properties::default(),

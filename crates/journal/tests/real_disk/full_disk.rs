@@ -73,6 +73,7 @@ impl Lane {
             publisher: None,
             accepted: Timestamp(0),
             due: None,
+            fingerprints: Vec::new(),
             exchange: ShortStr::empty(),
             routing_key: ShortStr::from_static("key"),
             properties: Properties::default(),

@@ -37,6 +37,7 @@ fn message(position: u64, round: u64) -> Record {
         publisher: None,
         accepted: Timestamp(position),
         due: None,
+        fingerprints: Vec::new(),
         exchange: ShortStr::empty(),
         routing_key: ShortStr::from_static("key"),
         properties: Properties::default(),

@@ -92,6 +92,7 @@ impl ChunkBuilder {
                 });
             }
             Record::Waiting(..)
+            | Record::Remembered(..)
             | Record::Delivered(..)
             | Record::Definition(_)
             | Record::Stopped => {}

@@ -85,6 +85,10 @@ impl<'a> Cursor<'a> {
         Ok(u64::from_le_bytes(self.array()?))
     }
 
+    pub(super) fn u128(&mut self) -> Result<u128, ChunkError> {
+        Ok(u128::from_le_bytes(self.array()?))
+    }
+
     pub(super) fn varint(&mut self) -> Result<u64, ChunkError> {
         let mut rest = self.rest();
         let value = take_varint(&mut rest).ok_or(damaged("an integer is cut or over 64 bits"))?;

@@ -2,8 +2,11 @@
 //!
 //! ```text
 //! kind              payload
-//!  1 message        flags u8 (1: has a publisher, 2: has a due time), accepted u64 (ms since 1970), queues,
-//!                   if flags & 2: due u64 (ms since 1970), exchange short, routing key short,
+//!  1 message        flags u8 (1: has a publisher, 2: has a due time, 4: has fingerprints),
+//!                   accepted u64 (ms since 1970), queues,
+//!                   if flags & 2: due u64 (ms since 1970),
+//!                   if flags & 4: how many varint, {queue varint, fingerprint}, drawn in chunk/fingerprint.rs;
+//!                   exchange short, routing key short,
 //!                   if flags & 1: vhost short, publisher short, publishing id u64;
 //!                   properties long, body (the rest)
 //!  2 relocated      original position u64, then as 1; the queues are those that still need the message
@@ -13,6 +16,7 @@
 //!  6 stopped        nothing
 //!  7 ended          queue varint, how u8 (1 expired, 2 dead-lettered, 3 dropped, 4 redriven), runs
 //!  8 waiting        drawn in chunk/waiting.rs
+//!  9 remembered     drawn in chunk/fingerprint.rs
 //! 16 to 24          definitions, drawn in chunk/definition.rs
 //!
 //! varint = seven bits an octet, the lowest first, the eighth bit set if more follow; at most 64 bits
@@ -22,7 +26,7 @@
 //! ```
 
 use super::cursor::{Cursor, Put, Queues};
-use super::{ChunkError, damaged, definition, waiting};
+use super::{ChunkError, damaged, definition, fingerprint, waiting};
 use bytes::Bytes;
 use model::record::{Ending, Publishing};
 use model::{MessageRecord, Position, Properties, PublishingId, QueueId, Record, Timestamp};
@@ -41,10 +45,12 @@ mod kind {
     pub(super) const STOPPED: u8 = 6;
     pub(super) const ENDED: u8 = 7;
     pub(super) const WAITING: u8 = 8;
+    pub(super) const REMEMBERED: u8 = 9;
 }
 
 const HAS_PUBLISHER: u8 = 1;
 const HAS_DUE: u8 = 2;
+const HAS_FINGERPRINTS: u8 = 4;
 
 /// A message where it stands in its chunk: reading it allocates nothing.
 #[derive(Clone, Debug)]
@@ -87,6 +93,9 @@ impl<'a> MessageView<'a> {
         let tail = cursor.rest();
         if flags & HAS_DUE != 0 {
             cursor.u64()?;
+        }
+        if flags & HAS_FINGERPRINTS != 0 {
+            fingerprint::skip_of_message(cursor)?;
         }
         let exchange = cursor.short()?;
         let routing_key = cursor.short()?;
@@ -161,6 +170,7 @@ pub(super) fn read(
             Record::Settled(queue, how, cursor.runs()?)
         }
         kind::WAITING => waiting::read(&mut cursor)?,
+        kind::REMEMBERED => fingerprint::read(&mut cursor)?,
         kind::DELIVERED => Record::Delivered(QueueId(cursor.varint()?), cursor.runs()?),
         kind::CHECKPOINT => Record::Checkpoint {
             begin: Position(cursor.u64()?),
@@ -181,6 +191,10 @@ fn read_message(cursor: &mut Cursor<'_>) -> Result<Record, ChunkError> {
         0 => None,
         _ => Some(Timestamp(cursor.u64()?)),
     };
+    let fingerprints = match flags & HAS_FINGERPRINTS {
+        0 => Vec::new(),
+        _ => fingerprint::read_of_message(cursor)?,
+    };
     let exchange = cursor.short_str()?;
     let routing_key = cursor.short_str()?;
     let publisher = if flags & HAS_PUBLISHER == 0 {
@@ -197,6 +211,7 @@ fn read_message(cursor: &mut Cursor<'_>) -> Result<Record, ChunkError> {
         publisher,
         accepted,
         due,
+        fingerprints,
         exchange,
         routing_key,
         properties: Properties::from_bytes(cursor.long_bytes()?)
@@ -221,6 +236,10 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record) {
         Record::Waiting(queue, all) => {
             out.push(kind::WAITING);
             waiting::write(out, *queue, all);
+        }
+        Record::Remembered(queue, all) => {
+            out.push(kind::REMEMBERED);
+            fingerprint::write(out, *queue, all);
         }
         Record::Delivered(queue, runs) => write_runs(out, kind::DELIVERED, *queue, runs),
         Record::Definition(definition) => definition::write(out, definition),
@@ -247,12 +266,18 @@ fn write_message(out: &mut Vec<u8>, message: &MessageRecord) {
     if message.due.is_some() {
         flags |= HAS_DUE;
     }
+    if !message.fingerprints.is_empty() {
+        flags |= HAS_FINGERPRINTS;
+    }
     out.push(kind::MESSAGE);
     out.push(flags);
     out.extend_from_slice(&message.accepted.0.to_le_bytes());
     out.put_queues(&message.queues);
     if let Some(due) = message.due {
         out.extend_from_slice(&due.0.to_le_bytes());
+    }
+    if !message.fingerprints.is_empty() {
+        fingerprint::write_of_message(out, &message.fingerprints);
     }
     out.put_short(&message.exchange);
     out.put_short(&message.routing_key);

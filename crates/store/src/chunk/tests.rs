@@ -3,7 +3,7 @@
 use super::*;
 use bytes::Bytes;
 use model::record::{
-    Attempts, BindingDefinition, Destination, Ending, ExchangeDefinition, Hashing,
+    Attempts, BindingDefinition, Destination, Ending, ExchangeDefinition, Fingerprint, Hashing,
     PermissionDefinition, Place, PolicyDefinition, Publishing, QueueDefinition, Reason,
     TopicPermissionDefinition, UserDefinition, VhostDefinition, Waiting,
 };
@@ -63,11 +63,18 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn fingerprint()(hash in any::<u128>(), until in any::<u64>()) -> Fingerprint {
+        Fingerprint { hash, until: Timestamp(until) }
+    }
+}
+
+prop_compose! {
     fn message()(
         queues in vec(queue(), 0..5),
         publisher in option::of(publishing()),
         accepted in any::<u64>(),
         due in option::of(any::<u64>()),
+        fingerprints in vec((queue(), fingerprint()), 0..3),
         exchange in short(),
         routing_key in short(),
         properties in properties(),
@@ -78,6 +85,7 @@ prop_compose! {
             publisher,
             accepted: Timestamp(accepted),
             due: due.map(Timestamp),
+            fingerprints,
             exchange,
             routing_key,
             properties,
@@ -249,12 +257,19 @@ fn waiting() -> impl Strategy<Value = Vec<Waiting>> {
     })
 }
 
+fn remembered() -> impl Strategy<Value = Vec<(Position, Fingerprint)>> {
+    let position = prop_oneof![1u64..20, 1u64..=u64::MAX].prop_map(Position);
+    let all = prop::collection::btree_map(position, fingerprint(), 0..5);
+    all.prop_map(|all| all.into_iter().collect())
+}
+
 fn record() -> impl Strategy<Value = Record> {
     prop_oneof![
         4 => message().prop_map(Record::Message),
         2 => (queue(), ending(), runs()).prop_map(|(queue, how, runs)| Record::Settled(queue, how, runs)),
         2 => (queue(), waiting()).prop_map(|(queue, all)| Record::Waiting(queue, all)),
         1 => (queue(), runs()).prop_map(|(queue, runs)| Record::Delivered(queue, runs)),
+        1 => (queue(), remembered()).prop_map(|(queue, all)| Record::Remembered(queue, all)),
         2 => definition().prop_map(Record::Definition),
         1 => (any::<u64>(), queue()).prop_map(|(begin, next_queue)| Record::Checkpoint {
             begin: Position(begin),
@@ -456,6 +471,7 @@ fn plain(body: Bytes) -> MessageRecord {
         publisher: None,
         accepted: Timestamp(0),
         due: None,
+        fingerprints: Vec::new(),
         exchange: ShortStr::empty(),
         routing_key: ShortStr::from_static("queue"),
         properties: Properties::default(),

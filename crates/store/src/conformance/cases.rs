@@ -4,8 +4,8 @@ use super::Harness;
 use super::lane::{Lane, check_message, message, queue_made};
 use crate::contract::ReadError;
 use model::record::{
-    Attempts, BindingDefinition, Destination, Ending, ExchangeDefinition, Place, Publishing,
-    Reason, VhostDefinition, Waiting,
+    Attempts, BindingDefinition, Destination, Ending, ExchangeDefinition, Fingerprint, Place,
+    Publishing, Reason, VhostDefinition, Waiting,
 };
 use model::{
     Definition, MessageRecord, Position, PropertiesBuilder, PublishingId, QueueId, Record,
@@ -71,6 +71,24 @@ fn waiting() -> Vec<Waiting> {
     each.collect()
 }
 
+fn fingerprint(until: u64) -> Fingerprint {
+    Fingerprint {
+        hash: u128::from(until).pow(3),
+        until: Timestamp(until),
+    }
+}
+
+/// What a queue remembers of messages, with an end and without.
+fn remembered() -> Vec<(Position, Fingerprint)> {
+    let until = [1_700_000_000_000, Fingerprint::NO_END.0, 0];
+    let positions = [1, 2, u64::MAX].map(Position);
+    let all = until.map(|until| Fingerprint {
+        until: Timestamp(until),
+        ..fingerprint(1_000_000)
+    });
+    positions.into_iter().zip(all).collect()
+}
+
 /// A record of every kind.
 fn every_kind() -> Vec<Record> {
     let text = ShortStr::from_static;
@@ -130,6 +148,7 @@ fn every_kind() -> Vec<Record> {
             }),
             properties,
             due: Some(Timestamp(1_700_000_060_000)),
+            fingerprints: vec![(QueueId(1), fingerprint(1_700_000_000_000))],
             ..plain.clone()
         }),
         Record::Message(plain),
@@ -140,6 +159,7 @@ fn every_kind() -> Vec<Record> {
         ),
         Record::Settled(QueueId(2), Ending::Expired, [1u64].into_iter().collect()),
         Record::Waiting(QueueId(300), waiting()),
+        Record::Remembered(QueueId(300), remembered()),
         Record::Delivered(QueueId(300), [1u64, 2].into_iter().collect()),
     ];
     records.extend(definitions.map(Record::Definition));

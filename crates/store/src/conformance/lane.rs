@@ -279,6 +279,7 @@ pub(super) fn message(position: Position, queues: &[u64], body: usize) -> Record
         queues: queues.iter().copied().map(QueueId).collect(),
         publisher: None,
         due: None,
+        fingerprints: Vec::new(),
         accepted: Timestamp(1_700_000_000_000 + position.0),
         exchange: ShortStr::from_static("exchange"),
         routing_key: ShortStr::truncated(&format!("key {position}")),
