@@ -112,7 +112,7 @@ async fn log_in(api: &Api, headers: &HeaderMap, local: bool) -> Result<Caller, F
     };
     match api.ask(asked).await? {
         Answer::User(user) => Ok(Caller(user)),
-        Answer::Done { .. } | Answer::Definitions(_) => Err(Failure::LoginRefused),
+        _ => Err(Failure::LoginRefused),
     }
 }
 

@@ -215,7 +215,7 @@ impl Api {
         }
         let definitions = match answer {
             Answer::Definitions(definitions) => *definitions,
-            Answer::Done { .. } | Answer::User(_) => Definitions::default(),
+            _ => Definitions::default(),
         };
         Ok(Snapshot {
             definitions,

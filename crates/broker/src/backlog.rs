@@ -85,11 +85,7 @@ impl Backlog {
 
     /// Puts a message that was handed out back to its place.
     pub(crate) fn give_back(&mut self, position: Position, delivered: u32, priority: u8) {
-        if let Some(traits) = self.traits.get(&position) {
-            self.bytes += u64::from(traits.bytes);
-            self.expiring
-                .extend(traits.expires.map(|at| (at, position)));
-        }
+        self.come_back(position);
         self.level(priority).give_back(position, delivered);
     }
 
@@ -198,6 +194,39 @@ impl Backlog {
         self.levels.iter().map(Level::waiting).sum()
     }
 
+    /// Takes one message from wherever it waits.
+    pub(crate) fn pick(&mut self, position: Position) -> Option<Ready> {
+        let ready = self
+            .levels
+            .iter_mut()
+            .find_map(|level| level.pick(position))?;
+        self.leave(position);
+        Some(ready)
+    }
+
+    /// Puts a message back that was picked.
+    pub(crate) fn put_back(&mut self, ready: &Ready) {
+        self.come_back(ready.position);
+        self.level(ready.priority).put_back(ready);
+    }
+
+    /// The first of the messages that have landed.
+    pub(crate) fn oldest(&self, landed: Position) -> Option<Position> {
+        let first = self.levels.iter().filter_map(Level::first).min();
+        first.filter(|first| *first <= landed)
+    }
+
+    /// The first messages behind `after`, in the order of their positions, of those that have landed.
+    pub(crate) fn page(&self, after: Position, landed: Position, most: usize) -> Vec<Ready> {
+        let mut page = Vec::new();
+        for level in &self.levels {
+            page.extend(level.page(after, landed, most));
+            page.sort_unstable_by_key(|ready: &Ready| ready.position);
+            page.truncate(most);
+        }
+        page
+    }
+
     /// The bytes of the messages that wait, where the queue limits them.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
@@ -228,6 +257,15 @@ impl Backlog {
             self.levels.insert(at, Level::new(priority));
         }
         &mut self.levels[at]
+    }
+
+    /// A message waits again.
+    fn come_back(&mut self, position: Position) {
+        if let Some(traits) = self.traits.get(&position) {
+            self.bytes += u64::from(traits.bytes);
+            self.expiring
+                .extend(traits.expires.map(|at| (at, position)));
+        }
     }
 
     /// A message does not wait any more; what is known of it stays until it is done with.

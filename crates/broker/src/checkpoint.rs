@@ -36,6 +36,8 @@ impl Broker {
             let queue = &self.queues[&id];
             let mut delivered = queue.backlog.delivered();
             queue.dying.add_to(&mut delivered);
+            let redriven = self.redrives.of(id).filter(|ready| ready.redelivered);
+            delivered.insert_all(&redriven.map(|ready| ready.position.0).collect());
             if !delivered.is_empty() {
                 self.land(Record::Delivered(id, delivered), false);
             }

@@ -4,11 +4,12 @@
 //! landed.
 
 use crate::definitions::Definitions;
+use crate::snapshot::{Look, Page, QueueStatus, State};
 use model::record::{
     PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
     VhostDefinition,
 };
-use model::{Password, ShortStr};
+use model::{Password, Position, ShortStr};
 
 /// Tells the shell which command an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +75,25 @@ pub enum Command {
     Import(Box<Definitions>),
     /// All definitions as they stand.
     Export,
+    /// Look into queues.
+    Look(Look),
+    /// Send dead letters that are ready back to the queues in which they died.
+    Redrive(Chosen),
+    /// Messages that wait are not wanted any more.
+    Cancel(Chosen),
+}
+
+/// Messages that an operator wants something done with.
+#[derive(Debug)]
+pub struct Chosen {
+    /// The virtual host's name.
+    pub vhost: ShortStr,
+    /// The queue's name.
+    pub queue: ShortStr,
+    /// Where they were seen: what is not there any more is left alone.
+    pub state: State,
+    /// Which; at most a thousand at a time.
+    pub positions: Vec<Position>,
 }
 
 /// What a command is answered.
@@ -88,6 +108,30 @@ pub enum Answer {
     User(UserDefinition),
     /// All definitions.
     Definitions(Box<Definitions>),
+    /// Queues, by virtual host and name.
+    Queues(Vec<QueueStatus>),
+    /// Messages.
+    Messages(Page),
+    /// What was done with messages, and has landed.
+    Outcome(Outcome),
+}
+
+/// What became of chosen messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// With so many of them it was done.
+    pub done: u64,
+    /// The others are as they were.
+    pub stayed: Vec<Stayed>,
+}
+
+/// A message with which nothing was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stayed {
+    /// Which.
+    pub position: Position,
+    /// Why.
+    pub why: String,
 }
 
 /// Why a command is refused; nothing was changed by it.

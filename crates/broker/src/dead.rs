@@ -47,6 +47,21 @@ impl Dying {
         }
     }
 
+    /// How many they are.
+    pub(crate) fn count(&self) -> u64 {
+        self.runs().map(|(_, run)| run.count).sum()
+    }
+
+    /// All of them, in no order.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (Reason, Run)> + '_ {
+        let one = |(position, reason): (&Position, &Reason)| {
+            let (first, count) = (position.0, 1);
+            (*reason, Run { first, count })
+        };
+        let fetching = self.fetching.iter().map(one);
+        self.waiting.iter().copied().chain(fetching)
+    }
+
     /// The next message to ask for.
     fn fetch_next(&mut self) -> Option<Position> {
         let (reason, run) = self.waiting.front_mut()?;
@@ -111,6 +126,9 @@ impl Broker {
         position: Position,
         message: Option<Box<MessageRecord>>,
     ) {
+        if let Some(ready) = self.redrives.take(id, position) {
+            return self.redrive(now, id, &ready, message.as_deref());
+        }
         self.fetches -= 1;
         let Some(queue) = self.queues.get_mut(&id) else {
             // Deleted meanwhile, and its messages with it.
@@ -128,7 +146,7 @@ impl Broker {
             body: message.body,
         };
         self.dead_letter(now, id, reason, message);
-        self.done_with(id, position);
+        self.done_with(id, position, Ending::DeadLettered);
     }
 
     /// Sends a message through its queue's dead-letter exchange. One that no queue takes is gone: its owner's
@@ -173,12 +191,12 @@ impl Broker {
     }
 
     /// A message that is in nobody's hands leaves its queue.
-    fn done_with(&mut self, id: QueueId, position: Position) {
+    pub(crate) fn done_with(&mut self, id: QueueId, position: Position, how: Ending) {
         if let Some(queue) = self.queues.get_mut(&id) {
             if queue.settled.is_empty() {
                 self.settling.push(id);
             }
-            queue.settled.insert(Ending::DeadLettered, position);
+            queue.settled.insert(how, position);
         }
     }
 }

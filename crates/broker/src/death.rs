@@ -6,7 +6,8 @@
 
 use model::record::Reason;
 use model::{
-    ArrayBuilder, FieldTable, Properties, PropertiesBuilder, TableBuilder, Timestamp, Value,
+    ArrayBuilder, FieldTable, Properties, PropertiesBuilder, ShortStr, TableBuilder, Timestamp,
+    Value,
 };
 
 /// One death.
@@ -62,6 +63,43 @@ pub(crate) fn told(properties: &Properties, death: &Death<'_>) -> Properties {
     }
     PropertiesBuilder::from(properties)
         .without_expiration()
+        .headers(&table.build())
+        .build()
+}
+
+/// Where a message died last, and what it had been sent to then.
+#[derive(Clone, Debug)]
+pub(crate) struct Home<'a> {
+    pub(crate) queue: &'a str,
+    pub(crate) exchange: ShortStr,
+    pub(crate) routing_key: ShortStr,
+}
+
+/// What a dead letter tells of its last death; `None` if it tells of none.
+pub(crate) fn home(properties: &Properties) -> Option<Home<'_>> {
+    let death = told_deaths(properties).next()?;
+    let keys = match death.get("routing-keys") {
+        Some(Value::Array(mut keys)) => keys.find_map(Value::as_str),
+        _ => None,
+    };
+    Some(Home {
+        queue: death.get("queue").and_then(Value::as_str)?,
+        exchange: ShortStr::truncated(death.get("exchange").and_then(Value::as_str)?),
+        routing_key: ShortStr::truncated(keys.unwrap_or_default()),
+    })
+}
+
+/// The properties as if the message had not died.
+pub(crate) fn untold(properties: &Properties) -> Properties {
+    let headers = properties.headers().into_iter().flatten();
+    let of_deaths = |name: &str| {
+        name == "x-death" || name.starts_with("x-first-death-") || name.starts_with("x-last-death-")
+    };
+    let kept = headers.filter(|(name, _)| !of_deaths(name));
+    let table = kept.fold(TableBuilder::new(), |table, (name, value)| {
+        table.field(name, value)
+    });
+    PropertiesBuilder::from(properties)
         .headers(&table.build())
         .build()
 }

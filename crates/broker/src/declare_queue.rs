@@ -245,6 +245,8 @@ impl Broker {
             self.land(Record::Settled(id, how, settled), false);
         }
         let mut left = queue.into_messages(self.landing.last());
+        let redriven = self.redrives.of(id).map(|ready| ready.position.0);
+        left.insert_all(&redriven.collect());
         let unacked = self
             .connections
             .values()

@@ -1,5 +1,8 @@
 //! The messages of one priority in a queue, in the order of their positions. No policy.
 
+mod page;
+mod pick;
+
 use crate::backlog::Ready;
 use model::{Position, Run, Runs};
 use std::collections::{BTreeMap, VecDeque};

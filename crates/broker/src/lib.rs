@@ -10,7 +10,8 @@
 //! transaction will do. Beside them: who is connected (`connection`,
 //! `request`), what is declared (`declare_queue`, `declare_exchange`, `bind`), who consumes (`consume`), and how
 //! all of it comes back after a crash (`checkpoint`, `recover`). Operators have their own door: what they ask for
-//! (`command`, `definitions`) and how it is done (`operate`, `import`, `export`), on users and what they may do
+//! (`command`, `definitions`, `snapshot`) and how it is done (`operate`, `import`, `export`; `choose` and `redrive` for
+//! messages), on users and what they may do
 //! (`access`, `permit`, `quota`, `pattern`, `password`, `login`), virtual hosts (`vhosts`) and policies (`policy`).
 
 mod input;
@@ -23,10 +24,12 @@ mod ages;
 pub mod arguments;
 mod backlog;
 mod command;
-pub use command::{Answer, Command, CommandId, CommandRefused};
+pub use command::{Answer, Chosen, Command, CommandId, CommandRefused, Outcome, Stayed};
 
 mod definitions;
 pub use definitions::{Definitions, NamedBinding, NamedExchange, NamedQueue};
+
+pub mod snapshot;
 
 mod password;
 pub use password::{SALT_BYTES, password_hash};
@@ -72,6 +75,7 @@ mod reply_to;
 mod settle;
 mod tx;
 
+mod choose;
 mod dead;
 mod death;
 #[cfg_attr(
@@ -81,6 +85,7 @@ mod death;
 mod delayed;
 mod expire;
 mod overflow;
+mod redrive;
 mod schedule;
 
 mod checkpoint;
@@ -100,6 +105,7 @@ use policy::Policies;
 use publishers::Publishers;
 use queue::Queue;
 use quota::Quota;
+use redrive::Redrives;
 use route::Vhost;
 use rustc_hash::FxHashMap;
 use schedule::Schedule;
@@ -138,6 +144,7 @@ pub struct Broker {
     dying: VecDeque<QueueId>,
     /// How many messages the shell was asked for.
     fetches: usize,
+    redrives: Redrives,
     schedule: Schedule,
     /// How many queues refuse publishes when they are full: mostly none, and then nobody looks.
     refusing_queues: usize,
@@ -167,6 +174,7 @@ impl Broker {
             settling: Vec::new(),
             dying: VecDeque::new(),
             fetches: 0,
+            redrives: Redrives::default(),
             schedule: Schedule::default(),
             refusing_queues: 0,
             effects: VecDeque::new(),
@@ -218,6 +226,7 @@ impl Broker {
     pub fn tick(&mut self, now: Timestamp) {
         self.pass_turn(now);
         self.fetch_dying();
+        self.read_redriven();
         self.release_due_confirms();
         self.record_settled();
         self.landing.end_turn();

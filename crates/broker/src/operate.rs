@@ -7,16 +7,27 @@ use model::record::{
     PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
     VhostDefinition,
 };
-use model::{ConnectionError, ConnectionId, Definition, MethodId, ReplyCode, ShortStr, Timestamp};
+use model::{
+    ConnectionError, ConnectionId, Definition, MethodId, QueueId, ReplyCode, ShortStr, Timestamp,
+};
 
 impl Broker {
     /// Does what an operator asks for; answered when it has landed.
     pub(crate) fn command(&mut self, now: Timestamp, id: CommandId, command: Command) {
-        let answer = self.obey(now, command);
-        self.answer_when_landed(id, answer);
+        match self.obey(now, id, command) {
+            Ok(Some(answer)) => self.answer_when_landed(id, Ok(answer)),
+            Ok(None) => {}
+            Err(refused) => self.answer_when_landed(id, Err(refused)),
+        }
     }
 
-    fn obey(&mut self, now: Timestamp, command: Command) -> Result<Answer, CommandRefused> {
+    /// What is answered; `None` if that is not known yet.
+    fn obey(
+        &mut self,
+        now: Timestamp,
+        id: CommandId,
+        command: Command,
+    ) -> Result<Option<Answer>, CommandRefused> {
         let made = match command {
             Command::Authenticate {
                 user,
@@ -25,9 +36,11 @@ impl Broker {
             } => {
                 let user = self.authenticate(&user, &password, local);
                 let user = user.map_err(|why| CommandRefused::AccessRefused(why.to_string()))?;
-                return Ok(Answer::User(user.clone()));
+                return Ok(Some(Answer::User(user.clone())));
             }
-            Command::Export => return Ok(Answer::Definitions(Box::new(self.export()))),
+            Command::Export => {
+                return Ok(Some(Answer::Definitions(Box::new(self.export()))));
+            }
             Command::Import(definitions) => {
                 self.import(now, &definitions)?;
                 false
@@ -72,8 +85,17 @@ impl Broker {
                 is_new
             }
             Command::RemovePolicy { vhost, name } => self.remove_policy(now, vhost, name)?,
+            Command::Look(look) => return self.look(&look).map(Some),
+            Command::Cancel(chosen) => {
+                let outcome = self.cancel_messages(&chosen)?;
+                return Ok(Some(Answer::Outcome(outcome)));
+            }
+            Command::Redrive(chosen) => {
+                self.redrive_dead(id, &chosen)?;
+                return Ok(None);
+            }
         };
-        Ok(Answer::Done { made })
+        Ok(Some(Answer::Done { made }))
     }
 
     /// Keeps what was defined of users, permissions or policies, and lands it.
@@ -189,6 +211,18 @@ impl Broker {
         self.define(Definition::PolicyRemoved { vhost, name });
         self.renew_rules(now, &of);
         Ok(false)
+    }
+
+    /// The queue of that name.
+    pub(crate) fn queue_named(
+        &self,
+        vhost: &ShortStr,
+        name: &ShortStr,
+    ) -> Result<QueueId, CommandRefused> {
+        let index = self.vhost_named(vhost).ok_or_else(|| no_vhost(vhost))?;
+        let id = self.vhosts[index.0].queues.get(name).copied();
+        let text = || format!("no queue '{name}' in vhost '{vhost}'");
+        id.ok_or_else(|| CommandRefused::NotFound(text()))
     }
 
     fn check_known(&self, user: &ShortStr, vhost: &ShortStr) -> Result<(), CommandRefused> {

@@ -135,12 +135,17 @@ impl Policies {
 impl Broker {
     /// The rules of a queue: what its owner asked for, under the policy that counts for it.
     pub(crate) fn rules_of(&self, vhost: VhostIndex, queue: &QueueDefinition) -> Rules {
+        Rules::of(&self.in_force(vhost, queue))
+    }
+
+    /// The same as arguments.
+    pub(crate) fn in_force(&self, vhost: VhostIndex, queue: &QueueDefinition) -> FieldTable {
         let vhost = &self.vhosts[vhost.0].name;
         match self.policies.of_queue(vhost, queue) {
             Some(policy) if !is_reply_name(&queue.name) => {
-                Rules::of(&under(&queue.arguments, &policy.definition))
+                under(&queue.arguments, &policy.definition)
             }
-            _ => Rules::of(&queue.arguments),
+            _ => queue.arguments.clone(),
         }
     }
 

@@ -148,11 +148,16 @@ impl Unacked {
 
     /// The messages of one queue.
     pub(crate) fn of_queue(&self, queue: QueueId) -> impl Iterator<Item = Position> + '_ {
+        self.entries_of(queue).map(|entry| entry.position)
+    }
+
+    /// What is not settled of one queue.
+    pub(crate) fn entries_of(&self, queue: QueueId) -> impl Iterator<Item = &Unsettled> + '_ {
         let entries = self
             .entries
             .iter()
             .filter(move |(entry, state)| *state != State::Gone && entry.queue == queue);
-        entries.map(|(entry, _)| entry.position)
+        entries.map(|(entry, _)| entry)
     }
 
     /// Takes out everything, in order.

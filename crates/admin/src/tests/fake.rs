@@ -92,6 +92,9 @@ impl Fake {
                 all.bindings.extend(new.bindings);
                 done(true)
             }
+            Command::Look(_) | Command::Redrive(_) | Command::Cancel(_) => {
+                Err(CommandRefused::NotFound("no messages here".into()))
+            }
         }
     }
 }

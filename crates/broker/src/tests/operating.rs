@@ -1,14 +1,15 @@
 //! What operators ask for, in the words of scripts.
 
 use super::script::{arguments, short};
-use crate::command::{Answer, Command, CommandId, CommandRefused};
+use crate::command::{Answer, Chosen, Command, CommandId, CommandRefused};
 use crate::definitions::Definitions;
+use crate::snapshot::{Cursor, Look, MessageStatus, Page, QueueStatus, Stands, State};
 use crate::{Input, Login, password_hash};
 use model::record::{
     Hashing, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
     VhostDefinition,
 };
-use model::{ConnectionId, Password, ShortStr};
+use model::{ConnectionId, Password, Position, ShortStr, Timestamp};
 
 /// `login 1 ada secret` with `from-afar` behind it or not.
 pub(super) fn login(id: u64, user: &str, password: &str, place: &[&str]) -> Input {
@@ -90,8 +91,50 @@ pub(super) fn command(words: &[&str]) -> Command {
             local: !place.contains(&"from-afar"),
         },
         ["export"] => Command::Export,
+        ["queues", ref vhost @ ..] => Command::Look(Look::Queues {
+            vhost: vhost.first().map(|name| short(name)),
+        }),
+        ["queue", vhost, name] => Command::Look(Look::Queue {
+            vhost: short(vhost),
+            name: short(name),
+        }),
+        ["messages", vhost, queue, state, ref page @ ..] => Command::Look(Look::Messages {
+            vhost: short(vhost),
+            queue: short(queue),
+            state: state_named(state),
+            after: Cursor {
+                position: Position(limit(page, "after").unwrap_or(0)),
+                due: Timestamp(limit(page, "due").unwrap_or(0)),
+            },
+            most: limit(page, "most").map_or(9, |most| most.try_into().expect("small")),
+        }),
+        ["redrive", vhost, queue, state, ref positions @ ..] => {
+            Command::Redrive(chosen(vhost, queue, state, positions))
+        }
+        ["cancel", vhost, queue, state, ref positions @ ..] => {
+            Command::Cancel(chosen(vhost, queue, state, positions))
+        }
         _ => panic!("what is {words:?}?"),
     }
+}
+
+fn chosen(vhost: &str, queue: &str, state: &str, positions: &[&str]) -> Chosen {
+    let positions = positions.iter();
+    Chosen {
+        vhost: short(vhost),
+        queue: short(queue),
+        state: state_named(state),
+        positions: positions
+            .map(|at| Position(at.parse().expect("a position")))
+            .collect(),
+    }
+}
+
+fn state_named(word: &str) -> State {
+    let mut states = State::ALL.into_iter();
+    states
+        .find(|state| state.word() == word)
+        .expect("scripts know the states")
 }
 
 fn pattern(word: &str) -> String {
@@ -117,10 +160,72 @@ pub(super) fn show_answer(_: CommandId, answer: &Result<Answer, CommandRefused>)
         Ok(Answer::Done { made: false }) => "operator: done".into(),
         Ok(Answer::User(user)) => format!("operator: it is {} {:?}", user.name, user.tags),
         Ok(Answer::Definitions(all)) => show_definitions(all),
+        Ok(Answer::Queues(queues)) => show_queues(queues),
+        Ok(Answer::Messages(page)) => show_page(page),
+        Ok(Answer::Outcome(outcome)) => {
+            let stayed = outcome.stayed.iter();
+            let stayed = stayed.map(|one| format!("#{} stayed: {}", one.position, one.why));
+            let mut shown = vec![format!("operator: done with {}", outcome.done)];
+            shown.extend(stayed);
+            shown.join("\n        ")
+        }
         Err(CommandRefused::NotFound(why)) => format!("operator: not found: {why}"),
         Err(CommandRefused::Invalid(why)) => format!("operator: invalid: {why}"),
         Err(CommandRefused::AccessRefused(why)) => format!("operator: refused: {why}"),
     }
+}
+
+fn show_queues(queues: &[QueueStatus]) -> String {
+    let mut shown = vec!["operator: queues".to_owned()];
+    shown.extend(queues.iter().map(|queue| {
+        let counts = queue.counts;
+        let oldest = queue.oldest.map_or("none".into(), |at| format!("#{at}"));
+        let rules = queue.in_force.iter().map(|(name, _)| name);
+        let policy = queue.policy.as_ref().map_or("-", |name| name);
+        format!(
+            "{} in {}: {} ready, {} unacked, {} leaving; {} consumers, oldest {oldest}, policy {policy}, rules {:?}",
+            queue.name,
+            queue.vhost,
+            counts.ready,
+            counts.unacked,
+            counts.leaving,
+            queue.consumers,
+            rules.collect::<Vec<_>>(),
+        )
+    }));
+    shown.join("\n        ")
+}
+
+fn show_page(page: &Page) -> String {
+    let mut shown = vec![format!("operator: messages, #{} has landed", page.landed)];
+    shown.extend(page.messages.iter().map(show_message));
+    shown.extend(page.next.map(|next| {
+        let at = match next.due.0 {
+            0 => String::new(),
+            due => format!(" due={due}"),
+        };
+        format!("more after={}{at}", next.position)
+    }));
+    shown.join("\n        ")
+}
+
+fn show_message(message: &MessageStatus) -> String {
+    let stands = match &message.stands {
+        Stands::Ready => "ready".to_owned(),
+        Stands::Unacked(holder) => {
+            let consumer = holder.consumer_tag.as_ref().map_or("basic.get", |tag| tag);
+            let (connection, channel) = (holder.connection, holder.channel);
+            let (user, tag) = (&holder.user, holder.tag);
+            format!("unacked: [{tag}] on {connection}.{channel} of {user} by {consumer}")
+        }
+        Stands::Leaving(why) => format!("leaving: {why}"),
+    };
+    let (position, times) = (message.position, message.delivered);
+    let again = if message.redelivered { " again" } else { "" };
+    format!(
+        "#{position} {stands}{again}, handed out {times} times, priority {}",
+        message.priority
+    )
 }
 
 fn show_definitions(all: &Definitions) -> String {

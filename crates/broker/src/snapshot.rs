@@ -1,0 +1,196 @@
+//! What is in the queues, as values: how many messages in which state, and the messages themselves, page by page.
+//! To look changes nothing: no message moves, none counts as delivered.
+
+mod messages;
+mod queues;
+pub(crate) use messages::PAGE_MAX;
+
+use crate::{Answer, Broker, CommandRefused};
+use model::{ChannelNumber, ConnectionId, DeliveryTag, FieldTable, Position, ShortStr, Timestamp};
+
+/// What somebody wants to see.
+#[derive(Clone, Debug)]
+pub enum Look {
+    /// Every queue, counted; or those of one virtual host.
+    Queues {
+        /// Its name; `None` for all.
+        vhost: Option<ShortStr>,
+    },
+    /// One queue, counted.
+    Queue {
+        /// The virtual host's name.
+        vhost: ShortStr,
+        /// The queue's name.
+        name: ShortStr,
+    },
+    /// Messages of a queue, page by page.
+    Messages {
+        /// The virtual host's name.
+        vhost: ShortStr,
+        /// The queue's name.
+        queue: ShortStr,
+        /// Those in this state.
+        state: State,
+        /// Behind this place in the list of them.
+        after: Cursor,
+        /// At most so many; and at most a thousand.
+        most: usize,
+    },
+}
+
+impl Broker {
+    pub(crate) fn look(&self, look: &Look) -> Result<Answer, CommandRefused> {
+        match look {
+            Look::Queues { vhost } => Ok(Answer::Queues(self.queue_statuses(vhost.as_ref()))),
+            Look::Queue { vhost, name } => {
+                let id = self.queue_named(vhost, name)?;
+                Ok(Answer::Queues(vec![self.queue_status(id)]))
+            }
+            Look::Messages {
+                vhost,
+                queue,
+                state,
+                after,
+                most,
+            } => {
+                let id = self.queue_named(vhost, queue)?;
+                Ok(Answer::Messages(self.messages(id, *state, *after, *most)))
+            }
+        }
+    }
+}
+
+/// A queue and how many messages it has in each state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the protocol's")]
+pub struct QueueStatus {
+    pub vhost: ShortStr,
+    pub name: ShortStr,
+    pub durable: bool,
+    pub exclusive: bool,
+    pub auto_delete: bool,
+    pub arguments: FieldTable,
+    /// The policy that counts for it.
+    pub policy: Option<ShortStr>,
+    /// Its rules as arguments: its own, under the policy.
+    pub in_force: FieldTable,
+    pub consumers: u64,
+    pub counts: Counts,
+    /// The message that has waited longest of those that are ready.
+    pub oldest: Option<Position>,
+}
+
+/// How many messages of a queue are in which state; together they are all that it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Waiting to be delivered.
+    pub ready: u64,
+    /// Delivered and not settled.
+    pub unacked: u64,
+    /// On their way to the dead letters, or back from there.
+    pub leaving: u64,
+}
+
+impl Counts {
+    /// All of them.
+    pub const fn total(&self) -> u64 {
+        self.ready + self.unacked + self.leaving
+    }
+}
+
+/// The states that are looked at one at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Waiting to be delivered, by position.
+    Ready,
+    /// Delivered and not settled, by position.
+    Unacked,
+    /// On their way to the dead letters, or back from there, by position.
+    Leaving,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ready, Self::Unacked, Self::Leaving];
+
+    /// Its word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Unacked => "unacked",
+            Self::Leaving => "leaving",
+        }
+    }
+}
+
+/// A place in a list of messages: behind the message with this position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    /// Where the list is in the order of times: the time. Else zero.
+    pub due: Timestamp,
+    /// Its position.
+    pub position: Position,
+}
+
+/// Some messages of a queue in one state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// In the order of the list.
+    pub messages: Vec<MessageStatus>,
+    /// Where the next page begins, if there may be one.
+    pub next: Option<Cursor>,
+    /// All messages up to here had landed when this was asked.
+    pub landed: Position,
+}
+
+/// Where a message is, and how often it was handed out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageStatus {
+    /// Its position: it keeps it for as long as it lives.
+    pub position: Position,
+    /// Its priority, as far as the queue knows priorities.
+    pub priority: u8,
+    /// How often it was handed out, as far as is known.
+    pub delivered: u32,
+    /// It may have been handed out before.
+    pub redelivered: bool,
+    /// Where it is.
+    pub stands: Stands,
+}
+
+/// Where a message is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// It waits to be delivered.
+    Ready,
+    /// Somebody has it.
+    Unacked(Holder),
+    /// It is on its way to the dead letters, with the word of `x-death`; or `redriven`, on its way back from there.
+    Leaving(&'static str),
+}
+
+impl Stands {
+    /// The word for it.
+    pub const fn state(&self) -> State {
+        match self {
+            Self::Ready => State::Ready,
+            Self::Unacked(_) => State::Unacked,
+            Self::Leaving(_) => State::Leaving,
+        }
+    }
+}
+
+/// Who has an unacked message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// On which connection.
+    pub connection: ConnectionId,
+    /// Whose connection it is.
+    pub user: ShortStr,
+    /// On which channel.
+    pub channel: ChannelNumber,
+    /// Which consumer; `None` for basic.get, and where the consumer was cancelled since.
+    pub consumer_tag: Option<ShortStr>,
+    /// The delivery tag.
+    pub tag: DeliveryTag,
+}

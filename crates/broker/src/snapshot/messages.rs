@@ -1,0 +1,153 @@
+//! Messages of a queue in one state, page by page.
+
+use super::{Cursor, Holder, MessageStatus, Page, Stands, State};
+use crate::Broker;
+use crate::backlog::Ready;
+use crate::connection::Connection;
+use crate::queue::Queue;
+use crate::unacked::Unsettled;
+use model::{ChannelNumber, ConnectionId, Position, QueueId};
+use std::collections::BTreeMap;
+
+/// The most messages of a page.
+pub(crate) const PAGE_MAX: usize = 1000;
+
+impl Broker {
+    /// At most `most` messages of a queue that are in a state, behind a place in the list of them.
+    pub(crate) fn messages(&self, id: QueueId, state: State, after: Cursor, most: usize) -> Page {
+        let most = most.min(PAGE_MAX);
+        let queue = &self.queues[&id];
+        let landed = self.landing.landed();
+        let after = Cursor {
+            position: after.position.min(landed),
+            ..after
+        };
+        let messages = match state {
+            State::Ready => {
+                let page = queue.backlog.page(after.position, landed, most);
+                page.iter().map(ready).collect()
+            }
+            State::Unacked => self.unacked(id, after.position, most),
+            State::Leaving => self.leaving(queue, after.position, most),
+        };
+        let last = messages.last().filter(|_| messages.len() == most);
+        Page {
+            next: last.map(cursor),
+            messages,
+            landed,
+        }
+    }
+
+    /// Channels know what they have in the order of its tags: all of it is looked at, and the first are kept.
+    fn unacked(&self, id: QueueId, after: Position, most: usize) -> Vec<MessageStatus> {
+        let vhost = self.queues[&id].vhost;
+        let mut first = First::new(most);
+        let connections = self.connections.iter();
+        for (at, connection) in connections.filter(|(_, of)| of.vhost == vhost) {
+            for (number, channel) in &connection.channels {
+                let entries = channel.unacked.entries_of(id);
+                for entry in entries.filter(|entry| entry.position > after) {
+                    first.keep(entry.position, || {
+                        self.held(entry, *at, connection, *number)
+                    });
+                }
+            }
+        }
+        first.kept.into_values().collect()
+    }
+
+    fn leaving(&self, queue: &Queue, after: Position, most: usize) -> Vec<MessageStatus> {
+        let mut first = First::new(most);
+        let leaving = |position, why| MessageStatus {
+            position,
+            priority: 0,
+            delivered: 0,
+            redelivered: true,
+            stands: Stands::Leaving(why),
+        };
+        for (reason, run) in queue.dying.runs() {
+            let behind = run.first.max(after.next().0)..run.end();
+            for position in behind.map(Position).take(most) {
+                first.keep(position, || leaving(position, reason.word()));
+            }
+        }
+        let redriven = self.redrives.of(queue.definition.id);
+        for ready in redriven.filter(|ready| ready.position > after) {
+            first.keep(ready.position, || leaving(ready.position, "redriven"));
+        }
+        first.kept.into_values().collect()
+    }
+
+    fn held(
+        &self,
+        entry: &Unsettled,
+        connection: ConnectionId,
+        of: &Connection,
+        channel: ChannelNumber,
+    ) -> MessageStatus {
+        let consumer = entry.consumer.and_then(|id| self.consumers.get(&id));
+        MessageStatus {
+            position: entry.position,
+            priority: entry.priority,
+            delivered: entry.delivered,
+            redelivered: entry.delivered > 1,
+            stands: Stands::Unacked(Holder {
+                connection,
+                user: of.user.clone(),
+                channel,
+                consumer_tag: consumer.map(|consumer| consumer.tag.clone()),
+                tag: entry.tag,
+            }),
+        }
+    }
+}
+
+fn ready(ready: &Ready) -> MessageStatus {
+    MessageStatus {
+        position: ready.position,
+        priority: ready.priority,
+        delivered: ready.delivered,
+        redelivered: ready.redelivered,
+        stands: Stands::Ready,
+    }
+}
+
+/// Where the list goes on behind a message.
+fn cursor(message: &MessageStatus) -> Cursor {
+    Cursor {
+        position: message.position,
+        ..Cursor::default()
+    }
+}
+
+/// The first of many that come in any order, in the memory of so many.
+struct First {
+    kept: BTreeMap<Position, MessageStatus>,
+    most: usize,
+}
+
+impl First {
+    fn new(most: usize) -> Self {
+        Self {
+            kept: BTreeMap::new(),
+            most,
+        }
+    }
+
+    fn keep(&mut self, position: Position, message: impl FnOnce() -> MessageStatus) {
+        let is_full = self.kept.len() >= self.most;
+        if is_full
+            && self
+                .kept
+                .keys()
+                .next_back()
+                .is_none_or(|last| *last < position)
+        {
+            return;
+        }
+        self.kept.insert(position, message());
+        if is_full {
+            self.kept.pop_last();
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Queues, counted.
+
+use super::{Counts, QueueStatus};
+use crate::Broker;
+use crate::queue::Queue;
+use model::{QueueId, ShortStr};
+
+impl Broker {
+    /// All queues, or those of one virtual host, by name.
+    pub(crate) fn queue_statuses(&self, vhost: Option<&ShortStr>) -> Vec<QueueStatus> {
+        let vhosts = self.all_vhosts().map(|(_, vhost)| vhost);
+        let wanted = vhosts.filter(|of| vhost.is_none_or(|name| of.name == *name));
+        let ids = wanted.flat_map(|vhost| vhost.queues.values());
+        let mut all: Vec<QueueStatus> = ids.map(|id| self.queue_status(*id)).collect();
+        all.sort_unstable_by(|a, b| (&a.vhost, &a.name).cmp(&(&b.vhost, &b.name)));
+        all
+    }
+
+    pub(crate) fn queue_status(&self, id: QueueId) -> QueueStatus {
+        let queue = &self.queues[&id];
+        let definition = &queue.definition;
+        let vhost = &self.vhosts[queue.vhost.0].name;
+        let policy = self.policies.of_queue(vhost, definition);
+        QueueStatus {
+            vhost: vhost.clone(),
+            name: definition.name.clone(),
+            durable: definition.durable,
+            exclusive: definition.exclusive,
+            auto_delete: definition.auto_delete,
+            arguments: definition.arguments.clone(),
+            policy: policy.map(|policy| policy.name.clone()),
+            in_force: self.in_force(queue.vhost, definition),
+            consumers: queue.consumers.len() as u64,
+            counts: self.counts(queue),
+            oldest: queue.backlog.oldest(self.landing.landed()),
+        }
+    }
+
+    fn counts(&self, queue: &Queue) -> Counts {
+        Counts {
+            ready: queue.backlog.ready(self.landing.landed()),
+            unacked: queue.unacked,
+            leaving: queue.dying.count() + self.redrives.count(queue.definition.id),
+        }
+    }
+}
