@@ -4,7 +4,7 @@ use crate::access::{Guard, Needs, guard};
 use crate::answer::Failure;
 use crate::operator::{About, Operator};
 use crate::reader::Mistake;
-use crate::{definitions, limits, overview, permissions, policies, topology, users, vhosts};
+use crate::{audit, definitions, limits, overview, permissions, policies, topology, users, vhosts};
 use axum::Router;
 use axum::extract::{FromRequest, Request};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -122,6 +122,10 @@ endpoints! {
     GET "/api/queues/{vhost}/{name}/bindings" Vhost "those that lead to a queue" => topology::bindings_of_queue;
     GET "/api/exchanges/{vhost}/{name}/bindings/source" Vhost "those that lead away from an exchange" => topology::bindings_from;
     GET "/api/exchanges/{vhost}/{name}/bindings/destination" Vhost "those that lead to an exchange" => topology::bindings_to;
+
+    GET "/api/landfall/audit" Management "of each queue that the user may see: what it accepted, how many ended and how, what is here, and any difference" => audit::all;
+    GET "/api/landfall/audit/{vhost}" Vhost "a virtual host's queues" => audit::of_vhost;
+    GET "/api/landfall/audit/{vhost}/{name}" Vhost "one queue" => audit::of_queue;
 }
 
 /// The API over an operator.

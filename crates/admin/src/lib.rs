@@ -16,6 +16,7 @@ pub use access::{FromThisMachine, Needs};
 
 mod answer;
 
+mod audit;
 mod definitions;
 mod limits;
 mod overview;

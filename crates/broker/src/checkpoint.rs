@@ -9,6 +9,8 @@ impl Broker {
     /// Writes every definition and every publisher again: what was told before this is not needed any more.
     pub(crate) fn write_checkpoint(&mut self) {
         let begin = self.landing.last().next();
+        // Whatever comes of it is told with the numbers that the checkpoint holds.
+        self.look_at_all();
         for definition in self.all_definitions() {
             self.land(Record::Definition(definition), false);
         }
@@ -60,6 +62,10 @@ impl Broker {
                 vhost,
                 queue: queue.definition.clone(),
             });
+            let tally = queue.audited.tally;
+            if !tally.is_zero() {
+                definitions.push(Definition::QueueCounted { queue: id, tally });
+            }
         }
         for index in 0..self.vhosts.len() {
             self.add_exchanges(VhostIndex(index), &mut definitions);
@@ -104,7 +110,7 @@ impl Broker {
         }
     }
 
-    fn queue_ids(&self) -> Vec<QueueId> {
+    pub(crate) fn queue_ids(&self) -> Vec<QueueId> {
         let mut ids: Vec<QueueId> = self.queues.keys().copied().collect();
         ids.sort_unstable();
         ids

@@ -3,6 +3,7 @@
 //! Commands change definitions; like the replies to clients, their answers wait until what they speak of has
 //! landed.
 
+use crate::audit::Account;
 use crate::definitions::Definitions;
 use crate::snapshot::{Look, Page, QueueStatus, State};
 use model::record::{
@@ -75,6 +76,13 @@ pub enum Command {
     Import(Box<Definitions>),
     /// All definitions as they stand.
     Export,
+    /// What queues have accepted, what ended and what is here: of one, of a virtual host's, or of all.
+    Audit {
+        /// The virtual host; `None` for all.
+        vhost: Option<ShortStr>,
+        /// The queue; `None` for all.
+        queue: Option<ShortStr>,
+    },
     /// Look into queues.
     Look(Look),
     /// Send dead letters that are ready back to the queues in which they died.
@@ -108,6 +116,8 @@ pub enum Answer {
     User(UserDefinition),
     /// All definitions.
     Definitions(Box<Definitions>),
+    /// The accounts of queues.
+    Accounts(Vec<Account>),
     /// Queues, by virtual host and name.
     Queues(Vec<QueueStatus>),
     /// Messages.

@@ -159,6 +159,7 @@ impl Broker {
             };
             self.forget_channel(now, channel);
         }
+        self.connection_goes(id);
         if let Some(connection) = self.connections.remove(&id) {
             self.quota.connection_closed(&connection);
         }

@@ -2,6 +2,7 @@
 
 use crate::arguments::{Declaration, Of};
 use crate::connection::{ChannelId, Consumer, ConsumerId, Refusal, access_refused};
+use crate::journey::Receiver;
 use crate::reply_to::REPLY_TO;
 use crate::unacked::Unsettled;
 use crate::{Broker, Delivery, Effect};
@@ -134,6 +135,7 @@ impl Broker {
     /// Ends a consumer. What it was handed stays unacked on its channel. An auto-delete queue goes with its
     /// last consumer.
     pub(crate) fn remove_consumer(&mut self, now: Timestamp, id: ConsumerId) {
+        self.consumer_goes(id);
         let Some(consumer) = self.consumers.remove(&id) else {
             return;
         };
@@ -176,6 +178,7 @@ impl Broker {
     pub(crate) fn cancel_by_server(&mut self, id: ConsumerId) {
         let consumer = &self.consumers[&id];
         let (to, tag) = (consumer.channel, consumer.tag.clone());
+        self.consumer_goes(id);
         self.consumers.remove(&id);
         if let Some(channel) = self.channel_mut(to) {
             channel.consumers.remove(&tag);
@@ -240,6 +243,8 @@ impl Broker {
             priority: ready.priority,
             delivered: ready.delivered + 1,
         });
+        let to = Receiver::Get(id.connection, id.number);
+        (self.journey).delivered(queue_id, to, ready.delivered + 1, ready.position);
         let delivery = Delivery {
             position: ready.position,
             tag,

@@ -233,6 +233,7 @@ impl Broker {
 
     /// Removes a queue with its messages and bindings; its consumers are still to be cancelled.
     fn take_away(&mut self, id: QueueId) -> Vec<ConsumerId> {
+        self.queue_goes(id);
         let Some(mut queue) = self.queues.remove(&id) else {
             return Vec::new();
         };

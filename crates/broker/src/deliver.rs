@@ -2,6 +2,7 @@
 
 use crate::backlog::Ready;
 use crate::connection::{Channel, ChannelId, Connection, Consumer, ConsumerId, DELIVERY_ROOM};
+use crate::journey::Receiver;
 use crate::unacked::Unsettled;
 use crate::{Broker, Delivery, Effect, Written};
 use model::{ConnectionId, QueueId, Timestamp};
@@ -140,6 +141,8 @@ impl Broker {
             priority: ready.priority,
             delivered: ready.delivered + 1,
         });
+        let attempt = ready.delivered + 1;
+        (self.journey).delivered(queue, Receiver::Consumer(id.0), attempt, ready.position);
         self.effects.push_back(Effect::Deliver {
             connection: to.connection,
             channel: to.number,

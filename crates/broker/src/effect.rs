@@ -1,5 +1,6 @@
 //! What the broker wants done: a closed list, performed by the shell in one place.
 
+use crate::audit::Account;
 use crate::command::{Answer, CommandId, CommandRefused};
 use crate::login::LoginRefused;
 use model::{
@@ -68,6 +69,8 @@ pub enum Effect {
         /// Where its record is to be read.
         position: Position,
     },
+    /// The audit has found a difference: log it as an error.
+    Unbalanced(Box<Account>),
     /// Close a channel with an error. The broker has forgotten it already.
     CloseChannel(ConnectionId, ChannelNumber, ChannelError),
     /// Close a connection with an error. The broker has forgotten it already.

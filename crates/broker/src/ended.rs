@@ -13,6 +13,11 @@ impl Ended {
         self.0.iter().all(Runs::is_empty)
     }
 
+    /// How many ended.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.iter().map(Runs::count).sum()
+    }
+
     pub(crate) fn insert(&mut self, how: Ending, position: Position) {
         self.0[how as usize].insert(position.0);
     }

@@ -3,6 +3,7 @@
 use crate::ages::Ages;
 use crate::backlog::Traits;
 use crate::queue::{Arrival, Queue};
+use model::record::{Ending, Tally};
 use model::{Position, Run, Runs, Timestamp};
 use std::collections::BTreeMap;
 
@@ -10,7 +11,10 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     landed: Runs,
-    pub(crate) settled: Runs,
+    settled: Runs,
+    /// What was counted up to a position, and what was told to have ended since.
+    tally: Tally,
+    counted_upto: Position,
     pub(crate) delivered: Runs,
     ages: Ages,
     /// Those above the lowest, by priority, as their senders gave it.
@@ -43,8 +47,33 @@ impl Found {
         }
     }
 
+    /// Messages ended.
+    pub(crate) fn settle(&mut self, how: Ending, messages: &Runs) {
+        self.settled.insert_all(messages);
+        self.tally.add_ended(how, messages.count());
+    }
+
+    /// All that was told before this position is in these numbers.
+    pub(crate) fn count_from(&mut self, position: Position, tally: Tally) {
+        self.tally = tally;
+        self.counted_upto = position;
+    }
+
+    /// Of the messages that are told, those that are older are in the numbers, however often they were told.
+    fn tally(&self) -> Tally {
+        let runs = self.landed.as_slice().iter();
+        let newer = runs.map(|run| {
+            run.end()
+                .saturating_sub(run.first.max(self.counted_upto.0 + 1))
+        });
+        let mut tally = self.tally;
+        tally.accepted = tally.accepted.wrapping_add(newer.sum());
+        tally
+    }
+
     /// What the queue's rules make of the messages that wait.
     pub(crate) fn restore(self, queue: &mut Queue, stopped: bool) {
+        queue.audited.tally = self.tally();
         let waiting = self.landed.without(&self.settled);
         let suspect = if stopped {
             self.delivered

@@ -3,9 +3,11 @@
 
 use crate::command::{Answer, CommandId, CommandRefused};
 use crate::connection::ChannelId;
+use crate::journey::Event;
 use crate::{Broker, Effect};
 use model::method::basic;
-use model::{DeliveryTag, Method, Position, Record, Timestamp};
+use model::record::Ending;
+use model::{DeliveryTag, Method, Position, QueueId, Record, Runs, Timestamp};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 
@@ -150,12 +152,28 @@ impl Broker {
     pub(crate) fn land(&mut self, record: Record, awaited: bool) -> Position {
         let position = self.landing.last.next();
         self.landing.last = position;
+        if let Record::Settled(queue, how, positions) = &record {
+            self.note_settled(*queue, *how, positions);
+        }
         self.effects.push_back(Effect::Land {
             position,
             record,
             awaited,
         });
         position
+    }
+
+    /// The audit counts what ended, the journey tells it.
+    fn note_settled(&mut self, id: QueueId, how: Ending, positions: &Runs) {
+        if let Some(queue) = self.queues.get_mut(&id) {
+            queue.audited.tally.add_ended(how, positions.count());
+            self.audit.touch(queue);
+        }
+        self.journey.note(|| Event::Settled {
+            queue: id,
+            ending: how,
+            positions: positions.clone(),
+        });
     }
 
     /// Asks for a definition to land; replies from here on wait for it.

@@ -9,7 +9,8 @@
 //! for it (`overflow`), and it goes to the dead letters (`dead`). `tx` holds what a
 //! transaction will do. Beside them: who is connected (`connection`,
 //! `request`), what is declared (`declare_queue`, `declare_exchange`, `bind`), who consumes (`consume`), and how
-//! all of it comes back after a crash (`checkpoint`, `recover`). Operators have their own door: what they ask for
+//! all of it comes back after a crash (`checkpoint`, `recover`). `journey` tells what happened to messages, and `audit`
+//! balances how many came, went and are here. Operators have their own door: what they ask for
 //! (`command`, `definitions`, `snapshot`) and how it is done (`operate`, `import`, `export`; `choose` and `redrive` for
 //! messages), on users and what they may do
 //! (`access`, `permit`, `quota`, `pattern`, `password`, `login`), virtual hosts (`vhosts`) and policies (`policy`).
@@ -22,6 +23,11 @@ pub use effect::{Delivery, Effect};
 
 mod ages;
 pub mod arguments;
+mod audit;
+pub use audit::Account;
+
+pub mod journey;
+
 mod backlog;
 mod command;
 pub use command::{Answer, Chosen, Command, CommandId, CommandRefused, Outcome, Stayed};
@@ -97,8 +103,10 @@ pub use recover::Recovery;
 mod tests;
 
 use access::Access;
+use audit::Audit;
 use capacity::Capacity;
 use connection::{ChannelId, Connection, Consumer, ConsumerId};
+use journey::Journey;
 use landing::Landing;
 use model::{ConnectionId, Limits, QueueId, ShortStr, Timestamp};
 use policy::Policies;
@@ -148,6 +156,8 @@ pub struct Broker {
     schedule: Schedule,
     /// How many queues refuse publishes when they are full: mostly none, and then nobody looks.
     refusing_queues: usize,
+    audit: Audit,
+    journey: Journey,
     effects: VecDeque<Effect>,
 }
 
@@ -177,6 +187,8 @@ impl Broker {
             redrives: Redrives::default(),
             schedule: Schedule::default(),
             refusing_queues: 0,
+            audit: Audit::default(),
+            journey: Journey::new(limits.journey),
             effects: VecDeque::new(),
         }
     }
@@ -229,6 +241,7 @@ impl Broker {
         self.read_redriven();
         self.release_due_confirms();
         self.record_settled();
+        self.look_around(now);
         self.landing.end_turn();
     }
 

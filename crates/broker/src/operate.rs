@@ -41,6 +41,10 @@ impl Broker {
             Command::Export => {
                 return Ok(Some(Answer::Definitions(Box::new(self.export()))));
             }
+            Command::Audit { vhost, queue } => {
+                let accounts = self.accounts(vhost.as_ref(), queue.as_ref())?;
+                return Ok(Some(Answer::Accounts(accounts)));
+            }
             Command::Import(definitions) => {
                 self.import(now, &definitions)?;
                 false

@@ -2,6 +2,7 @@
 
 use crate::Broker;
 use crate::connection::ChannelId;
+use crate::journey::Origin;
 use crate::route::Queues;
 use crate::rules::Overflow;
 use model::record::Reason;
@@ -35,6 +36,8 @@ impl Broker {
         let mut landed = Position::NONE;
         if !queues.is_empty() && !has_publishing_id {
             landed = self.land_message(now, &queues, None, publish);
+            let origin = Origin::Client(id.connection, id.number);
+            (self.journey).published(landed, origin, &queues, publish, None);
             self.open_channel_mut(id).published = landed;
         }
         for queue in refusing {

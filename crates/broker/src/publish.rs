@@ -2,6 +2,7 @@
 
 use crate::connection::{ChannelId, Refusal, access_refused, not_found, precondition_failed};
 use crate::envelope::{BCC_HEADER, Envelope, Numbered, check_expiration, check_user};
+use crate::journey::Origin;
 use crate::queue::Arrival;
 use crate::reply_to::check_token;
 use crate::route::{Exchange, Queues, Vhost};
@@ -131,6 +132,8 @@ impl Broker {
             id: number,
         });
         let position = self.land_message(now, &queues, publisher, publish);
+        let origin = Origin::Client(id.connection, id.number);
+        (self.journey).published(position, origin, &queues, publish, publishing);
         self.open_channel_mut(id).published = position;
         self.confirm_when_landed(id, position);
         true
@@ -198,6 +201,7 @@ impl Broker {
         for &id in queues {
             let queue = self.queues.get_mut(&id);
             let queue = queue.expect("only queues that are there are bound");
+            queue.audited.tally.accepted += 1;
             queue.push(position, &arrival);
             // Not looked up twice: a fanout has a hundred of them.
             if queue.activate() {

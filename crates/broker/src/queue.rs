@@ -1,6 +1,7 @@
 //! A queue as a data structure: what waits, what is out, what is on its way to the dead letters. No policy.
 
 use crate::ages::Ages;
+use crate::audit::Audited;
 use crate::backlog::{Backlog, Traits};
 use crate::connection::ConsumerId;
 use crate::dead::Dying;
@@ -36,6 +37,7 @@ pub(crate) struct Queue {
     pub(crate) used: Timestamp,
     /// How many messages are handed out and not settled.
     pub(crate) unacked: u64,
+    pub(crate) audited: Audited,
     /// What was settled in this turn.
     pub(crate) settled: Ended,
     /// Listed among the broker's active queues.
@@ -60,6 +62,7 @@ impl Queue {
             was_consumed: false,
             used: now,
             unacked: 0,
+            audited: Audited::default(),
             settled: Ended::default(),
             active: false,
             scheduled: false,

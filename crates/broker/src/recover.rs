@@ -75,7 +75,7 @@ impl Recovery {
         self.stopped = matches!(record, Record::Stopped);
         match record {
             Record::Message(message) => self.message(position, &message),
-            Record::Settled(queue, _, runs) => self.messages_of(queue).settled.insert_all(&runs),
+            Record::Settled(queue, how, runs) => self.messages_of(queue).settle(how, &runs),
             Record::Waiting(..) | Record::Remembered(..) => {}
             Record::Delivered(queue, runs) => self.messages_of(queue).delivered.insert_all(&runs),
             Record::Definition(definition) => self.definition(position, definition),
@@ -119,6 +119,7 @@ impl Recovery {
         for queue in exclusive {
             broker.remove_queue(queue);
         }
+        broker.look_at_all();
         broker
     }
 
@@ -204,6 +205,9 @@ impl Recovery {
             } => {
                 let vhost = self.vhost(&vhost);
                 self.publishers.learn(vhost, &publisher, &landed);
+            }
+            Definition::QueueCounted { queue, tally } => {
+                self.messages_of(queue).count_from(position, tally);
             }
             // `Access` and `Policies` have learned these.
             Definition::UserMade(_)

@@ -1,5 +1,6 @@
 //! The heart's tests: transcripts of what goes in and what comes out, and random histories.
 
+mod auditing;
 mod history;
 mod operating;
 mod script;

@@ -160,6 +160,13 @@ impl Unacked {
         entries.map(|(entry, _)| entry)
     }
 
+    /// The queue of each message.
+    pub(crate) fn queues(&self) -> impl Iterator<Item = QueueId> + '_ {
+        let entries = self.entries.iter();
+        let unsettled = entries.filter(|(_, state)| *state != State::Gone);
+        unsettled.map(|(entry, _)| entry.queue)
+    }
+
     /// Takes out everything, in order.
     pub(crate) fn drain(&mut self) -> Vec<Unsettled> {
         self.gaps = 0;

@@ -7,12 +7,14 @@
 mod access;
 mod fate;
 mod fingerprint;
+mod tally;
 pub use access::{
     Hashing, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
     VhostDefinition,
 };
 pub use fate::{Attempts, Ending, Place, Reason, Waiting};
 pub use fingerprint::Fingerprint;
+pub use tally::Tally;
 
 use crate::{FieldTable, Properties, PublishingId, QueueId, Runs, ShortStr, Timestamp};
 use bytes::Bytes;
@@ -129,6 +131,11 @@ pub enum Definition {
         user: ShortStr,
         vhost: ShortStr,
         exchange: ShortStr,
+    },
+    /// How many messages a queue has had up to here, written again at a checkpoint.
+    QueueCounted {
+        queue: QueueId,
+        tally: Tally,
     },
     PolicyMade(PolicyDefinition),
     PolicyRemoved {

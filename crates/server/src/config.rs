@@ -253,6 +253,7 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
             inbox_bytes_max: bytes(decided.inbox_bytes_max),
             landing_bytes_max: bytes(decided.landing_bytes_max),
             transactions_bytes_max: bytes(decided.transactions_bytes_max),
+            journey: false,
             loopback_users,
         },
     })

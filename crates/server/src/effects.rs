@@ -1,6 +1,7 @@
 //! Performing what the broker wants done: records go into the growing chunk, everything else to the outbox of
 //! its connection, one batch for each connection and turn.
 
+use crate::audit;
 use crate::outbox::{OutboxSender, Outgoing};
 use broker::{Answer, Command, CommandId, CommandRefused, Effect, Input};
 use model::{ConnectionId, Position, QueueId};
@@ -147,6 +148,7 @@ impl Effects {
             Effect::CloseConnection(connection, error) => {
                 self.say(connection, Outgoing::Close(error));
             }
+            Effect::Unbalanced(account) => audit::log(&account),
             Effect::Fetch { queue, position } => self.wanted.push((queue, position)),
             Effect::Block {
                 connection,

@@ -25,6 +25,7 @@ pub mod inbox;
 pub mod outbox;
 pub mod unfinished;
 
+pub mod audit;
 pub mod effects;
 pub mod lander;
 pub mod shard;

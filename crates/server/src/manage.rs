@@ -1,13 +1,15 @@
-//! The commands of operators: `landfall user`, `vhost`, `permission` and `definitions`, each a few requests to a
+//! The commands of operators: `landfall user`, `vhost`, `permission`, `definitions`, `audit`, each a few requests to a
 //! running server's HTTP API.
 
 mod api;
+mod audit;
 mod definitions;
 mod permission;
 mod table;
 mod user;
 mod vhost;
 
+pub use audit::{AuditArgs, audit};
 pub use definitions::{DefinitionsArgs, definitions};
 pub use permission::{PermissionArgs, permission};
 pub use user::{UserArgs, user};

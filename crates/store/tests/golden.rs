@@ -4,7 +4,7 @@ use bytes::Bytes;
 use landfall_store::chunk::{ChunkBuilder, LandedChunk};
 use model::record::{
     Attempts, BindingDefinition, Destination, Ending, ExchangeDefinition, Fingerprint, Hashing,
-    PermissionDefinition, Place, PolicyDefinition, Publishing, QueueDefinition, Reason,
+    PermissionDefinition, Place, PolicyDefinition, Publishing, QueueDefinition, Reason, Tally,
     TopicPermissionDefinition, UserDefinition, VhostDefinition, Waiting,
 };
 use model::{
@@ -22,6 +22,9 @@ const FATES: &[u8] = include_bytes!("golden/chunk-v1-fates.bin");
 
 /// What queues remember of messages, which version 1 gained before its first release.
 const FINGERPRINTS: &[u8] = include_bytes!("golden/chunk-v1-fingerprints.bin");
+
+/// How many messages a queue has had, which version 1 gained before its first release.
+const TALLY: &[u8] = include_bytes!("golden/chunk-v1-tally.bin");
 
 const EPOCH: u64 = 0x0102_0304_0506_0708;
 const SEGMENT: u64 = 42;
@@ -253,6 +256,17 @@ fn fingerprints() -> Vec<Record> {
 #[test]
 fn fingerprints_are_written_and_read_as_they_ever_were() {
     same(FINGERPRINTS, &fingerprints());
+}
+
+#[test]
+fn tallies_are_written_and_read_as_they_ever_were() {
+    let mut tally = Tally::of_accepted(u64::MAX);
+    for (count, how) in [0, 200, 1 << 40, 7, 1].into_iter().zip(Ending::ALL) {
+        tally.add_ended(how, count);
+    }
+    let queue = QueueId(300);
+    let counted = Definition::QueueCounted { queue, tally };
+    same(TALLY, &[Record::Definition(counted)]);
 }
 
 #[test]

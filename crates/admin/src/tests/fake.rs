@@ -1,8 +1,12 @@
 //! An operator that keeps definitions in memory and obeys like the broker, as far as the API can tell.
 
 use crate::{AskError, Operator};
-use broker::{Answer, Command, CommandRefused, Definitions, SALT_BYTES, password_hash};
-use model::record::{Hashing, PermissionDefinition, UserDefinition, VhostDefinition};
+use broker::journey::QueueName;
+use broker::snapshot::Counts;
+use broker::{Account, Answer, Command, CommandRefused, Definitions, SALT_BYTES, password_hash};
+use model::record::{
+    Ending, Hashing, PermissionDefinition, Tally, UserDefinition, VhostDefinition,
+};
 use model::{Password, ShortStr};
 use std::pin::Pin;
 use std::sync::Mutex;
@@ -71,6 +75,10 @@ impl Fake {
             Command::RemovePolicy { vhost, name } => {
                 remove(&mut all.policies, |of| of.vhost == vhost && of.name == name)
             }
+            Command::Audit { queue, .. } if queue.is_some() => {
+                Err(CommandRefused::NotFound("no queue".into()))
+            }
+            Command::Audit { .. } => Ok(Answer::Accounts(vec![account()])),
             Command::Import(new) => {
                 for vhost in new.vhosts {
                     put(&mut all.vhosts, vhost, |of| of.name.clone());
@@ -106,6 +114,26 @@ impl Operator for Fake {
     ) -> Pin<Box<dyn Future<Output = Result<Answer, AskError>> + Send + '_>> {
         let answer = self.obey(command).map_err(AskError::from);
         Box::pin(std::future::ready(answer))
+    }
+}
+
+fn account() -> Account {
+    let mut tally = Tally::of_accepted(9);
+    tally.add_ended(Ending::Acknowledged, 4);
+    tally.add_ended(Ending::Dropped, 1);
+    Account {
+        queue: QueueName {
+            vhost: ShortStr::from_static("/"),
+            name: ShortStr::from_static("orders"),
+        },
+        tally,
+        here: Counts {
+            ready: 2,
+            unacked: 1,
+            ..Counts::default()
+        },
+        landing: 0,
+        ending: 0,
     }
 }
 

@@ -99,3 +99,21 @@ async fn pages_columns_and_order() {
           200 [{"name":""},{"name":"amq.direct"},{"name":"amq.fanout"},{"name":"amq.headers"},{"name":"amq.match"},{"name":"amq.rabbitmq.trace"},{"name":"amq.topic"}]
     "#]].assert_eq(&transcript);
 }
+
+#[tokio::test]
+async fn accounts() {
+    let transcript = Api::new()
+        .transcript(
+            "
+            GET /api/landfall/audit
+            GET /api/landfall/audit/%2F/none
+            ",
+        )
+        .await;
+    expect![[r#"
+        GET /api/landfall/audit
+          200 {"balanced":false,"queues":[{"acknowledged":4,"dead_lettered":0,"dropped":1,"ending":0,"expired":0,"here":3,"in":9,"landing":0,"leaving":0,"name":"orders","ready":2,"redriven":0,"surplus":-1,"unacked":1,"vhost":"/"}],"total":{"acknowledged":4,"dead_lettered":0,"dropped":1,"ending":0,"expired":0,"here":3,"in":9,"landing":0,"leaving":0,"ready":2,"redriven":0,"surplus":-1,"unacked":1}}
+        GET /api/landfall/audit/%2F/none
+          404 {"error":"Object Not Found","reason":"no queue"}
+    "#]].assert_eq(&transcript);
+}

@@ -36,7 +36,7 @@ impl Broker {
         }
     }
 
-    fn counts(&self, queue: &Queue) -> Counts {
+    pub(crate) fn counts(&self, queue: &Queue) -> Counts {
         Counts {
             ready: queue.backlog.ready(self.landing.landed()),
             unacked: queue.unacked,

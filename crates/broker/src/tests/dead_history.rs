@@ -227,6 +227,7 @@ impl World {
 
     fn end_turn(&mut self) {
         self.broker.tick(self.now);
+        super::auditing::check(&mut self.broker);
         while let Some(effect) = self.broker.poll_effect() {
             match effect {
                 Effect::Land {

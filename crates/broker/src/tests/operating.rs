@@ -91,6 +91,14 @@ pub(super) fn command(words: &[&str]) -> Command {
             local: !place.contains(&"from-afar"),
         },
         ["export"] => Command::Export,
+        ["audit"] => Command::Audit {
+            vhost: None,
+            queue: None,
+        },
+        ["audit", vhost, queue] => Command::Audit {
+            vhost: Some(short(vhost)),
+            queue: Some(short(queue)),
+        },
         ["queues", ref vhost @ ..] => Command::Look(Look::Queues {
             vhost: vhost.first().map(|name| short(name)),
         }),
@@ -160,6 +168,7 @@ pub(super) fn show_answer(_: CommandId, answer: &Result<Answer, CommandRefused>)
         Ok(Answer::Done { made: false }) => "operator: done".into(),
         Ok(Answer::User(user)) => format!("operator: it is {} {:?}", user.name, user.tags),
         Ok(Answer::Definitions(all)) => show_definitions(all),
+        Ok(Answer::Accounts(accounts)) => super::auditing::show_accounts(accounts),
         Ok(Answer::Queues(queues)) => show_queues(queues),
         Ok(Answer::Messages(page)) => show_page(page),
         Ok(Answer::Outcome(outcome)) => {

@@ -182,26 +182,28 @@ fn a_checkpoint_tells_everything_again() {
                 land #10 permission of guest in /: .* .* .*
                 land #11 vhost /
                 land #12 queue 1 q
-                land #13 exchange x direct
-                land #14 exchange y fanout
-                land #15 bound amq.topic -a.#-> Queue(QueueId(1))
-                land #16 bound x -k-> Queue(QueueId(1))
-                land #17 bound x -k-> Exchange("y")
-                land #18 publisher p landed #7+1
-                land #19 checkpoint from #9, next queue 2
+                land #13 counted 1: 1 in, [0, 0, 0, 0, 0] out
+                land #14 exchange x direct
+                land #15 exchange y fanout
+                land #16 bound amq.topic -a.#-> Queue(QueueId(1))
+                land #17 bound x -k-> Queue(QueueId(1))
+                land #18 bound x -k-> Exchange("y")
+                land #19 publisher p landed #7+1
+                land #20 checkpoint from #9, next queue 2
             crash
             checkpoint
                 land #9 user guest ["administrator"]
                 land #10 permission of guest in /: .* .* .*
                 land #11 vhost /
                 land #12 queue 1 q
-                land #13 exchange x direct
-                land #14 exchange y fanout
-                land #15 bound amq.topic -a.#-> Queue(QueueId(1))
-                land #16 bound x -k-> Queue(QueueId(1))
-                land #17 bound x -k-> Exchange("y")
-                land #18 publisher p landed #7+1
-                land #19 checkpoint from #9, next queue 2
+                land #13 counted 1: 1 in, [0, 0, 0, 0, 0] out
+                land #14 exchange x direct
+                land #15 exchange y fanout
+                land #16 bound amq.topic -a.#-> Queue(QueueId(1))
+                land #17 bound x -k-> Queue(QueueId(1))
+                land #18 bound x -k-> Exchange("y")
+                land #19 publisher p landed #7+1
+                land #20 checkpoint from #9, next queue 2
         "#]],
     );
 }

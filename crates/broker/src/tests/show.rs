@@ -53,6 +53,7 @@ pub(super) fn show(effect: &Effect) -> String {
                 show_properties(&message.properties)
             )
         }
+        Effect::Unbalanced(account) => format!("unbalanced by {}: {account:?}", account.surplus()),
         Effect::Fetch { queue, position } => format!("fetch #{position} of queue {queue}"),
         Effect::CloseChannel(connection, channel, error) => {
             let method = (error.method.class, error.method.method);
@@ -270,6 +271,10 @@ fn show_definition(definition: &Definition) -> String {
         }
         Definition::ExchangeRemoved { exchange, .. } => format!("no exchange {exchange}"),
         Definition::QueueMade { queue, .. } => format!("queue {} {}", queue.id, queue.name),
+        Definition::QueueCounted { queue, tally } => {
+            let ended = Ending::ALL.map(|how| tally.ended(how));
+            format!("counted {queue}: {} in, {ended:?} out", tally.accepted)
+        }
         Definition::QueueRemoved { queue } => format!("no queue {queue}"),
         Definition::Bound(binding) => {
             format!(

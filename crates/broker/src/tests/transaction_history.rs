@@ -225,6 +225,7 @@ impl World {
     fn input(&mut self, input: Input) {
         self.broker.handle(NOW, input);
         self.broker.tick(NOW);
+        super::auditing::check(&mut self.broker);
         while let Some(effect) = self.broker.poll_effect() {
             self.perform(effect);
         }

@@ -12,13 +12,16 @@
 //! 22 bound              vhost short, source short, destination, routing key short, arguments long
 //! 23 unbound            as 22
 //! 24 publisher landed   vhost short, publisher short, runs (publishing ids)
+//! 34 queue counted      id u64; varints: accepted, acknowledged, expired, dead-lettered, dropped, redriven
 //!
 //! destination = 0 u8, queue id u64   or   1 u8, exchange short
 //! ```
 
 use super::cursor::{Cursor, Put};
 use super::{ChunkError, access, damaged};
-use model::record::{BindingDefinition, Destination, ExchangeDefinition, QueueDefinition};
+use model::record::{
+    BindingDefinition, Destination, Ending, ExchangeDefinition, QueueDefinition, Tally,
+};
 use model::{Definition, QueueId, ShortStr};
 
 /// The numbers of the kinds.
@@ -30,6 +33,7 @@ mod kind {
     pub(super) const BOUND: u8 = 22;
     pub(super) const UNBOUND: u8 = 23;
     pub(super) const PUBLISHER_LANDED: u8 = 24;
+    pub(super) const QUEUE_COUNTED: u8 = 34;
 }
 
 const DURABLE: u8 = 1;
@@ -65,8 +69,20 @@ pub(super) fn read(kind: u8, cursor: &mut Cursor<'_>) -> Result<Definition, Chun
             publisher: cursor.short_str()?,
             landed: cursor.runs()?,
         },
+        kind::QUEUE_COUNTED => Definition::QueueCounted {
+            queue: QueueId(cursor.u64()?),
+            tally: read_tally(cursor)?,
+        },
         _ => return access::read(kind, cursor),
     })
+}
+
+fn read_tally(cursor: &mut Cursor<'_>) -> Result<Tally, ChunkError> {
+    let mut tally = Tally::of_accepted(cursor.varint()?);
+    for how in Ending::ALL {
+        tally.add_ended(how, cursor.varint()?);
+    }
+    Ok(tally)
 }
 
 fn read_exchange(cursor: &mut Cursor<'_>) -> Result<ExchangeDefinition, ChunkError> {
@@ -162,6 +178,14 @@ pub(super) fn write(out: &mut Vec<u8>, definition: &Definition) {
         } => {
             names(out, kind::PUBLISHER_LANDED, &[vhost, publisher]);
             out.put_runs(landed);
+        }
+        Definition::QueueCounted { queue, tally } => {
+            out.push(kind::QUEUE_COUNTED);
+            out.extend_from_slice(&queue.0.to_le_bytes());
+            out.put_varint(tally.accepted);
+            for how in Ending::ALL {
+                out.put_varint(tally.ended(how));
+            }
         }
         operators => {
             let known = access::write(out, operators);

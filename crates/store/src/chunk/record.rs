@@ -17,7 +17,7 @@
 //!  7 ended          queue varint, how u8 (1 expired, 2 dead-lettered, 3 dropped, 4 redriven), runs
 //!  8 waiting        drawn in chunk/waiting.rs
 //!  9 remembered     drawn in chunk/fingerprint.rs
-//! 16 to 24          definitions, drawn in chunk/definition.rs
+//! from 16           definitions, drawn in chunk/definition.rs
 //!
 //! varint = seven bits an octet, the lowest first, the eighth bit set if more follow; at most 64 bits
 //! short  = length u8, bytes (UTF-8)          long = length u32, bytes

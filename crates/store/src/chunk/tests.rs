@@ -4,7 +4,7 @@ use super::*;
 use bytes::Bytes;
 use model::record::{
     Attempts, BindingDefinition, Destination, Ending, ExchangeDefinition, Fingerprint, Hashing,
-    PermissionDefinition, Place, PolicyDefinition, Publishing, QueueDefinition, Reason,
+    PermissionDefinition, Place, PolicyDefinition, Publishing, QueueDefinition, Reason, Tally,
     TopicPermissionDefinition, UserDefinition, VhostDefinition, Waiting,
 };
 use model::{
@@ -218,6 +218,7 @@ fn definition() -> impl Strategy<Value = Definition> {
         (short(), queue_definition())
             .prop_map(|(vhost, queue)| Definition::QueueMade { vhost, queue }),
         queue().prop_map(|queue| Definition::QueueRemoved { queue }),
+        (queue(), tally()).prop_map(|(queue, tally)| Definition::QueueCounted { queue, tally }),
         binding().prop_map(Definition::Bound),
         binding().prop_map(Definition::Unbound),
         (short(), short(), runs()).prop_map(|(vhost, publisher, landed)| {
@@ -228,6 +229,17 @@ fn definition() -> impl Strategy<Value = Definition> {
             }
         }),
     ]
+}
+
+fn tally() -> impl Strategy<Value = Tally> {
+    let number = || prop_oneof![0u64..300, any::<u64>()];
+    (number(), [number(), number(), number(), number(), number()]).prop_map(|(accepted, ended)| {
+        let mut tally = Tally::of_accepted(accepted);
+        for (how, count) in Ending::ALL.into_iter().zip(ended) {
+            tally.add_ended(how, count);
+        }
+        tally
+    })
 }
 
 fn ending() -> impl Strategy<Value = Ending> {
@@ -490,7 +502,7 @@ fn a_body_is_delivered_from_the_buffer_that_landed() {
 }
 
 #[test]
-fn the_last_of_two_copies_in_one_chunk_counts() {
+fn the_last_of_two_copies_in_one_chunk_tally() {
     let message = plain(Bytes::new());
     let source = chunk_of(1, &[Record::Message(message)]).seal(1, 1);
     let view = source.message(Position(1)).expect("a message");

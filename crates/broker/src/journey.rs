@@ -1,0 +1,400 @@
+//! The journey: what happens to messages, told as data, so that somebody can ask later what became of one.
+//!
+//! Nothing here decides anything, and nothing waits for it. What happens to many messages alike is told as runs of
+//! positions, so that the fast path pays for a comparison; what happens to one message is told with its
+//! particulars. The shell takes all of it once in a turn ([`Broker::take_journey`]) and looks up the names there.
+
+use crate::Broker;
+use crate::connection::{ChannelId, ConsumerId};
+use crate::envelope::Numbered;
+use model::record::Ending;
+use model::{
+    ChannelNumber, ConnectionId, Position, Publish, PublishingId, QueueId, Run, Runs, ShortStr,
+    Timestamp,
+};
+use smallvec::SmallVec;
+
+/// What happened in a turn.
+#[derive(Debug, Default)]
+pub struct Journey {
+    /// Whether anybody wants to know.
+    on: bool,
+    /// Names of what is gone by the end of the turn: nobody could look them up any more.
+    pub gone: Vec<Gone>,
+    /// Messages that were taken in; before anything else that happened to them.
+    pub published: Vec<Published>,
+    /// The message ids of some of them: how long each is in `texts`.
+    message_ids: Vec<(Position, usize)>,
+    texts: String,
+    /// What happened then, in order.
+    pub events: Vec<Event>,
+}
+
+/// Something with a name that went in this turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// A queue.
+    Queue(QueueId, QueueName),
+    /// A connection.
+    Connection(ConnectionId, ShortStr),
+    /// A consumer.
+    Consumer(u64, ConsumerName),
+}
+
+/// How people know a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueName {
+    /// The virtual host that it is in.
+    pub vhost: ShortStr,
+    /// Its own name.
+    pub name: ShortStr,
+}
+
+/// How people know a consumer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerName {
+    /// Its connection.
+    pub connection: ConnectionId,
+    /// Its channel.
+    pub channel: ChannelNumber,
+    /// Its tag.
+    pub tag: ShortStr,
+}
+
+/// A run of messages that came the same way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// From whom.
+    pub origin: Origin,
+    /// The queues that they landed in.
+    pub queues: SmallVec<[QueueId; 2]>,
+    /// Where they were sent.
+    pub exchange: ShortStr,
+    /// Where they were sent.
+    pub routing_key: ShortStr,
+    /// The publisher, and its number for the first of them; the others count on.
+    pub publisher: Option<(ShortStr, PublishingId)>,
+    /// Their positions.
+    pub run: Run,
+}
+
+/// From whom a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From a client.
+    Client(ConnectionId, ChannelNumber),
+    /// From the server: the copy of one that left its queue.
+    Server,
+}
+
+/// To whom a message was handed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// To a consumer.
+    Consumer(u64),
+    /// To whoever asked for one message: basic.get.
+    Get(ConnectionId, ChannelNumber),
+}
+
+/// How an attempt ended that was not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// basic.nack.
+    Nacked,
+    /// basic.reject.
+    Rejected,
+    /// basic.recover.
+    Recovered,
+    /// Its time was over.
+    TimedOut,
+    /// The connection or the channel died.
+    Lost,
+    /// It was acknowledged after its time was over, and still counted.
+    AcknowledgedLate,
+}
+
+/// What became of a message when an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// It is ready again.
+    Ready,
+    /// It waits for its next attempt.
+    Delayed(Timestamp),
+    /// It leaves the queue, or is parked: what follows says which.
+    Leaves,
+}
+
+/// What happened to messages after they came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// They were handed out.
+    Delivered {
+        /// Their queue.
+        queue: QueueId,
+        /// To whom.
+        to: Receiver,
+        /// Which attempt it is, counted from 1.
+        attempt: u32,
+        /// Their positions.
+        run: Run,
+    },
+    /// An attempt ended without an acknowledgement in time.
+    AttemptEnded {
+        /// The message's queue.
+        queue: QueueId,
+        /// The message.
+        position: Position,
+        /// Which attempt.
+        attempt: u32,
+        /// How.
+        outcome: Outcome,
+        /// What becomes of the message.
+        then: Then,
+    },
+    /// It is not to be delivered before a time.
+    Delayed {
+        /// The message's queue.
+        queue: QueueId,
+        /// The message.
+        position: Position,
+        /// The time.
+        due: Timestamp,
+    },
+    /// It waited for its time and is ready now.
+    Due {
+        /// The message's queue.
+        queue: QueueId,
+        /// The message.
+        position: Position,
+    },
+    /// It is out of attempts, or its dead-letter exchange leads nowhere, and is kept in sight.
+    Parked {
+        /// The message's queue.
+        queue: QueueId,
+        /// The message.
+        position: Position,
+        /// Why, for people.
+        why: &'static str,
+    },
+    /// A copy of it was sent somewhere else, and it leaves.
+    Copied {
+        /// The queue that it leaves.
+        queue: QueueId,
+        /// The message.
+        position: Position,
+        /// Its copy.
+        copy: Position,
+        /// Why, for people: RabbitMQ's words in x-death where it is one of those.
+        why: &'static str,
+    },
+    /// It was parked and is ready again, as if it had never been delivered.
+    Redriven {
+        /// The message's queue.
+        queue: QueueId,
+        /// The message.
+        position: Position,
+    },
+    /// They left the queue.
+    Settled {
+        /// The queue.
+        queue: QueueId,
+        /// How.
+        ending: Ending,
+        /// Their positions.
+        positions: Runs,
+    },
+}
+
+impl Journey {
+    /// Tells nothing, or from now on what happens.
+    pub(crate) fn new(on: bool) -> Self {
+        Self {
+            on,
+            ..Self::default()
+        }
+    }
+
+    /// Whether nothing happened.
+    pub fn is_empty(&self) -> bool {
+        self.published.is_empty() && self.events.is_empty()
+    }
+
+    /// The message ids of those that were published and have one.
+    pub fn message_ids(&self) -> impl Iterator<Item = (Position, &str)> {
+        let mut rest = self.texts.as_str();
+        self.message_ids.iter().map(move |(position, length)| {
+            let (id, others) = rest.split_at(*length);
+            rest = others;
+            (*position, id)
+        })
+    }
+
+    /// Forgets what was told.
+    pub fn clear(&mut self) {
+        self.gone.clear();
+        self.published.clear();
+        self.message_ids.clear();
+        self.texts.clear();
+        self.events.clear();
+    }
+
+    /// A message was taken in.
+    pub(crate) fn published(
+        &mut self,
+        position: Position,
+        origin: Origin,
+        queues: &[QueueId],
+        publish: &Publish,
+        numbered: Numbered<'_>,
+    ) {
+        if !self.on {
+            return;
+        }
+        if let Some(id) = publish.properties.message_id() {
+            self.message_ids.push((position, id.len()));
+            self.texts.push_str(id);
+        }
+        if let Some(last) = self.published.last_mut()
+            && last.run.end() == position.0
+            && last.origin == origin
+            && last.queues[..] == *queues
+            && last.routing_key == publish.routing_key
+            && last.exchange == publish.exchange
+            && last.counts_on_to(numbered)
+        {
+            last.run.count += 1;
+            return;
+        }
+        let name = |name: &[u8]| ShortStr::truncated(&String::from_utf8_lossy(name));
+        self.published.push(Published {
+            origin,
+            queues: queues.into(),
+            exchange: publish.exchange.clone(),
+            routing_key: publish.routing_key.clone(),
+            publisher: numbered.map(|(publisher, number)| (name(publisher), number)),
+            run: only(position),
+        });
+    }
+
+    /// A message was handed out.
+    pub(crate) fn delivered(
+        &mut self,
+        queue: QueueId,
+        to: Receiver,
+        attempt: u32,
+        position: Position,
+    ) {
+        if !self.on {
+            return;
+        }
+        if let Some(Event::Delivered {
+            queue: last_queue,
+            to: last_to,
+            attempt: last_attempt,
+            run,
+        }) = self.events.last_mut()
+            && run.end() == position.0
+            && *last_to == to
+            && *last_queue == queue
+            && *last_attempt == attempt
+        {
+            run.count += 1;
+            return;
+        }
+        let run = only(position);
+        self.events.push(Event::Delivered {
+            queue,
+            to,
+            attempt,
+            run,
+        });
+    }
+
+    /// Something else happened.
+    pub(crate) fn note(&mut self, event: impl FnOnce() -> Event) {
+        if self.on {
+            self.events.push(event());
+        }
+    }
+}
+
+fn only(position: Position) -> Run {
+    Run {
+        first: position.0,
+        count: 1,
+    }
+}
+
+impl Published {
+    /// Whether a message right behind this run is of the same publisher, and has the next number.
+    fn counts_on_to(&self, next: Numbered<'_>) -> bool {
+        match (&self.publisher, next) {
+            (None, None) => true,
+            (Some((publisher, first)), Some((name, number))) => {
+                first.0.checked_add(self.run.count) == Some(number.0)
+                    && publisher.as_bytes() == name
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Broker {
+    /// Takes what happened since the last time; `spare` comes back empty next time.
+    pub fn take_journey(&mut self, spare: &mut Journey) {
+        spare.clear();
+        spare.on = self.journey.on;
+        std::mem::swap(&mut self.journey, spare);
+    }
+
+    /// What a queue is called, while it is there.
+    pub fn name_of_queue(&self, id: QueueId) -> Option<QueueName> {
+        let queue = self.queues.get(&id)?;
+        Some(QueueName {
+            vhost: self.vhosts[queue.vhost.0].name.clone(),
+            name: queue.definition.name.clone(),
+        })
+    }
+
+    /// Who logged in, while the connection is there.
+    pub fn user_of_connection(&self, id: ConnectionId) -> Option<ShortStr> {
+        Some(self.connections.get(&id)?.user.clone())
+    }
+
+    /// What a consumer is called, while it is there.
+    pub fn name_of_consumer(&self, number: u64) -> Option<ConsumerName> {
+        let consumer = self.consumers.get(&ConsumerId(number))?;
+        let ChannelId { connection, number } = consumer.channel;
+        Some(ConsumerName {
+            connection,
+            channel: number,
+            tag: consumer.tag.clone(),
+        })
+    }
+
+    /// Keeps the name of a queue that is about to go until the turn is told.
+    pub(crate) fn queue_goes(&mut self, id: QueueId) {
+        if self.journey.on {
+            let name = self.name_of_queue(id).map(|name| Gone::Queue(id, name));
+            self.journey.gone.extend(name);
+        }
+    }
+
+    /// Keeps the user of a connection that is about to go until the turn is told.
+    pub(crate) fn connection_goes(&mut self, id: ConnectionId) {
+        if self.journey.on {
+            let user = self.user_of_connection(id);
+            let gone = user.map(|user| Gone::Connection(id, user));
+            self.journey.gone.extend(gone);
+        }
+    }
+
+    /// Keeps the name of a consumer that is about to go until the turn is told.
+    pub(crate) fn consumer_goes(&mut self, id: ConsumerId) {
+        if self.journey.on {
+            let name = self.name_of_consumer(id.0);
+            let gone = name.map(|name| Gone::Consumer(id.0, name));
+            self.journey.gone.extend(gone);
+        }
+    }
+}
