@@ -2,13 +2,14 @@
 
 use crate::answer::Failure;
 use crate::endpoints::Api;
+use crate::vhosts;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use broker::{Answer, Command, Definitions};
+use broker::{Answer, Command, Definitions, Right};
 use model::record::UserDefinition;
 use model::{Password, ShortStr};
 use std::time::Duration;
@@ -28,6 +29,10 @@ pub enum Needs {
     Management,
     /// A permission in the virtual host that the path names; not for `administrator` and `monitoring`.
     Vhost,
+    /// To read from the queue that the path names.
+    Read,
+    /// To configure the queue that the path names.
+    Configure,
     /// The tag `policymaker`, and a permission in the virtual host.
     Policymaker,
     /// The tag `administrator`.
@@ -40,6 +45,8 @@ impl Needs {
         match self {
             Self::Management => "management",
             Self::Vhost => "management, a permission in the vhost",
+            Self::Read => "management, to read from the queue",
+            Self::Configure => "management, to configure the queue",
             Self::Policymaker => "policymaker, a permission in the vhost",
             Self::Administrator => "administrator",
         }
@@ -55,9 +62,29 @@ impl Caller {
         tags.iter().any(|tag| self.0.is(tag))
     }
 
+    fn check_manages(&self) -> Result<(), Failure> {
+        if self.is_any(&["management", "policymaker", "monitoring"]) {
+            return Ok(());
+        }
+        Err(Failure::NotAllowed("Not management user"))
+    }
+
     /// Whether the user sees all virtual hosts.
     fn sees_all(&self) -> bool {
         self.is_any(&["administrator", "monitoring"])
+    }
+
+    /// The virtual hosts in which the user sees what is there; `None` for all.
+    pub(crate) async fn visible_vhosts(&self, api: &Api) -> Result<Option<Vec<ShortStr>>, Failure> {
+        if self.sees_all() {
+            return Ok(None);
+        }
+        let definitions = api.definitions().await?;
+        let own = definitions.permissions.iter();
+        let own = own.filter(|permission| permission.user == self.0.name);
+        Ok(Some(
+            own.map(|permission| permission.vhost.clone()).collect(),
+        ))
     }
 
     /// Whether the user sees what is in a virtual host.
@@ -97,8 +124,19 @@ pub(crate) async fn guard(
         }
         other => other?,
     };
-    let vhost = path.iter().find(|(name, _)| *name == "vhost");
-    allow(&api, &caller, needs, vhost.map(|(_, vhost)| vhost)).await?;
+    let part = |name: &str| path.iter().find(|(part, _)| *part == name);
+    let vhost = part("vhost").map(|(_, vhost)| vhost);
+    let right = match needs {
+        Needs::Read => Some(Right::Read),
+        Needs::Configure => Some(Right::Configure),
+        _ => None,
+    };
+    match (right, vhost, part("name")) {
+        (Some(right), Some(vhost), Some((_, queue))) => {
+            allow_at_queue(&api, &caller, right, vhost, queue).await?;
+        }
+        _ => allow(&api, &caller, needs, vhost).await?,
+    }
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
@@ -129,6 +167,33 @@ fn basic(headers: &HeaderMap) -> Option<(ShortStr, Password)> {
     Some((user, Password::new(password.to_owned())))
 }
 
+/// What is in a queue is for those who may use the queue.
+async fn allow_at_queue(
+    api: &Api,
+    caller: &Caller,
+    right: Right,
+    vhost: &str,
+    queue: &str,
+) -> Result<(), Failure> {
+    if caller.0.is("administrator") {
+        return Ok(());
+    }
+    caller.check_manages()?;
+    let asked = Command::Permitted {
+        user: caller.0.name.clone(),
+        vhost: vhosts::name(vhost)?,
+        right,
+        name: vhosts::name(queue)?,
+    };
+    match api.ask(asked).await {
+        Err(Failure::LoginRefused) => Err(Failure::NotAllowed(match right {
+            Right::Read => "User not authorised to read from the queue",
+            _ => "User not authorised to configure the queue",
+        })),
+        other => other.map(|_| ()),
+    }
+}
+
 async fn allow(
     api: &Api,
     caller: &Caller,
@@ -138,9 +203,7 @@ async fn allow(
     if caller.0.is("administrator") {
         return Ok(());
     }
-    if !caller.is_any(&["management", "policymaker", "monitoring"]) {
-        return Err(Failure::NotAllowed("Not management user"));
-    }
+    caller.check_manages()?;
     match needs {
         Needs::Administrator => return Err(Failure::NotAllowed("Not administrator user")),
         Needs::Policymaker if !caller.0.is("policymaker") => {
@@ -148,7 +211,8 @@ async fn allow(
         }
         Needs::Management => return Ok(()),
         Needs::Vhost if caller.sees_all() => return Ok(()),
-        Needs::Vhost | Needs::Policymaker => {}
+        // Those that name a queue were asked of its permissions.
+        Needs::Vhost | Needs::Policymaker | Needs::Read | Needs::Configure => {}
     }
     let definitions = api.definitions().await?;
     if vhost.is_some_and(|vhost| caller.has_permission_in(vhost, &definitions)) {

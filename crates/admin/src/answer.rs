@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     TooLarge,
     /// It took too long: 408.
     TooSlow,
+    /// What it is about cannot be read: 503.
+    Unreadable(String),
     /// 503.
     Stopping,
 }
@@ -45,6 +47,7 @@ impl From<AskError> for Failure {
             AskError::Refused(CommandRefused::NotFound(what)) => Self::Missing(what),
             AskError::Refused(CommandRefused::Invalid(what)) => Self::BadRequest(what),
             AskError::Refused(CommandRefused::AccessRefused(_)) => Self::LoginRefused,
+            AskError::Unreadable(what) => Self::Unreadable(what),
             AskError::Stopping => Self::Stopping,
         }
     }
@@ -61,6 +64,10 @@ impl IntoResponse for Failure {
                 (StatusCode::UNAUTHORIZED, "not_authorized", "Login failed")
             }
             Self::NotAllowed(reason) => (StatusCode::UNAUTHORIZED, "not_authorised", *reason),
+            Self::Unreadable(reason) => {
+                let code = StatusCode::SERVICE_UNAVAILABLE;
+                (code, "unreadable", reason.as_str())
+            }
             Self::NotFound => (StatusCode::NOT_FOUND, "Object Not Found", "Not Found"),
             Self::Missing(what) => (StatusCode::NOT_FOUND, "Object Not Found", what.as_str()),
             Self::MethodNotAllowed => {

@@ -2,16 +2,21 @@
 
 use crate::access::{Guard, Needs, guard};
 use crate::answer::Failure;
-use crate::operator::{About, Operator};
+use crate::operator::{About, Operator, Reading};
 use crate::reader::Mistake;
-use crate::{audit, definitions, limits, overview, permissions, policies, topology, users, vhosts};
+use crate::{
+    audit, definitions, limits, messages, overview, permissions, policies, queues, topology, users,
+    vhosts,
+};
 use axum::Router;
 use axum::extract::{FromRequest, Request};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, post, put};
+use broker::snapshot::{Look, QueueStatus};
 use broker::{Answer, Command, Definitions};
 use bytes::Bytes;
+use model::{Position, ShortStr};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,9 +116,15 @@ endpoints! {
     GET "/api/definitions/{vhost}" Administrator "a virtual host, as a document without its name" => definitions::export_vhost;
     POST "/api/definitions/{vhost}" Administrator "imports a document into a virtual host" => definitions::import_vhost;
 
-    GET "/api/queues" Management "queues and their arguments" => topology::queues;
+    GET "/api/queues" Management "queues, their arguments, and how many messages they have" => topology::queues;
     GET "/api/queues/{vhost}" Vhost "a virtual host's" => topology::queues_of_vhost;
     GET "/api/queues/{vhost}/{name}" Vhost "one queue" => topology::queue;
+    GET "/api/landfall/queues" Management "queues with what is in them by state, and their rules in force" => queues::list;
+    GET "/api/landfall/queues/{vhost}" Vhost "a virtual host's" => queues::of_vhost;
+    GET "/api/landfall/queues/{vhost}/{name}" Vhost "one queue, and its oldest message" => queues::one;
+    GET "/api/landfall/queues/{vhost}/{name}/messages" Read "messages in one `state`, page by page: `after`, `limit`, `body`" => messages::list;
+    DELETE "/api/landfall/queues/{vhost}/{name}/messages" Configure "cancels messages that wait" => messages::cancel;
+    POST "/api/landfall/queues/{vhost}/{name}/redrive" Configure "sends dead letters back to where they died" => messages::redrive;
     GET "/api/exchanges" Management "exchanges and their arguments" => topology::exchanges;
     GET "/api/exchanges/{vhost}" Vhost "a virtual host's" => topology::exchanges_of_vhost;
     GET "/api/exchanges/{vhost}/{name}" Vhost "one exchange; the default one is `amq.default`" => topology::exchange;
@@ -195,6 +206,20 @@ impl std::ops::Deref for Snapshot<'_> {
     }
 }
 
+/// Queues as they stood; alone like [`Snapshot`].
+pub(crate) struct Queues<'a> {
+    queues: Vec<QueueStatus>,
+    _alone: MutexGuard<'a, Pace>,
+}
+
+impl std::ops::Deref for Queues<'_> {
+    type Target = [QueueStatus];
+
+    fn deref(&self) -> &[QueueStatus] {
+        &self.queues
+    }
+}
+
 impl Api {
     /// Asks the broker.
     pub(crate) async fn ask(&self, command: Command) -> Result<Answer, Failure> {
@@ -209,22 +234,50 @@ impl Api {
 
     /// All definitions as they stand. Whoever holds them must not ask for them again.
     pub(crate) async fn definitions(&self) -> Result<Snapshot<'_>, Failure> {
-        let mut pace = self.0.pace.lock().await;
-        tokio::time::sleep_until(pace.next).await;
-        let asked = Instant::now();
-        let answer = self.ask(Command::Export).await?;
-        let took = asked.elapsed();
-        if took >= NOTICED {
-            pace.next = Instant::now() + took;
-        }
+        let (answer, alone) = self.paced(Command::Export).await?;
         let definitions = match answer {
             Answer::Definitions(definitions) => *definitions,
             _ => Definitions::default(),
         };
         Ok(Snapshot {
             definitions,
-            _alone: pace,
+            _alone: alone,
         })
+    }
+
+    /// All queues, or those of one virtual host. Whoever holds them must not ask for all of something again.
+    pub(crate) async fn queues(&self, vhost: Option<ShortStr>) -> Result<Queues<'_>, Failure> {
+        let (answer, alone) = self.paced(Command::Look(Look::Queues { vhost })).await?;
+        let queues = match answer {
+            Answer::Queues(queues) => queues,
+            _ => Vec::new(),
+        };
+        Ok(Queues {
+            queues,
+            _alone: alone,
+        })
+    }
+
+    /// Asks for what may be large: one at a time, and not before its time.
+    async fn paced(&self, command: Command) -> Result<(Answer, MutexGuard<'_, Pace>), Failure> {
+        let mut pace = self.0.pace.lock().await;
+        tokio::time::sleep_until(pace.next).await;
+        let asked = Instant::now();
+        let answer = self.ask(command).await?;
+        let took = asked.elapsed();
+        if took >= NOTICED {
+            pace.next = Instant::now() + took;
+        }
+        Ok((answer, pace))
+    }
+
+    /// Reads messages; see [`Operator::read`].
+    pub(crate) async fn read(
+        &self,
+        positions: Vec<Position>,
+        body_most: usize,
+    ) -> Result<Vec<Reading>, Failure> {
+        Ok(self.0.operator.read(positions, body_most).await?)
     }
 
     /// What the server says about itself.

@@ -48,7 +48,8 @@ pub(crate) fn to_json(table: &FieldTable) -> Json {
     object(table.iter())
 }
 
-fn object<'a>(fields: impl Iterator<Item = (&'a str, Value<'a>)>) -> Json {
+/// Some fields as an object.
+pub(crate) fn object<'a>(fields: impl Iterator<Item = (&'a str, Value<'a>)>) -> Json {
     let mut map = Map::new();
     for (key, value) in fields {
         map.entry(key).or_insert_with(|| value_to_json(value));
@@ -56,7 +57,8 @@ fn object<'a>(fields: impl Iterator<Item = (&'a str, Value<'a>)>) -> Json {
     Json::Object(map)
 }
 
-fn value_to_json(value: Value<'_>) -> Json {
+/// A value as JSON.
+pub(crate) fn value_to_json(value: Value<'_>) -> Json {
     match value {
         Value::Bool(flag) => flag.into(),
         Value::F32(number) => float(number.into()),

@@ -6,7 +6,7 @@
 //! and the document `docs/http-api.md` come; `access` asks each request who it is from before anything else.
 
 mod operator;
-pub use operator::{About, AskError, Operator};
+pub use operator::{About, AskError, Content, Operator, Reading};
 
 mod endpoints;
 pub use endpoints::{ENDPOINTS, Endpoint, router};
@@ -19,9 +19,12 @@ mod answer;
 mod audit;
 mod definitions;
 mod limits;
+mod message_shapes;
+mod messages;
 mod overview;
 mod permissions;
 mod policies;
+mod queues;
 mod topology;
 mod users;
 mod vhosts;
@@ -31,6 +34,7 @@ mod fields;
 mod listing;
 mod password;
 mod reader;
+mod selection;
 mod shapes;
 
 #[cfg(test)]

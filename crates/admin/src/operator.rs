@@ -1,6 +1,7 @@
 //! To whom the API speaks.
 
 use broker::{Answer, Command, CommandRefused};
+use model::{MessageRecord, Position};
 use std::pin::Pin;
 
 /// Carries commands to the broker and its answers back.
@@ -10,6 +11,32 @@ pub trait Operator: Send + Sync {
         &self,
         command: Command,
     ) -> Pin<Box<dyn Future<Output = Result<Answer, AskError>> + Send + '_>>;
+
+    /// Reads messages that have landed, with at most so many bytes of each body: in this order, at least the first,
+    /// and as many of the others as memory is spared for at a time.
+    fn read(
+        &self,
+        positions: Vec<Position>,
+        body_most: usize,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Reading>, AskError>> + Send + '_>>;
+}
+
+/// What was found at a position.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The position.
+    pub position: Position,
+    /// The message; `None` if it is gone meanwhile.
+    pub content: Option<Content>,
+}
+
+/// A message, perhaps without the end of its body.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// The message with the beginning of its body.
+    pub message: MessageRecord,
+    /// The length of the whole body.
+    pub body_length: usize,
 }
 
 /// Why there is no answer.
@@ -18,6 +45,9 @@ pub enum AskError {
     /// The broker refuses.
     #[error(transparent)]
     Refused(#[from] CommandRefused),
+    /// A message cannot be read.
+    #[error("cannot read what landed: {0}")]
+    Unreadable(String),
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,

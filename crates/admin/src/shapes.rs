@@ -3,6 +3,7 @@
 use crate::fields;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use broker::snapshot::QueueStatus;
 use broker::{NamedBinding, NamedExchange, NamedQueue};
 use model::record::{
     ExchangeDefinition, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition,
@@ -122,6 +123,26 @@ pub(crate) fn queue(queue: &NamedQueue) -> Json {
         "exclusive": false,
         "arguments": fields::to_json(&queue.arguments),
         "type": queue_type(&queue.arguments),
+    })
+}
+
+/// A queue and how much is in it.
+pub(crate) fn queue_status(queue: &QueueStatus) -> Json {
+    let counts = &queue.counts;
+    json!({
+        "name": queue.name.as_str(),
+        "vhost": queue.vhost.as_str(),
+        "durable": queue.durable,
+        "auto_delete": queue.auto_delete,
+        "exclusive": queue.exclusive,
+        "arguments": fields::to_json(&queue.arguments),
+        "type": queue_type(&queue.arguments),
+        "state": "running",
+        "consumers": queue.consumers,
+        "messages": counts.total(),
+        "messages_ready": counts.ready,
+        "messages_unacknowledged": counts.unacked,
+        "messages_leaving": counts.leaving,
     })
 }
 

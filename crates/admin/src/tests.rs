@@ -7,9 +7,11 @@ mod endpoints;
 mod hostile;
 mod import;
 mod lists;
+mod messages;
+mod real;
 mod transcript;
 
-use crate::{About, FromThisMachine, router};
+use crate::{About, FromThisMachine, Operator, router};
 use axum::body::Body;
 use axum::http::{Request, Response, header};
 use base64::Engine;
@@ -29,13 +31,13 @@ impl Api {
         Self::over(Fake::fresh())
     }
 
-    fn over(fake: Fake) -> Self {
+    fn over(operator: impl Operator + 'static) -> Self {
         let about = About {
             product: "Landfall".into(),
             version: "1.2.3",
             cluster_name: "test".into(),
         };
-        Self(router(Arc::new(fake), about))
+        Self(router(Arc::new(operator), about))
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Body> {

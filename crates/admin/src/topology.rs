@@ -4,7 +4,7 @@ use crate::access::Caller;
 use crate::answer::Failure;
 use crate::endpoints::Api;
 use crate::listing::Wanted;
-use crate::{shapes, vhosts};
+use crate::{queues, shapes, vhosts};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use broker::{Definitions, NamedBinding, NamedExchange};
@@ -18,9 +18,7 @@ pub(crate) async fn queues(
     Extension(caller): Extension<Caller>,
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
-    let definitions = api.definitions().await?;
-    let seen = (definitions.queues.iter()).filter(|queue| caller.sees(&queue.vhost, &definitions));
-    wanted.of(seen.map(shapes::queue))
+    wanted.of(queues::seen(&api, &caller, shapes::queue_status).await?)
 }
 
 pub(crate) async fn queues_of_vhost(
@@ -28,10 +26,8 @@ pub(crate) async fn queues_of_vhost(
     Path(vhost): Path<String>,
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
-    let definitions = api.definitions().await?;
-    let vhost = &vhosts::find(&definitions, &vhost)?.name;
-    let own = definitions.queues.iter().filter(|of| of.vhost == *vhost);
-    wanted.of(own.map(shapes::queue))
+    let queues = api.queues(Some(vhosts::name(&vhost)?)).await?;
+    wanted.of(queues.iter().map(shapes::queue_status))
 }
 
 pub(crate) async fn queue(
@@ -39,10 +35,8 @@ pub(crate) async fn queue(
     Path((vhost, name)): Path<(String, String)>,
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
-    let definitions = api.definitions().await?;
-    let mut queues = definitions.queues.iter();
-    let found = queues.find(|of| of.vhost == *vhost && of.name == *name);
-    Ok(wanted.one(&shapes::queue(found.ok_or(Failure::NotFound)?)))
+    let queue = queues::find(&api, &vhost, &name).await?;
+    Ok(wanted.one(&shapes::queue_status(&queue)))
 }
 
 /// All exchanges, the predeclared ones of each virtual host among them.

@@ -36,9 +36,12 @@ struct TopicRights {
 
 /// What is to be done with a thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Right {
+pub enum Right {
+    /// To make and remove it, and to decide what becomes of what is in it.
     Configure,
+    /// To send to it.
     Write,
+    /// To see what is in it.
     Read,
 }
 
@@ -102,6 +105,18 @@ impl Access {
             }
             _ => {}
         }
+    }
+
+    /// Whether the user may do that with what has this name.
+    pub(crate) fn allows(
+        &self,
+        user: &ShortStr,
+        vhost: &ShortStr,
+        right: Right,
+        name: &str,
+    ) -> bool {
+        let rights = self.rights(user, vhost);
+        rights.is_some_and(|rights| rights.pattern(right).matches(name))
     }
 
     /// Everything, so that it can be told again.

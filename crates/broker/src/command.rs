@@ -3,6 +3,7 @@
 //! Commands change definitions; like the replies to clients, their answers wait until what they speak of has
 //! landed.
 
+use crate::access::Right;
 use crate::audit::Account;
 use crate::definitions::Definitions;
 use crate::snapshot::{Look, Page, QueueStatus, State};
@@ -82,6 +83,17 @@ pub enum Command {
         vhost: Option<ShortStr>,
         /// The queue; `None` for all.
         queue: Option<ShortStr>,
+    },
+    /// May the user do that with what has this name?
+    Permitted {
+        /// Who.
+        user: ShortStr,
+        /// The virtual host's name.
+        vhost: ShortStr,
+        /// What.
+        right: Right,
+        /// The name.
+        name: ShortStr,
     },
     /// Look into queues.
     Look(Look),

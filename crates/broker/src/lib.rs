@@ -44,6 +44,7 @@ mod login;
 pub use login::LoginRefused;
 
 mod access;
+pub use access::Right;
 mod export;
 mod import;
 mod operate;

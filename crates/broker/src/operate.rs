@@ -89,6 +89,21 @@ impl Broker {
                 is_new
             }
             Command::RemovePolicy { vhost, name } => self.remove_policy(now, vhost, name)?,
+            Command::Permitted {
+                user,
+                vhost,
+                right,
+                name,
+            } => {
+                if !self.access.allows(&user, &vhost, right, &name) {
+                    let text = format!(
+                        "{} access to '{name}' in vhost '{vhost}' refused for user '{user}'",
+                        right.name()
+                    );
+                    return Err(CommandRefused::AccessRefused(text));
+                }
+                false
+            }
             Command::Look(look) => return self.look(&look).map(Some),
             Command::Cancel(chosen) => {
                 let outcome = self.cancel_messages(&chosen)?;
@@ -253,7 +268,7 @@ fn no_user(user: &ShortStr) -> CommandRefused {
     CommandRefused::NotFound(format!("no user '{user}'"))
 }
 
-fn no_vhost(vhost: &ShortStr) -> CommandRefused {
+pub(crate) fn no_vhost(vhost: &ShortStr) -> CommandRefused {
     CommandRefused::NotFound(format!("no vhost '{vhost}'"))
 }
 

@@ -5,6 +5,7 @@ mod messages;
 mod queues;
 pub(crate) use messages::PAGE_MAX;
 
+use crate::operate::no_vhost;
 use crate::{Answer, Broker, CommandRefused};
 use model::{ChannelNumber, ConnectionId, DeliveryTag, FieldTable, Position, ShortStr, Timestamp};
 
@@ -41,7 +42,15 @@ pub enum Look {
 impl Broker {
     pub(crate) fn look(&self, look: &Look) -> Result<Answer, CommandRefused> {
         match look {
-            Look::Queues { vhost } => Ok(Answer::Queues(self.queue_statuses(vhost.as_ref()))),
+            Look::Queues { vhost } => {
+                let missing = vhost
+                    .as_ref()
+                    .filter(|name| self.vhost_named(name).is_none());
+                match missing {
+                    Some(vhost) => Err(no_vhost(vhost)),
+                    None => Ok(Answer::Queues(self.queue_statuses(vhost.as_ref()))),
+                }
+            }
             Look::Queue { vhost, name } => {
                 let id = self.queue_named(vhost, name)?;
                 Ok(Answer::Queues(vec![self.queue_status(id)]))
@@ -139,8 +148,8 @@ pub struct Page {
     pub messages: Vec<MessageStatus>,
     /// Where the next page begins, if there may be one.
     pub next: Option<Cursor>,
-    /// All messages up to here had landed when this was asked.
-    pub landed: Position,
+    /// Where the list ended when this was asked: what is behind it came later.
+    pub until: Cursor,
 }
 
 /// Where a message is, and how often it was handed out.
@@ -167,6 +176,21 @@ pub enum Stands {
     Unacked(Holder),
     /// It is on its way to the dead letters, with the word of `x-death`; or `redriven`, on its way back from there.
     Leaving(&'static str),
+}
+
+impl MessageStatus {
+    /// Where the list goes on behind it.
+    pub fn cursor(&self) -> Cursor {
+        Cursor {
+            due: Timestamp(0),
+            position: self.position,
+        }
+    }
+
+    /// Why it is parked, if it is: in the word of `x-death`.
+    pub const fn parked_because(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 impl Stands {

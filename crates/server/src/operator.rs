@@ -1,13 +1,32 @@
-//! The HTTP API's way to the shard: commands go through the inbox like everything else.
+//! The HTTP API's way to the shard: commands go through the inbox like everything else. What has landed is read
+//! beside the shard, which does not wait for it.
 
 use crate::inbox::InboxSender;
-use admin::{AskError, Operator};
+use admin::{AskError, Content, Operator, Reading};
 use broker::{Answer, Command};
+use bytes::Bytes;
+use model::{MessageRecord, Position, Record};
 use std::pin::Pin;
+use std::sync::Arc;
+use store::{LandedChunk, ReadError, Reader};
+
+/// One reading hands out about so many bytes at the most, and reads about so many from the disk.
+const HANDED_OUT_BYTES: usize = 8 * 1024 * 1024;
+const READ_BYTES: usize = 64 * 1024 * 1024;
 
 /// Asks the shard behind an inbox.
-#[derive(Clone, Debug)]
-pub struct ShardOperator(pub InboxSender);
+#[derive(Clone)]
+pub struct ShardOperator {
+    inbox: InboxSender,
+    reader: Arc<dyn Reader>,
+}
+
+impl ShardOperator {
+    /// One for the shard behind this inbox, whose lane this reads.
+    pub fn new(inbox: InboxSender, reader: Arc<dyn Reader>) -> Self {
+        Self { inbox, reader }
+    }
+}
 
 impl Operator for ShardOperator {
     fn ask(
@@ -15,8 +34,87 @@ impl Operator for ShardOperator {
         command: Command,
     ) -> Pin<Box<dyn Future<Output = Result<Answer, AskError>> + Send + '_>> {
         Box::pin(async move {
-            let answer = self.0.ask(command).await;
+            let answer = self.inbox.ask(command).await;
             Ok(answer.ok_or(AskError::Stopping)??)
         })
     }
+
+    fn read(
+        &self,
+        positions: Vec<Position>,
+        body_most: usize,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Reading>, AskError>> + Send + '_>> {
+        Box::pin(async move {
+            let reader = self.reader.clone();
+            let reading =
+                tokio::task::spawn_blocking(move || read(&*reader, &positions, body_most));
+            let read = reading.await.map_err(|_| AskError::Stopping)?;
+            read.map_err(|error| AskError::Unreadable(error.to_string()))
+        })
+    }
+}
+
+fn read(
+    reader: &dyn Reader,
+    positions: &[Position],
+    body_most: usize,
+) -> Result<Vec<Reading>, ReadError> {
+    let mut readings: Vec<Reading> = Vec::new();
+    let (mut handed_out, mut from_disk) = (0, 0);
+    let mut last: Option<Arc<LandedChunk>> = None;
+    for &position in positions {
+        if handed_out >= HANDED_OUT_BYTES || from_disk >= READ_BYTES {
+            break;
+        }
+        let known = last.take().filter(|chunk| chunk.contains(position));
+        last = match known.or_else(|| reader.cached(position)) {
+            Some(chunk) => Some(chunk),
+            None => match reader.read(position) {
+                Ok(chunk) => {
+                    from_disk += chunk.bytes().len();
+                    Some(chunk)
+                }
+                Err(ReadError::Gone(_)) => None,
+                Err(error) => return Err(error),
+            },
+        };
+        let content = match &last {
+            Some(chunk) => Some(content(chunk, position, body_most)?),
+            None => None,
+        };
+        handed_out += content.as_ref().map_or(0, bytes);
+        readings.push(Reading { position, content });
+    }
+    Ok(readings)
+}
+
+/// A copy of a message that holds no more memory than it shows.
+fn content(
+    chunk: &LandedChunk,
+    position: Position,
+    body_most: usize,
+) -> Result<Content, ReadError> {
+    let what = match chunk.record(position) {
+        Ok(Record::Message(message)) => {
+            let shown = message.body.len().min(body_most);
+            return Ok(Content {
+                body_length: message.body.len(),
+                message: MessageRecord {
+                    exchange: message.exchange.detached(),
+                    routing_key: message.routing_key.detached(),
+                    properties: message.properties.detached(),
+                    body: Bytes::copy_from_slice(&message.body[..shown]),
+                    publisher: None,
+                    ..message
+                },
+            });
+        }
+        Ok(_) => "no message where one should be".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(ReadError::Damaged { position, what })
+}
+
+fn bytes(content: &Content) -> usize {
+    content.message.body.len() + content.message.properties.as_bytes().len()
 }

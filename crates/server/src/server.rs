@@ -65,7 +65,10 @@ pub async fn run(
         config.limits.landing_bytes_max,
     );
     let mut shard = tokio::spawn(shard.run());
-    let operator = Arc::new(ShardOperator(inbox_sender.clone()));
+    let operator = Arc::new(ShardOperator::new(
+        inbox_sender.clone(),
+        house.reader.clone(),
+    ));
     http::serve(
         parts.admin_listeners,
         admin::router(operator, about(config)),

@@ -1,13 +1,13 @@
 //! An operator that keeps definitions in memory and obeys like the broker, as far as the API can tell.
 
-use crate::{AskError, Operator};
+use crate::{AskError, Operator, Reading};
 use broker::journey::QueueName;
-use broker::snapshot::Counts;
+use broker::snapshot::{Counts, Look, QueueStatus};
 use broker::{Account, Answer, Command, CommandRefused, Definitions, SALT_BYTES, password_hash};
 use model::record::{
     Ending, Hashing, PermissionDefinition, Tally, UserDefinition, VhostDefinition,
 };
-use model::{Password, ShortStr};
+use model::{Password, Position, ShortStr};
 use std::pin::Pin;
 use std::sync::Mutex;
 
@@ -100,7 +100,8 @@ impl Fake {
                 all.bindings.extend(new.bindings);
                 done(true)
             }
-            Command::Look(_) | Command::Redrive(_) | Command::Cancel(_) => {
+            Command::Look(look) => seen(all, &look),
+            Command::Permitted { .. } | Command::Redrive(_) | Command::Cancel(_) => {
                 Err(CommandRefused::NotFound("no messages here".into()))
             }
         }
@@ -115,6 +116,55 @@ impl Operator for Fake {
         let answer = self.obey(command).map_err(AskError::from);
         Box::pin(std::future::ready(answer))
     }
+
+    fn read(
+        &self,
+        positions: Vec<Position>,
+        _: usize,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Reading>, AskError>> + Send + '_>> {
+        let gone = |position| Reading {
+            position,
+            content: None,
+        };
+        Box::pin(std::future::ready(Ok(positions
+            .into_iter()
+            .map(gone)
+            .collect())))
+    }
+}
+
+/// Queues, all of them empty.
+fn seen(all: &Definitions, look: &Look) -> Result<Answer, CommandRefused> {
+    let vhost = match look {
+        Look::Queues { vhost } => vhost.as_ref(),
+        Look::Queue { vhost, .. } | Look::Messages { vhost, .. } => Some(vhost),
+    };
+    let named = all.vhosts.iter();
+    if !named
+        .clone()
+        .any(|of| vhost.is_none_or(|vhost| of.name == *vhost))
+    {
+        return Err(CommandRefused::NotFound("no such vhost".into()));
+    }
+    let queues = all.queues.iter().filter(|queue| match look {
+        Look::Queues { vhost } => vhost.as_ref().is_none_or(|vhost| queue.vhost == *vhost),
+        Look::Queue { vhost, name } => queue.vhost == *vhost && queue.name == *name,
+        Look::Messages { .. } => false,
+    });
+    let queues = queues.map(|queue| QueueStatus {
+        vhost: queue.vhost.clone(),
+        name: queue.name.clone(),
+        durable: queue.durable,
+        exclusive: false,
+        auto_delete: queue.auto_delete,
+        arguments: queue.arguments.clone(),
+        policy: None,
+        in_force: queue.arguments.clone(),
+        consumers: 0,
+        counts: Counts::default(),
+        oldest: None,
+    });
+    Ok(Answer::Queues(queues.collect()))
 }
 
 fn account() -> Account {

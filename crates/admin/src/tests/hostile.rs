@@ -54,6 +54,14 @@ fn any_body() -> impl Strategy<Value = Value> {
         "landfall:bytes",
         "landfall:decimal",
         "max-queues",
+        "state",
+        "all",
+        "positions",
+        "filter",
+        "headers",
+        "accepted_from",
+        "limit",
+        "after",
     ]);
     let leaf = prop_oneof![
         Just(Value::Null),

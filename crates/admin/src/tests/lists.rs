@@ -40,13 +40,13 @@ async fn topology() {
         .await;
     expect![[r#"
         GET /api/queues
-          200 [{"arguments":{"x-queue-type":"quorum"},"auto_delete":false,"durable":true,"exclusive":false,"name":"q/1","type":"quorum","vhost":"/"},{"arguments":{},"auto_delete":false,"durable":false,"exclusive":false,"name":"q2","type":"classic","vhost":"/"}]
+          200 [{"arguments":{"x-queue-type":"quorum"},"auto_delete":false,"consumers":0,"durable":true,"exclusive":false,"messages":0,"messages_leaving":0,"messages_ready":0,"messages_unacknowledged":0,"name":"q/1","state":"running","type":"quorum","vhost":"/"},{"arguments":{},"auto_delete":false,"consumers":0,"durable":false,"exclusive":false,"messages":0,"messages_leaving":0,"messages_ready":0,"messages_unacknowledged":0,"name":"q2","state":"running","type":"classic","vhost":"/"}]
         GET /api/queues/%2F/q%2F1
-          200 {"arguments":{"x-queue-type":"quorum"},"auto_delete":false,"durable":true,"exclusive":false,"name":"q/1","type":"quorum","vhost":"/"}
+          200 {"arguments":{"x-queue-type":"quorum"},"auto_delete":false,"consumers":0,"durable":true,"exclusive":false,"messages":0,"messages_leaving":0,"messages_ready":0,"messages_unacknowledged":0,"name":"q/1","state":"running","type":"quorum","vhost":"/"}
         GET /api/queues/%2F/none
           404 {"error":"Object Not Found","reason":"Not Found"}
         GET /api/queues/none
-          404 {"error":"Object Not Found","reason":"Not Found"}
+          404 {"error":"Object Not Found","reason":"no such vhost"}
         GET /api/exchanges/%2F?columns=name,type
           200 [{"name":"","type":"direct"},{"name":"amq.direct","type":"direct"},{"name":"amq.fanout","type":"fanout"},{"name":"amq.headers","type":"headers"},{"name":"amq.match","type":"headers"},{"name":"amq.rabbitmq.trace","type":"topic"},{"name":"amq.topic","type":"topic"},{"name":"x","type":"topic"}]
         GET /api/exchanges/%2F/amq.default

@@ -6,7 +6,7 @@ use crate::backlog::Ready;
 use crate::connection::Connection;
 use crate::queue::Queue;
 use crate::unacked::Unsettled;
-use model::{ChannelNumber, ConnectionId, Position, QueueId};
+use model::{ChannelNumber, ConnectionId, Position, QueueId, Timestamp};
 use std::collections::BTreeMap;
 
 /// The most messages of a page.
@@ -32,9 +32,12 @@ impl Broker {
         };
         let last = messages.last().filter(|_| messages.len() == most);
         Page {
-            next: last.map(cursor),
+            next: last.map(MessageStatus::cursor),
             messages,
-            landed,
+            until: Cursor {
+                due: Timestamp(0),
+                position: landed,
+            },
         }
     }
 
@@ -109,14 +112,6 @@ fn ready(ready: &Ready) -> MessageStatus {
         delivered: ready.delivered,
         redelivered: ready.redelivered,
         stands: Stands::Ready,
-    }
-}
-
-/// Where the list goes on behind a message.
-fn cursor(message: &MessageStatus) -> Cursor {
-    Cursor {
-        position: message.position,
-        ..Cursor::default()
     }
 }
 

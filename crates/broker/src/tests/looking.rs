@@ -63,7 +63,7 @@ fn queues_are_counted_by_state() {
                     q in /: 2 ready, 1 unacked, 0 leaving; 0 consumers, oldest #6, policy limits, rules ["x-message-ttl", "x-max-length"]
             landed
             operator queues none
-                operator: queues
+                operator: not found: no vhost 'none'
             operator queue / none
                 operator: not found: no queue 'none' in vhost '/'
             operator queue none q
@@ -239,6 +239,44 @@ fn messages_on_their_way_to_the_dead_letters_are_seen() {
                 land #5 dead-lettered in 1: #3+2
             operator messages / q leaving
                 operator: messages, #4 has landed
+        "#]],
+    );
+}
+
+#[test]
+fn who_may_look_into_a_queue_is_asked_of_permissions() {
+    check(
+        "
+        operator user ada secret management
+        operator permission ada / ^own ^out ^in
+        landed
+        operator may ada read / in-1
+        operator may ada configure / own-1
+        operator may ada read / own-1
+        operator may ada write / in-1
+        operator may ada read none in-1
+        operator may nobody read / in-1
+        ",
+        expect![[r#"
+            operator user ada secret management
+                land #2 user ada ["management"]
+            operator permission ada / ^own ^out ^in
+                land #3 permission of ada in /: ^own ^out ^in
+            landed
+                operator: made
+                operator: made
+            operator may ada read / in-1
+                operator: done
+            operator may ada configure / own-1
+                operator: done
+            operator may ada read / own-1
+                operator: refused: read access to 'own-1' in vhost '/' refused for user 'ada'
+            operator may ada write / in-1
+                operator: refused: write access to 'in-1' in vhost '/' refused for user 'ada'
+            operator may ada read none in-1
+                operator: refused: read access to 'in-1' in vhost 'none' refused for user 'ada'
+            operator may nobody read / in-1
+                operator: refused: read access to 'in-1' in vhost '/' refused for user 'nobody'
         "#]],
     );
 }

@@ -4,7 +4,7 @@ use super::script::{arguments, short};
 use crate::command::{Answer, Chosen, Command, CommandId, CommandRefused};
 use crate::definitions::Definitions;
 use crate::snapshot::{Cursor, Look, MessageStatus, Page, QueueStatus, Stands, State};
-use crate::{Input, Login, password_hash};
+use crate::{Input, Login, Right, password_hash};
 use model::record::{
     Hashing, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
     VhostDefinition,
@@ -116,6 +116,16 @@ pub(super) fn command(words: &[&str]) -> Command {
             },
             most: limit(page, "most").map_or(9, |most| most.try_into().expect("small")),
         }),
+        ["may", user, right, vhost, name] => Command::Permitted {
+            user: short(user),
+            vhost: short(vhost),
+            right: match right {
+                "read" => Right::Read,
+                "write" => Right::Write,
+                _ => Right::Configure,
+            },
+            name: short(name),
+        },
         ["redrive", vhost, queue, state, ref positions @ ..] => {
             Command::Redrive(chosen(vhost, queue, state, positions))
         }
@@ -206,7 +216,10 @@ fn show_queues(queues: &[QueueStatus]) -> String {
 }
 
 fn show_page(page: &Page) -> String {
-    let mut shown = vec![format!("operator: messages, #{} has landed", page.landed)];
+    let mut shown = vec![format!(
+        "operator: messages, #{} has landed",
+        page.until.position
+    )];
     shown.extend(page.messages.iter().map(show_message));
     shown.extend(page.next.map(|next| {
         let at = match next.due.0 {
