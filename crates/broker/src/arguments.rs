@@ -40,8 +40,8 @@ pub enum Of {
 pub enum Takes {
     /// An integer of any width within these bounds.
     Integer(i64, i64),
-    /// A number, whole or not.
-    Number,
+    /// A number, whole or not, within these bounds.
+    Number(i32, i32),
     /// A string.
     Text,
     /// One of these strings.
@@ -100,13 +100,13 @@ pub const ARGUMENTS: &[Argument] = &[
     row(Queue, "x-max-priority", Integer(0, 255), true, Works, "the highest priority; messages of a higher one are delivered first"),
     row(Queue, "x-single-active-consumer", Flag, true, Works, "one consumer at a time gets all messages, the next takes over when it goes"),
     row(Queue, "x-queue-type", OneOf(&["classic", "quorum"]), true, Kept, "one engine serves every type"),
-    row(Queue, "x-delivery-limit", Integer(-1, MOST), true, Kept, "how often a message may come back; -1 for any number"),
-    row(Queue, "x-consumer-timeout", Integer(1, MOST), true, Kept, "milliseconds that a consumer may take to acknowledge"),
-    row(Queue, "x-delayed-retry-type", Text, true, Kept, "which messages that come back wait before they are delivered again"),
-    row(Queue, "x-delayed-retry-min", Integer(0, MOST), true, Kept, "milliseconds of the first wait"),
-    row(Queue, "x-delayed-retry-max", Integer(0, MOST), true, Kept, "milliseconds of the longest wait"),
-    row(Queue, "x-delayed-retry-multiplier", Number, true, Kept, "how much longer each wait is than the one before"),
-    row(Queue, "x-delayed-retry-jitter", Number, true, Kept, "the part of a wait that is left to chance"),
+    row(Queue, "x-delivery-limit", Integer(-1, MOST), true, Works, "how often a message may come back, whatever the cause; then it is dead-lettered, or parked in its queue; -1 for any number"),
+    row(Queue, "x-consumer-timeout", Integer(1, MOST), true, Works, "milliseconds that a consumer may take to acknowledge; then the message comes back, and the channel lives"),
+    row(Queue, "x-delayed-retry-type", OneOf(&["disabled", "all", "failed", "returned"]), true, Works, "which messages that come back wait before they are delivered again: none, all, those whose time ran out or whose connection died, those that were given back"),
+    row(Queue, "x-delayed-retry-min", Integer(0, MOST), true, Works, "milliseconds of the first wait; given alone it stands for the type all"),
+    row(Queue, "x-delayed-retry-max", Integer(0, MOST), true, Works, "milliseconds of the longest wait"),
+    row(Queue, "x-delayed-retry-multiplier", Number(1, 1000), true, Works, "how much longer each wait is than the one before; 2 where nothing is said"),
+    row(Queue, "x-delayed-retry-jitter", Number(0, 1), true, Works, "the part of a wait that is left to chance; 0.1 where nothing is said"),
     row(Queue, "x-message-deduplication", Flag, true, Kept, "messages with a known deduplication header are not taken again"),
     row(Queue, "x-cache-size", Integer(1, MOST), true, Kept, "how many deduplication headers are remembered"),
     row(Queue, "x-cache-ttl", Integer(0, MOST), true, Kept, "milliseconds that they are remembered"),
@@ -125,7 +125,7 @@ pub const ARGUMENTS: &[Argument] = &[
     row(Exchange, "hash-header", Text, false, Works, "the header that x-consistent-hash chooses by, instead of the routing key"),
     row(Exchange, "hash-property", Text, false, Works, "the property that x-consistent-hash chooses by: correlation_id, message_id or timestamp"),
     row(Consumer, "x-priority", Integer(i32::MIN as i64, i32::MAX as i64), false, Works, "consumers of a higher priority are served first while they have room"),
-    row(Consumer, "x-consumer-timeout", Integer(1, MOST), false, Kept, "milliseconds that this consumer may take to acknowledge"),
+    row(Consumer, "x-consumer-timeout", Integer(1, MOST), false, Works, "milliseconds that this consumer may take to acknowledge"),
     row(Consumer, "x-cancel-on-ha-failover", Flag, false, Kept, "there is no mirror to fail over to"),
 ];
 
@@ -231,9 +231,13 @@ impl Takes {
             Self::Integer(least, most) => value
                 .as_integer()
                 .is_some_and(|number| (least..=most).contains(&number)),
-            Self::Number => {
-                value.as_integer().is_some() || matches!(value, Value::F32(_) | Value::F64(_))
-            }
+            Self::Number(least, most) => match value {
+                Value::F32(number) => (least as f32..=most as f32).contains(&number),
+                Value::F64(number) => (f64::from(least)..=f64::from(most)).contains(&number),
+                _ => value
+                    .as_integer()
+                    .is_some_and(|number| (least.into()..=most.into()).contains(&number)),
+            },
             Self::Text => value.as_str().is_some(),
             Self::OneOf(choices) => value.as_str().is_some_and(|text| choices.contains(&text)),
             Self::Flag => matches!(value, Value::Bool(_)),
@@ -248,7 +252,7 @@ impl fmt::Display for Takes {
             Self::Integer(i64::MIN, MOST) => f.write_str("an integer"),
             Self::Integer(least, MOST) => write!(f, "an integer of at least {least}"),
             Self::Integer(least, most) => write!(f, "an integer from {least} to {most}"),
-            Self::Number => f.write_str("a number"),
+            Self::Number(least, most) => write!(f, "a number from {least} to {most}"),
             Self::Text => f.write_str("a string"),
             Self::OneOf(choices) => write!(f, "one of {}", choices.join(", ")),
             Self::Flag => f.write_str("a boolean"),

@@ -147,7 +147,8 @@ impl Broker {
             let wanted =
                 |wanted: Option<&ShortStr>, is: &ShortStr| wanted.is_none_or(|it| it == is);
             if wanted(vhost, &account.queue.vhost) && wanted(name, &account.queue.name) {
-                account.here.unacked = unacked.get(&id).copied().unwrap_or(0);
+                let unacked = unacked.get(&id).copied().unwrap_or(0);
+                account.here.unacked = unacked - self.queues[&id].again.settled();
                 accounts.push(account);
             }
         }

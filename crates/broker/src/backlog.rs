@@ -2,6 +2,7 @@
 
 use crate::ages::Ages;
 use crate::level::Level;
+use model::record::Attempts;
 use model::{Position, Runs, Timestamp};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Ready {
     pub(crate) position: Position,
     pub(crate) priority: u8,
-    /// How often it was delivered before, as far as is known.
-    pub(crate) delivered: u32,
+    /// How often it was handed out in vain, as far as is known.
+    pub(crate) attempts: Attempts,
     /// It may have been delivered before: known to have been, or a crash forgot.
     pub(crate) redelivered: bool,
 }
@@ -49,18 +50,22 @@ pub(crate) struct Backlog {
 }
 
 impl Backlog {
-    /// What recovery found; the suspect ones may have been delivered before.
+    /// What recovery found; the suspect ones may have been delivered before. What is known of messages that do not
+    /// wait here, but may, is kept.
     pub(crate) fn restore(
         &mut self,
         waiting: &Runs,
         suspect: &Runs,
-        traits: impl Iterator<Item = (Position, Traits)>,
+        traits: BTreeMap<Position, Traits>,
         priorities: &BTreeMap<u8, Runs>,
     ) {
-        for (position, one) in traits.filter(|(_, one)| one.are_kept()) {
-            self.bytes += u64::from(one.bytes);
-            self.expiring.extend(one.expires.map(|at| (at, position)));
-            self.traits.insert(position, one);
+        self.traits = traits;
+        self.traits.retain(|_, one| one.are_kept());
+        for (&position, one) in &self.traits {
+            if waiting.contains(position.0) {
+                self.bytes += u64::from(one.bytes);
+                self.expiring.extend(one.expires.map(|at| (at, position)));
+            }
         }
         let mut plain = waiting.clone();
         for (&priority, of_priority) in priorities {
@@ -83,10 +88,11 @@ impl Backlog {
         self.level(traits.priority).push(position);
     }
 
-    /// Puts a message that was handed out back to its place.
-    pub(crate) fn give_back(&mut self, position: Position, delivered: u32, priority: u8) {
-        self.come_back(position);
-        self.level(priority).give_back(position, delivered);
+    /// Puts a message that was taken out back to its place.
+    pub(crate) fn give_back(&mut self, ready: Ready) {
+        self.come_back(ready.position);
+        self.level(ready.priority)
+            .give_back(ready.position, ready.attempts);
     }
 
     /// Takes the first message that has landed.
@@ -107,6 +113,11 @@ impl Backlog {
         self.leave(position);
         self.forget(position);
         Some(position)
+    }
+
+    /// Those that came back, with how often they were handed out in vain.
+    pub(crate) fn returned(&self) -> impl Iterator<Item = (Position, Attempts)> + '_ {
+        self.levels.iter().flat_map(Level::returned)
     }
 
     /// A message that was handed out is done with.
@@ -232,7 +243,7 @@ impl Backlog {
         self.bytes
     }
 
-    /// The messages that may have been delivered before.
+    /// The messages of which a crash forgot whether they had been delivered.
     pub(crate) fn delivered(&self) -> Runs {
         let mut delivered = Runs::new();
         for level in &self.levels {
@@ -309,6 +320,15 @@ mod tests {
         }
     }
 
+    fn returned(position: u64, priority: u8) -> Ready {
+        Ready {
+            position: Position(position),
+            priority,
+            attempts: Attempts { failed: 1, lost: 0 },
+            redelivered: true,
+        }
+    }
+
     fn pop_all(backlog: &mut Backlog, landed: u64) -> Vec<u64> {
         std::iter::from_fn(|| backlog.pop(Position(landed)))
             .map(|ready| ready.position.0)
@@ -324,7 +344,7 @@ mod tests {
         assert_eq!(backlog.pop_least(Position(5)), Some(Position(1)));
         let first = backlog.pop(Position(5)).expect("four wait");
         assert_eq!((first.position, first.priority), (Position(4), 9));
-        backlog.give_back(Position(4), 1, 9);
+        backlog.give_back(returned(4, 9));
         assert_eq!(pop_all(&mut backlog, 5), [4, 2, 5, 3]);
     }
 
@@ -342,7 +362,7 @@ mod tests {
         assert_eq!(backlog.next_expiry(None), Some(Timestamp(20)));
         assert_eq!(pop_all(&mut backlog, 4), [1, 2]);
         assert_eq!(backlog.next_expiry(None), None);
-        backlog.give_back(Position(2), 1, 0);
+        backlog.give_back(returned(2, 0));
         assert_eq!(backlog.next_expiry(None), Some(Timestamp(20)));
         backlog.forget(Position(1));
         assert_eq!(backlog.purge(Position(4)), [2].into_iter().collect());
@@ -359,7 +379,7 @@ mod tests {
         assert!(backlog.pop(Position(4)).is_some());
         assert_eq!(backlog.bytes(), 30);
         assert_eq!(backlog.pop_least(Position(4)), Some(Position(2)));
-        backlog.give_back(Position(1), 1, 0);
+        backlog.give_back(returned(1, 0));
         assert_eq!(backlog.bytes(), 30);
         assert_eq!(backlog.purge(Position(3)).count(), 2);
         assert_eq!(backlog.bytes(), 10);
@@ -376,7 +396,7 @@ mod tests {
         assert!(backlog.pop(Position(3)).is_some());
         let expired = backlog.take_expired(Timestamp(157), Some(50), Position(3));
         assert_eq!(expired, [2].into_iter().collect());
-        backlog.give_back(Position(1), 1, 0);
+        backlog.give_back(returned(1, 0));
         let expired = backlog.take_expired(Timestamp(157), Some(50), Position(3));
         assert_eq!(expired, [1].into_iter().collect());
         assert_eq!(backlog.next_expiry(Some(50)), Some(Timestamp(160)));

@@ -15,6 +15,8 @@ pub(crate) struct Capacity {
     bindings_max: usize,
     /// Deliveries of one channel that may wait for their acknowledgements.
     pub(crate) unacked_max: u32,
+    /// Milliseconds that receivers may take to acknowledge where nobody says otherwise.
+    pub(crate) consumer_timeout: Option<u64>,
     /// No fewer than there are: what is removed is subtracted only when it matters, by counting anew.
     bindings_at_most: usize,
 }
@@ -26,6 +28,9 @@ impl Capacity {
             exchanges_max: limits.exchanges_max,
             bindings_max: limits.bindings_max,
             unacked_max: limits.unacked_max,
+            consumer_timeout: limits
+                .consumer_timeout
+                .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
             bindings_at_most: 0,
         }
     }

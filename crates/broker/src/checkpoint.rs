@@ -2,17 +2,24 @@
 
 use crate::Broker;
 use crate::route::VhostIndex;
-use model::record::BindingDefinition;
-use model::{ConnectionId, Definition, QueueId, Record, ShortStr, Timestamp};
+use crate::settle::{WAITING_MAX, in_order};
+use model::record::{BindingDefinition, Place, Waiting};
+use model::{ConnectionId, Definition, Position, QueueId, Record, ShortStr, Timestamp};
 
 impl Broker {
-    /// Writes every definition and every publisher again: what was told before this is not needed any more.
+    /// Writes every definition, every publisher and what waits otherwise than it came again: what was told before
+    /// this is not needed any more.
     pub(crate) fn write_checkpoint(&mut self) {
         let begin = self.landing.last().next();
         // Whatever comes of it is told with the numbers that the checkpoint holds.
         self.look_at_all();
         for definition in self.all_definitions() {
             self.land(Record::Definition(definition), false);
+        }
+        for id in self.queue_ids() {
+            for part in self.all_waiting(id).chunks(WAITING_MAX) {
+                self.land(Record::Waiting(id, part.to_vec()), false);
+            }
         }
         self.land(
             Record::Checkpoint {
@@ -45,6 +52,41 @@ impl Broker {
             }
         }
         self.land(Record::Stopped, true);
+    }
+
+    /// All messages of a queue that wait otherwise than as they came. Those in somebody's hands would be ready if
+    /// there were a crash now.
+    fn all_waiting(&self, id: QueueId) -> Vec<Waiting> {
+        let queue = &self.queues[&id];
+        let ready = |(position, attempts)| Waiting {
+            position,
+            place: Place::Ready,
+            attempts,
+        };
+        let mut all: Vec<Waiting> = queue.backlog.returned().map(ready).collect();
+        // One that was never handed out waits by its own word, which stands in its record.
+        let delayed = queue.delayed.iter();
+        let delayed = delayed.filter(|(_, ready)| ready.redelivered);
+        all.extend(delayed.map(|(due, ready)| Waiting {
+            position: ready.position,
+            place: Place::Delayed { due },
+            attempts: ready.attempts,
+        }));
+        all.extend(
+            queue
+                .parked
+                .from(Position::NONE)
+                .map(|parked| parked.told()),
+        );
+        if queue.unacked > 0 {
+            let channels = self.connections.values();
+            let channels = channels.flat_map(|connection| connection.channels.values());
+            let tried = channels.flat_map(|channel| channel.unacked.tried_before());
+            let tried = tried.filter(|entry| entry.queue == id);
+            let tried = tried.filter(|entry| !queue.again.is_settled(entry.position));
+            all.extend(tried.map(|entry| ready((entry.position, entry.attempts))));
+        }
+        in_order(all)
     }
 
     fn all_definitions(&self) -> Vec<Definition> {

@@ -3,7 +3,9 @@
 use crate::landing::Confirms;
 use crate::permit::Grants;
 use crate::request::Request;
+use crate::retry::Cause;
 use crate::route::VhostIndex;
+use crate::schedule::Deadline;
 use crate::tx::Transaction;
 use crate::unacked::Unacked;
 use crate::{Broker, Effect, Opened};
@@ -82,6 +84,8 @@ pub(crate) struct Consumer {
     pub(crate) no_ack: bool,
     pub(crate) exclusive: bool,
     pub(crate) priority: i32,
+    /// Milliseconds that it may take to acknowledge, where that is its own.
+    pub(crate) timeout: Option<u64>,
     pub(crate) unacked: u32,
     /// Listed at its queue as one that may have room.
     pub(crate) waiting: bool,
@@ -227,6 +231,7 @@ impl Broker {
         };
         self.quota.channel_closed(&connection.user);
         self.landing.forget_channel(id);
+        self.schedule.set(Deadline::Channel(id), None);
         self.landing.stalled_bytes -= channel.stalled.iter().map(Request::bytes).sum::<usize>();
         if let Some(transaction) = &channel.transaction {
             self.transaction_room.leave(transaction);
@@ -234,7 +239,7 @@ impl Broker {
         let mut consumers: Vec<ConsumerId> = channel.consumers.values().copied().collect();
         consumers.sort_unstable();
         for entry in channel.unacked.drain() {
-            self.give_back(&entry);
+            self.come_back(now, &entry, Cause::Lost);
         }
         for consumer in consumers {
             self.remove_consumer(now, consumer);

@@ -4,6 +4,7 @@ use crate::arguments::{Declaration, Of};
 use crate::connection::{ChannelId, Consumer, ConsumerId, Refusal, access_refused};
 use crate::journey::Receiver;
 use crate::reply_to::REPLY_TO;
+use crate::schedule::Deadline;
 use crate::unacked::Unsettled;
 use crate::{Broker, Delivery, Effect};
 use model::method::basic;
@@ -80,6 +81,11 @@ impl Broker {
             no_ack,
             exclusive,
             priority: priority.unwrap_or(0),
+            timeout: consume
+                .arguments
+                .get("x-consumer-timeout")
+                .and_then(Value::as_integer)
+                .and_then(|timeout| u64::try_from(timeout).ok()),
             unacked: 0,
             waiting: false,
         });
@@ -229,27 +235,40 @@ impl Broker {
             return Ok(());
         };
         queue.unacked += 1;
+        if ready.attempts.failed > 0 {
+            queue.again.began(ready.position);
+        }
+        let timeout = queue.rules.timeout.or(self.capacity.consumer_timeout);
+        let timeout = timeout.filter(|_| !get.no_ack);
         let message_count = saturate(queue.backlog.ready(landed));
         let connection = self.connection_of(id);
         connection.delivery_room = connection.delivery_room.saturating_sub(1);
         let unacked = &mut self.open_channel_mut(id).unacked;
         let tag = unacked.next_tag();
-        unacked.push(Unsettled {
+        let entry = Unsettled {
             tag,
             queue: queue_id,
             position: ready.position,
             consumer: None,
             no_ack: get.no_ack,
             priority: ready.priority,
-            delivered: ready.delivered + 1,
-        });
+            attempts: ready.attempts,
+            began: now,
+            due: timeout.map(|timeout| Timestamp(now.0.saturating_add(timeout))),
+            late: false,
+        };
+        if unacked.push(entry, timeout) {
+            let next = unacked.next_due();
+            self.schedule.set(Deadline::Channel(id), next);
+        }
         let to = Receiver::Get(id.connection, id.number);
-        (self.journey).delivered(queue_id, to, ready.delivered + 1, ready.position);
+        let attempt = ready.attempts.total() + 1;
+        (self.journey).delivered(queue_id, to, attempt, ready.position);
         let delivery = Delivery {
             position: ready.position,
             tag,
             redelivered: ready.redelivered,
-            delivery_count: ready.delivered,
+            attempts: ready.attempts,
             no_ack: get.no_ack,
         };
         let (connection, channel) = (id.connection, id.number);

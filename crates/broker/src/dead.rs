@@ -3,15 +3,18 @@
 //! The copy is asked to land before the original's end is, and records land in the order in which they were
 //! asked for: whatever crashes when, the message is in one place or in both (promise P2).
 //!
+//! One that no queue takes does not go: it is parked, in sight (P2).
+//!
 //! The broker holds no bodies, so it asks the shell for each message, some at a time.
 
 use crate::death::{self, Death};
 use crate::envelope::Envelope;
+use crate::parked::ParkedMessage;
 use crate::queue::Queue;
 use crate::route::{Queues, VhostIndex};
 use crate::rules::DeadLetter;
 use crate::{Broker, Effect};
-use model::record::{Ending, Reason};
+use model::record::{Attempts, Ending, Reason};
 use model::{
     MessageRecord, Position, Properties, Publish, QueueId, Run, Runs, ShortStr, Timestamp,
 };
@@ -27,6 +30,8 @@ pub(crate) struct Dying {
     waiting: VecDeque<(Reason, Run)>,
     /// Asked of the shell.
     fetching: BTreeMap<Position, Reason>,
+    /// Of those that were handed out in vain: how often.
+    attempts: BTreeMap<Position, Attempts>,
     /// Listed among the broker's queues with dying messages.
     listed: bool,
 }
@@ -35,6 +40,13 @@ impl Dying {
     pub(crate) fn add(&mut self, messages: &Runs, reason: Reason) {
         let runs = messages.as_slice().iter();
         self.waiting.extend(runs.map(|run| (reason, *run)));
+    }
+
+    /// Keeps in mind how often one was handed out in vain, in case it is to stay.
+    pub(crate) fn remember(&mut self, position: Position, attempts: Attempts) {
+        if attempts != Attempts::NONE {
+            self.attempts.insert(position, attempts);
+        }
     }
 
     /// Adds everything to a set.
@@ -76,6 +88,18 @@ impl Dying {
     }
 }
 
+/// What became of a message that was to go to the dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Sent {
+    /// Its copy was asked to land.
+    Copied,
+    /// No queue takes it, or only one that it came from with nobody's doing.
+    NoTarget,
+    /// The queue sends nothing there any more.
+    NoRule,
+}
+
 impl Broker {
     /// Messages leave a queue unacknowledged.
     pub(crate) fn discard(&mut self, id: QueueId, messages: &Runs, reason: Reason) {
@@ -83,7 +107,7 @@ impl Broker {
             return;
         };
         if queue.rules.dead_letter.is_none() {
-            if queue.settled.is_empty() {
+            if queue.nothing_to_tell() {
                 self.settling.push(id);
             }
             queue.settled.insert_all(ending(reason), messages);
@@ -136,7 +160,10 @@ impl Broker {
         };
         let reason = queue.dying.fetching.remove(&position);
         let reason = reason.expect("only dying messages are asked for, each once");
+        let attempts = queue.dying.attempts.remove(&position);
         let message = message.expect("a record lives as long as a queue holds its message");
+        let priority = message.properties.priority().unwrap_or(0);
+        let priority = priority.min(queue.rules.max_priority);
         let message = Publish {
             exchange: message.exchange,
             routing_key: message.routing_key,
@@ -145,22 +172,35 @@ impl Broker {
             properties: message.properties,
             body: message.body,
         };
-        self.dead_letter(now, id, reason, message);
-        self.done_with(id, position, Ending::DeadLettered);
+        let how = match self.dead_letter(now, id, reason, message) {
+            Sent::Copied => Ending::DeadLettered,
+            Sent::NoRule if reason != Reason::DeliveryLimit => ending(reason),
+            Sent::NoRule | Sent::NoTarget => {
+                let parked = ParkedMessage {
+                    position,
+                    why: reason,
+                    at: now,
+                    attempts: attempts.unwrap_or_default(),
+                    priority,
+                };
+                self.park(id, parked);
+                return;
+            }
+        };
+        self.done_with(id, position, how);
     }
 
-    /// Sends a message through its queue's dead-letter exchange. One that no queue takes is gone: its owner's
-    /// rule sent it there.
+    /// Sends a message through its queue's dead-letter exchange.
     pub(crate) fn dead_letter(
         &mut self,
         now: Timestamp,
         from: QueueId,
         reason: Reason,
         message: Publish,
-    ) {
+    ) -> Sent {
         let queue = &self.queues[&from];
         let Some(to) = queue.rules.dead_letter.clone() else {
-            return;
+            return Sent::NoRule;
         };
         let (vhost, copy) = (queue.vhost, copy(now, queue, &to, reason, message));
         let mut targets = self.route_dead_letter(vhost, &copy);
@@ -170,9 +210,11 @@ impl Broker {
                 !death::is_automatic_cycle(&copy.properties, name)
             });
         }
-        if !targets.is_empty() {
-            self.land_message(now, &targets, None, &copy);
+        if targets.is_empty() {
+            return Sent::NoTarget;
         }
+        self.land_message(now, &targets, None, &copy);
+        Sent::Copied
     }
 
     fn route_dead_letter(&self, vhost: VhostIndex, copy: &Publish) -> Queues {
@@ -193,7 +235,7 @@ impl Broker {
     /// A message that is in nobody's hands leaves its queue.
     pub(crate) fn done_with(&mut self, id: QueueId, position: Position, how: Ending) {
         if let Some(queue) = self.queues.get_mut(&id) {
-            if queue.settled.is_empty() {
+            if queue.nothing_to_tell() {
                 self.settling.push(id);
             }
             queue.settled.insert(how, position);

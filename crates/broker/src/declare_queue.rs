@@ -10,6 +10,7 @@ use crate::permit::Kind;
 use crate::queue::Queue;
 use crate::reply_to::{is_reply_name, refuse_reply_queue};
 use crate::route::VhostIndex;
+use crate::schedule::Deadline;
 use crate::{Broker, bind};
 use model::method::queue;
 use model::record::{Destination, Ending, QueueDefinition};
@@ -180,7 +181,9 @@ impl Broker {
                     queue::Delete::ID,
                 ));
             }
-            if delete.if_empty && ready > 0 {
+            let queue = &self.queues[&queue_id];
+            let put_off = queue.delayed.len() + queue.parked.count();
+            if delete.if_empty && ready + put_off > 0 {
                 return Err(precondition_failed(
                     format!("{} not empty", self.queue_text(queue_id)),
                     queue::Delete::ID,
@@ -239,12 +242,13 @@ impl Broker {
         };
         let consumers = std::mem::take(&mut queue.consumers);
         self.refusing_queues -= usize::from(queue.rules.refuses_publishes());
-        self.schedule.set(id, None);
+        self.schedule.set(Deadline::Queue(id), None);
         let (vhost, owner) = (queue.vhost, queue.owner);
         self.vhosts[vhost.0].queues.remove(&queue.definition.name);
         for (how, settled) in queue.settled.take() {
             self.land(Record::Settled(id, how, settled), false);
         }
+        let again = std::mem::take(&mut queue.again);
         let mut left = queue.into_messages(self.landing.last());
         let redriven = self.redrives.of(id).map(|ready| ready.position.0);
         left.insert_all(&redriven.collect());
@@ -252,7 +256,8 @@ impl Broker {
             .connections
             .values()
             .flat_map(|connection| connection.channels.values());
-        for position in unacked.flat_map(|channel| channel.unacked.of_queue(id)) {
+        let unacked = unacked.flat_map(|channel| channel.unacked.of_queue(id));
+        for position in unacked.filter(|position| !again.is_settled(*position)) {
             left.insert(position.0);
         }
         if !left.is_empty() {

@@ -3,6 +3,7 @@
 use crate::backlog::Ready;
 use crate::connection::{Channel, ChannelId, Connection, Consumer, ConsumerId, DELIVERY_ROOM};
 use crate::journey::Receiver;
+use crate::schedule::Deadline;
 use crate::unacked::Unsettled;
 use crate::{Broker, Delivery, Effect, Written};
 use model::{ConnectionId, QueueId, Timestamp};
@@ -64,6 +65,8 @@ impl Broker {
             if queue.is_ruled() && self.pass_time(now, id) {
                 continue;
             }
+            let timeout = self.queues[&id].rules.timeout;
+            let timeout = timeout.or(self.capacity.consumer_timeout);
             while let Some(consumer) = self.next_with_room(id) {
                 let queue = self.queues.get_mut(&id).expect("looked up before");
                 let Some(ready) = queue.backlog.pop(landed) else {
@@ -71,7 +74,10 @@ impl Broker {
                 };
                 queue.willing.rotate();
                 queue.unacked += 1;
-                self.hand_out(id, consumer, ready);
+                if ready.attempts.failed > 0 {
+                    queue.again.began(ready.position);
+                }
+                self.hand_out(now, id, consumer, ready, timeout);
             }
             let queue = self.queues.get_mut(&id).expect("looked up before");
             // Consumers had their chance at all that has landed: what may wait for no time goes now.
@@ -115,7 +121,15 @@ impl Broker {
         None
     }
 
-    fn hand_out(&mut self, queue: QueueId, id: ConsumerId, ready: Ready) {
+    /// `timeout` counts where the consumer has none of its own.
+    fn hand_out(
+        &mut self,
+        now: Timestamp,
+        queue: QueueId,
+        id: ConsumerId,
+        ready: Ready,
+        timeout: Option<u64>,
+    ) {
         let consumer = self
             .consumers
             .get_mut(&id)
@@ -132,16 +146,24 @@ impl Broker {
             .expect("consumers go with theirs");
         let tag = channel.unacked.next_tag();
         consumer.unacked += u32::from(!consumer.no_ack);
-        channel.unacked.push(Unsettled {
+        let timeout = consumer.timeout.or(timeout).filter(|_| !consumer.no_ack);
+        let entry = Unsettled {
             tag,
             queue,
             position: ready.position,
             consumer: Some(id),
             no_ack: consumer.no_ack,
             priority: ready.priority,
-            delivered: ready.delivered + 1,
-        });
-        let attempt = ready.delivered + 1;
+            attempts: ready.attempts,
+            began: now,
+            due: timeout.map(|timeout| Timestamp(now.0.saturating_add(timeout))),
+            late: false,
+        };
+        if channel.unacked.push(entry, timeout) {
+            let next = channel.unacked.next_due();
+            self.schedule.set(Deadline::Channel(to), next);
+        }
+        let attempt = ready.attempts.total() + 1;
         (self.journey).delivered(queue, Receiver::Consumer(id.0), attempt, ready.position);
         self.effects.push_back(Effect::Deliver {
             connection: to.connection,
@@ -151,7 +173,7 @@ impl Broker {
                 position: ready.position,
                 tag,
                 redelivered: ready.redelivered,
-                delivery_count: ready.delivered,
+                attempts: ready.attempts,
                 no_ack: consumer.no_ack,
             },
         });
@@ -190,7 +212,7 @@ impl Broker {
         }
     }
 
-    /// The record of a delivery on its way out is gone: its queue was deleted.
+    /// The record of a delivery on its way out is gone: its queue was deleted, or a late acknowledgement settled it.
     pub(crate) fn undeliverable(&mut self, id: ChannelId, tag: model::DeliveryTag) {
         let Some(connection) = self.connections.get_mut(&id.connection) else {
             return;
@@ -201,7 +223,9 @@ impl Broker {
             .and_then(|channel| channel.unacked.take_any(tag));
         if let Some(entry) = entry {
             assert!(
-                !self.queues.contains_key(&entry.queue),
+                self.queues
+                    .get(&entry.queue)
+                    .is_none_or(|queue| queue.again.is_settled(entry.position)),
                 "a record lives as long as a queue holds its message"
             );
             self.settle(&entry);

@@ -3,6 +3,7 @@
 use crate::audit::Account;
 use crate::command::{Answer, CommandId, CommandRefused};
 use crate::login::LoginRefused;
+use model::record::Attempts;
 use model::{
     ChannelError, ChannelNumber, ConnectionError, ConnectionId, DeliveryTag, Method, Position,
     Publish, QueueId, Record, ShortStr,
@@ -102,8 +103,9 @@ pub struct Delivery {
     pub tag: DeliveryTag,
     /// It may have been delivered before.
     pub redelivered: bool,
-    /// How often it was delivered before: the header x-delivery-count, told from the second delivery on.
-    pub delivery_count: u32,
+    /// How often it was handed out in vain before: the headers x-delivery-count (failed) and x-acquired-count (all),
+    /// told from the second delivery on.
+    pub attempts: Attempts,
     /// No acknowledgement will come: report it as settled once it is written.
     pub no_ack: bool,
 }

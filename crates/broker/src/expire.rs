@@ -1,6 +1,7 @@
 //! Time passes: messages and queues whose time is over.
 
 use crate::Broker;
+use crate::schedule::Deadline;
 use model::record::Reason;
 use model::{QueueId, Timestamp};
 
@@ -9,9 +10,23 @@ impl Broker {
     pub(crate) fn pass_time(&mut self, now: Timestamp, id: QueueId) -> bool {
         let gone = self.expire_queue(now, id);
         if !gone {
+            self.end_delays(now, id);
             self.expire_messages(now, id);
         }
         gone
+    }
+
+    /// Messages whose wait is over are ready again.
+    fn end_delays(&mut self, now: Timestamp, id: QueueId) {
+        let Some(queue) = self.queues.get_mut(&id) else {
+            return;
+        };
+        if queue.delayed.next_due().is_none_or(|due| due > now) {
+            return;
+        }
+        for ready in queue.delayed.take_due(now) {
+            queue.backlog.give_back(ready);
+        }
     }
 
     /// Takes out the queue's messages whose time is over, of those that consumers had their chance at.
@@ -65,7 +80,7 @@ impl Broker {
         if let Some(queue) = self.queues.get_mut(&id) {
             let deadline = queue.deadline(now);
             queue.scheduled = deadline.is_some();
-            self.schedule.set(id, deadline);
+            self.schedule.set(Deadline::Queue(id), deadline);
         }
     }
 }

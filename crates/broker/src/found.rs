@@ -1,9 +1,11 @@
 //! What recovery finds out about the messages of one queue, in whatever order it is told.
 
 use crate::ages::Ages;
+use crate::backlog::Ready;
 use crate::backlog::Traits;
+use crate::parked::ParkedMessage;
 use crate::queue::{Arrival, Queue};
-use model::record::{Ending, Tally};
+use model::record::{Attempts, Ending, Place, Tally, Waiting};
 use model::{Position, Run, Runs, Timestamp};
 use std::collections::BTreeMap;
 
@@ -22,6 +24,8 @@ pub(crate) struct Found {
     expiring: BTreeMap<Position, Timestamp>,
     /// The lengths of bodies: the same for so many neighbours.
     lengths: Vec<(Run, u32)>,
+    /// Those that wait otherwise than as they came, as was told last.
+    otherwise: BTreeMap<Position, (Place, Attempts)>,
 }
 
 impl Found {
@@ -71,46 +75,99 @@ impl Found {
         tally
     }
 
+    /// What waits otherwise than as it came; what comes later counts.
+    pub(crate) fn tell_waiting(&mut self, all: &[Waiting]) {
+        let all = all.iter();
+        self.otherwise
+            .extend(all.map(|waiting| (waiting.position, (waiting.place, waiting.attempts))));
+    }
+
     /// What the queue's rules make of the messages that wait.
-    pub(crate) fn restore(self, queue: &mut Queue, stopped: bool) {
+    pub(crate) fn restore(mut self, queue: &mut Queue, now: Timestamp, stopped: bool) {
         queue.audited.tally = self.tally();
         let waiting = self.landed.without(&self.settled);
+        self.otherwise
+            .retain(|position, _| waiting.contains(position.0));
+        let otherwise: Runs = self.otherwise.keys().map(|position| position.0).collect();
+        let as_they_came = waiting.without(&otherwise);
         let suspect = if stopped {
-            self.delivered
+            std::mem::take(&mut self.delivered)
         } else {
-            waiting.clone()
+            as_they_came.clone()
         };
-        let most = queue.rules.max_priority;
+        let priorities = self.take_priorities(queue.rules.max_priority);
+        if queue.rules.time_to_live.is_some() {
+            queue.backlog.ages = std::mem::take(&mut self.ages);
+        }
+        let traits = self.take_traits(queue, &waiting, &priorities);
+        queue
+            .backlog
+            .restore(&as_they_came, &suspect, traits, &priorities);
+        for (position, (place, attempts)) in self.otherwise {
+            let mut levels = priorities.iter();
+            let level = levels.find(|(_, of_priority)| of_priority.contains(position.0));
+            let ready = Ready {
+                position,
+                priority: level.map_or(0, |(priority, _)| *priority),
+                attempts,
+                redelivered: true,
+            };
+            put_back(queue, now, ready, place);
+        }
+    }
+
+    /// Those above the lowest, by priority as the queue has it.
+    fn take_priorities(&mut self, most: u8) -> BTreeMap<u8, Runs> {
         let mut priorities: BTreeMap<u8, Runs> = BTreeMap::new();
-        for (priority, of_priority) in self.priorities.into_iter().filter(|_| most > 0) {
+        let given = std::mem::take(&mut self.priorities);
+        for (priority, of_priority) in given.into_iter().filter(|_| most > 0) {
             let level = priorities.entry(priority.min(most)).or_default();
             level.insert_all(&of_priority);
         }
-        if queue.rules.time_to_live.is_some() {
-            queue.backlog.ages = self.ages;
-        }
+        priorities
+    }
+
+    fn take_traits(
+        &mut self,
+        queue: &Queue,
+        waiting: &Runs,
+        priorities: &BTreeMap<u8, Runs>,
+    ) -> BTreeMap<Position, Traits> {
         let mut traits: BTreeMap<Position, Traits> = BTreeMap::new();
         if queue.rules.max_length_bytes.is_some() {
-            let lengths = self.lengths.into_iter();
+            let lengths = std::mem::take(&mut self.lengths).into_iter();
             for (position, bytes) in lengths.flat_map(|(run, length)| {
                 (run.first..run.end()).map(move |position| (Position(position), length))
             }) {
                 traits.entry(position).or_default().bytes = bytes;
             }
         }
-        for (position, expires) in self.expiring {
+        for (position, expires) in std::mem::take(&mut self.expiring) {
             traits.entry(position).or_default().expires = Some(expires);
         }
         traits.retain(|position, _| waiting.contains(position.0));
-        for (priority, of_priority) in &priorities {
+        for (priority, of_priority) in priorities {
             for (position, traits) in &mut traits {
                 if of_priority.contains(position.0) {
                     traits.priority = *priority;
                 }
             }
         }
-        queue
-            .backlog
-            .restore(&waiting, &suspect, traits.into_iter(), &priorities);
+        traits
+    }
+}
+
+/// A message that waited otherwise than as it came does so again.
+fn put_back(queue: &mut Queue, now: Timestamp, ready: Ready, place: Place) {
+    match place {
+        Place::Ready => queue.backlog.give_back(ready),
+        Place::Delayed { due } => queue.delayed.insert(now, due, ready),
+        Place::Parked { why, at } => queue.parked.insert(ParkedMessage {
+            position: ready.position,
+            why,
+            at,
+            attempts: ready.attempts,
+            priority: ready.priority,
+        }),
     }
 }

@@ -4,6 +4,7 @@ mod page;
 mod pick;
 
 use crate::backlog::Ready;
+use model::record::Attempts;
 use model::{Position, Run, Runs};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,8 +15,8 @@ pub(crate) struct Level {
     pub(crate) priority: u8,
     fresh: VecDeque<FreshRun>,
     fresh_count: u64,
-    /// Position → how often it was delivered.
-    returned: BTreeMap<Position, u32>,
+    /// Position → how often it was handed out in vain.
+    returned: BTreeMap<Position, Attempts>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -80,8 +81,8 @@ impl Level {
     }
 
     /// Puts a message that was handed out back to its place.
-    pub(crate) fn give_back(&mut self, position: Position, delivered: u32) {
-        let known = self.returned.insert(position, delivered);
+    pub(crate) fn give_back(&mut self, position: Position, attempts: Attempts) {
+        let known = self.returned.insert(position, attempts);
         assert!(known.is_none(), "a message comes back once");
     }
 
@@ -101,11 +102,11 @@ impl Level {
             (Some(fresh), Some(returned)) if fresh < returned => Some(self.pop_fresh()),
             (Some(_), None) => Some(self.pop_fresh()),
             (_, Some(_)) => {
-                let (position, delivered) = self.returned.pop_first()?;
+                let (position, attempts) = self.returned.pop_first()?;
                 Some(Ready {
                     position,
                     priority: self.priority,
-                    delivered,
+                    attempts,
                     redelivered: true,
                 })
             }
@@ -125,7 +126,7 @@ impl Level {
         Ready {
             position,
             priority: self.priority,
-            delivered: 0,
+            attempts: Attempts::NONE,
             redelivered,
         }
     }
@@ -229,11 +230,14 @@ impl Level {
         self.fresh_count + self.returned.len() as u64
     }
 
-    /// Adds the messages that may have been delivered before.
+    /// Those that came back, with how often they were handed out in vain.
+    pub(crate) fn returned(&self) -> impl Iterator<Item = (Position, Attempts)> + '_ {
+        let each = self.returned.iter();
+        each.map(|(position, attempts)| (*position, *attempts))
+    }
+
+    /// Adds the messages of which a crash forgot whether they had been delivered.
     pub(crate) fn add_delivered(&self, delivered: &mut Runs) {
-        for position in self.returned.keys() {
-            delivered.insert(position.0);
-        }
         for fresh in self.fresh.iter().filter(|fresh| fresh.perhaps_delivered) {
             delivered.insert_run(fresh.run);
         }
@@ -244,9 +248,13 @@ impl Level {
 mod tests {
     use super::*;
 
+    fn failed(failed: u32) -> Attempts {
+        Attempts { failed, lost: 0 }
+    }
+
     fn pop_all(level: &mut Level, landed: u64) -> Vec<(u64, u32, bool)> {
         std::iter::from_fn(|| level.pop(Position(landed)))
-            .map(|ready| (ready.position.0, ready.delivered, ready.redelivered))
+            .map(|ready| (ready.position.0, ready.attempts.failed, ready.redelivered))
             .collect()
     }
 
@@ -258,7 +266,7 @@ mod tests {
         }
         assert_eq!(level.ready(Position(2)), 2);
         assert_eq!(pop_all(&mut level, 2), [(1, 0, false), (2, 0, false)]);
-        level.give_back(Position(2), 1);
+        level.give_back(Position(2), failed(1));
         assert_eq!(level.ready(Position(4)), 2);
         assert_eq!(
             pop_all(&mut level, 5),
@@ -275,7 +283,7 @@ mod tests {
             level.push(Position(position));
         }
         assert_eq!(pop_all(&mut level, 1), [(1, 0, false)]);
-        level.give_back(Position(1), 3);
+        level.give_back(Position(1), failed(3));
         let mut taken = Runs::new();
         level.take_before(Position(5), &mut taken);
         assert_eq!(taken, (1..=4).collect());

@@ -54,7 +54,9 @@ mod policy;
 mod quota;
 mod vhosts;
 
+mod again;
 mod connection;
+mod due;
 mod ended;
 mod level;
 mod queue;
@@ -64,6 +66,7 @@ mod willing;
 mod request;
 mod route;
 mod unacked;
+mod varint;
 
 mod bind;
 mod capacity;
@@ -85,14 +88,13 @@ mod tx;
 mod choose;
 mod dead;
 mod death;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "queues get their delayed messages next")
-)]
 mod delayed;
 mod expire;
+mod extend;
 mod overflow;
+mod parked;
 mod redrive;
+mod retry;
 mod schedule;
 
 mod checkpoint;
@@ -117,7 +119,7 @@ use quota::Quota;
 use redrive::Redrives;
 use route::Vhost;
 use rustc_hash::FxHashMap;
-use schedule::Schedule;
+use schedule::{Deadline, Schedule};
 use std::collections::VecDeque;
 use tx::TransactionRoom;
 
@@ -254,8 +256,11 @@ impl Broker {
 
     /// What is ready is handed out, what is over its time goes.
     fn pass_turn(&mut self, now: Timestamp) {
-        while let Some(queue) = self.schedule.pop_due(now) {
-            self.activate(queue);
+        while let Some(due) = self.schedule.pop_due(now) {
+            match due {
+                Deadline::Queue(queue) => self.activate(queue),
+                Deadline::Channel(channel) => self.time_out(now, channel),
+            }
         }
         self.deliver(now);
     }

@@ -43,7 +43,8 @@ impl Broker {
         for queue in refusing {
             let overflow = self.queues[&queue].rules.overflow;
             if overflow == Overflow::RejectPublishDeadLetter {
-                self.dead_letter(now, queue, Reason::MaxLength, publish.clone());
+                // Its publisher is told in any case, so nothing is lost where no queue takes the copy.
+                let _ = self.dead_letter(now, queue, Reason::MaxLength, publish.clone());
             }
         }
         self.refuse_when_landed(id, landed);

@@ -41,6 +41,13 @@ const OWNERS_COUNTS: &[&str] = &[
     "overflow",
     "dead-letter-exchange",
     "dead-letter-routing-key",
+    "consumer-timeout",
+    "delivery-limit",
+    "delayed-retry-type",
+    "delayed-retry-min",
+    "delayed-retry-max",
+    "delayed-retry-multiplier",
+    "delayed-retry-jitter",
 ];
 
 /// These are the owner's alone.

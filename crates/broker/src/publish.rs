@@ -2,6 +2,7 @@
 
 use crate::connection::{ChannelId, Refusal, access_refused, not_found, precondition_failed};
 use crate::envelope::{BCC_HEADER, Envelope, Numbered, check_expiration, check_user};
+use crate::extend::is_extension;
 use crate::journey::Origin;
 use crate::queue::Arrival;
 use crate::reply_to::check_token;
@@ -45,6 +46,9 @@ impl Broker {
                 basic::Publish::ID,
             );
             return Err(error.into());
+        }
+        if is_extension(&publish) {
+            return self.extend(now, id, &publish);
         }
         let connection = self.connection_of(id);
         connection.publishes = true;

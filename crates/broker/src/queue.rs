@@ -1,15 +1,18 @@
 //! A queue as a data structure: what waits, what is out, what is on its way to the dead letters. No policy.
 
+use crate::again::OutAgain;
 use crate::ages::Ages;
 use crate::audit::Audited;
 use crate::backlog::{Backlog, Traits};
 use crate::connection::ConsumerId;
 use crate::dead::Dying;
+use crate::delayed::Delayed;
 use crate::ended::Ended;
+use crate::parked::Parked;
 use crate::route::VhostIndex;
 use crate::rules::Rules;
 use crate::willing::Willing;
-use model::record::QueueDefinition;
+use model::record::{QueueDefinition, Waiting};
 use model::{ConnectionId, Position, Properties, Runs, Timestamp};
 
 /// A declared queue with what waits in it.
@@ -23,6 +26,10 @@ pub(crate) struct Queue {
     pub(crate) backlog: Backlog,
     /// Consumers had their chance at everything up to here: what comes later does not expire yet.
     pub(crate) offered: Position,
+    /// Messages that wait for their time.
+    pub(crate) delayed: Delayed,
+    /// Messages that wait for an operator.
+    pub(crate) parked: Parked,
     /// Messages that leave for the dead letters.
     pub(crate) dying: Dying,
     /// In the order in which they came.
@@ -38,8 +45,12 @@ pub(crate) struct Queue {
     /// How many messages are handed out and not settled.
     pub(crate) unacked: u64,
     pub(crate) audited: Audited,
+    /// Of those that are handed out: which failed before.
+    pub(crate) again: OutAgain,
     /// What was settled in this turn.
     pub(crate) settled: Ended,
+    /// What waits otherwise than before, since this turn.
+    pub(crate) told: Vec<Waiting>,
     /// Listed among the broker's active queues.
     pub(crate) active: bool,
     /// It has a deadline in the schedule.
@@ -55,6 +66,8 @@ impl Queue {
             owner: None,
             backlog: Backlog::default(),
             offered: Position::NONE,
+            delayed: Delayed::default(),
+            parked: Parked::default(),
             dying: Dying::default(),
             consumers: Vec::new(),
             single_active: None,
@@ -63,7 +76,9 @@ impl Queue {
             used: now,
             unacked: 0,
             audited: Audited::default(),
+            again: OutAgain::default(),
             settled: Ended::default(),
+            told: Vec::new(),
             active: false,
             scheduled: false,
         }
@@ -110,6 +125,18 @@ impl Queue {
         }
     }
 
+    /// Whether no record is to be written of it at the end of the turn, as far as is known.
+    pub(crate) fn nothing_to_tell(&self) -> bool {
+        self.settled.is_empty() && self.told.is_empty()
+    }
+
+    /// Takes a message out, wherever it waits; false if it does not wait here.
+    pub(crate) fn take_back(&mut self, position: Position) -> bool {
+        self.backlog.pick(position).is_some()
+            || self.delayed.remove(position).is_some()
+            || self.parked.remove(position).is_some()
+    }
+
     /// Whether there is no room for one more.
     pub(crate) fn is_full(&self) -> bool {
         let at = |count: u64, limit: Option<u64>| limit.is_some_and(|limit| count >= limit);
@@ -130,6 +157,7 @@ impl Queue {
             || self.rules.expires.is_some()
             || self.rules.is_limited()
             || self.backlog.has_expiring()
+            || !self.delayed.is_empty()
             || self.scheduled
     }
 
@@ -138,7 +166,8 @@ impl Queue {
     pub(crate) fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
         let message = self.backlog.next_expiry(self.rules.time_to_live);
         let unused = self.unused_at();
-        let times = message.into_iter().chain(unused);
+        let delayed = self.delayed.next_due();
+        let times = message.into_iter().chain(unused).chain(delayed);
         times.filter(|at| *at > now).min()
     }
 
@@ -151,6 +180,10 @@ impl Queue {
     /// All messages up to `last` that it holds, except those that channels have and those that ended in this turn.
     pub(crate) fn into_messages(mut self, last: Position) -> Runs {
         let mut messages = self.backlog.purge(last);
+        messages.insert_all(&self.delayed.purge(last));
+        for parked in self.parked.from(Position::NONE) {
+            messages.insert(parked.position.0);
+        }
         self.dying.add_to(&mut messages);
         messages
     }

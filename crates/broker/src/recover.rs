@@ -76,7 +76,8 @@ impl Recovery {
         match record {
             Record::Message(message) => self.message(position, &message),
             Record::Settled(queue, how, runs) => self.messages_of(queue).settle(how, &runs),
-            Record::Waiting(..) | Record::Remembered(..) => {}
+            Record::Waiting(queue, all) => self.messages_of(queue).tell_waiting(&all),
+            Record::Remembered(..) => {}
             Record::Delivered(queue, runs) => self.messages_of(queue).delivered.insert_all(&runs),
             Record::Definition(definition) => self.definition(position, definition),
             Record::Checkpoint { next_queue, .. } => {
@@ -245,7 +246,7 @@ impl Recovery {
             let mut queue = Queue::new(vhost, definition, now);
             queue.rules = rules;
             if let Some(messages) = self.messages.remove(&id) {
-                messages.restore(&mut queue, self.stopped);
+                messages.restore(&mut queue, now, self.stopped);
             }
             broker.add_queue(queue);
         }

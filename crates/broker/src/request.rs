@@ -127,15 +127,15 @@ impl Broker {
     fn call(&mut self, now: Timestamp, id: ChannelId, method: Method) -> Result<(), Refusal> {
         self.permit_method(id, &method)?;
         match method {
-            Method::BasicAck(ack) => self.ack(id, &ack),
-            Method::BasicNack(nack) => self.nack(id, &nack),
-            Method::BasicReject(reject) => self.reject(id, &reject),
+            Method::BasicAck(ack) => self.ack(now, id, &ack),
+            Method::BasicNack(nack) => self.nack(now, id, &nack),
+            Method::BasicReject(reject) => self.reject(now, id, &reject),
             Method::BasicGet(get) => self.get(now, id, get),
             Method::BasicConsume(consume) => self.consume(now, id, consume),
             Method::BasicCancel(cancel) => self.cancel(now, id, cancel),
             Method::BasicQos(qos) => self.qos(id, &qos),
-            Method::BasicRecover(recover) => self.recover(id, recover.requeue, true),
-            Method::BasicRecoverAsync(recover) => self.recover(id, recover.requeue, false),
+            Method::BasicRecover(recover) => self.recover(now, id, recover.requeue, true),
+            Method::BasicRecoverAsync(recover) => self.recover(now, id, recover.requeue, false),
             Method::ConfirmSelect(select) => self.confirm_select(id, &select),
             Method::TxSelect(_) => self.tx_select(id),
             Method::TxCommit(_) => self.tx_commit(now, id),

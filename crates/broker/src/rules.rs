@@ -1,5 +1,6 @@
 //! What a queue's owner asked for: its arguments, read once.
 
+use crate::retry::{Retry, RetryType};
 use model::{FieldTable, ShortStr, Value};
 
 /// The rules of a queue.
@@ -17,6 +18,12 @@ pub(crate) struct Rules {
     pub(crate) dead_letter: Option<DeadLetter>,
     pub(crate) max_priority: u8,
     pub(crate) single_active_consumer: bool,
+    /// Milliseconds that receivers may take to acknowledge.
+    pub(crate) timeout: Option<u64>,
+    /// How often a message may come back.
+    pub(crate) delivery_limit: Option<u32>,
+    /// How long it waits then.
+    pub(crate) retry: Option<Retry>,
 }
 
 /// What gives way when a queue is full.
@@ -70,6 +77,10 @@ impl Rules {
                 .unwrap_or(0),
             single_active_consumer: arguments.get("x-single-active-consumer")
                 == Some(Value::Bool(true)),
+            timeout: number("x-consumer-timeout"),
+            delivery_limit: number("x-delivery-limit")
+                .map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
+            retry: retry(arguments),
         }
     }
 
@@ -82,4 +93,54 @@ impl Rules {
     pub(crate) fn is_limited(&self) -> bool {
         self.max_length.is_some() || self.max_length_bytes.is_some()
     }
+}
+
+/// The first wait of a message that comes back, where its queue says that it waits and not how long: a second.
+const RETRY_LEAST: u64 = 1000;
+
+/// The longest wait, where the queue does not say: an hour.
+const RETRY_MOST: u64 = 3_600_000;
+
+/// To name a first wait is to ask for waiting.
+fn retry(arguments: &FieldTable) -> Option<Retry> {
+    let number = |name| {
+        let value = arguments.get(name).and_then(Value::as_integer);
+        value.and_then(|number| u64::try_from(number).ok())
+    };
+    let thousandths = |name| arguments.get(name).and_then(thousandths);
+    let least = number("x-delayed-retry-min");
+    let of = match arguments
+        .get("x-delayed-retry-type")
+        .and_then(Value::as_str)
+    {
+        Some("all") => RetryType::All,
+        Some("failed") => RetryType::Failed,
+        Some("returned") => RetryType::Returned,
+        None if least.is_some() => RetryType::All,
+        _ => return None,
+    };
+    let least = least.unwrap_or(RETRY_LEAST);
+    Some(Retry {
+        of,
+        least,
+        most: number("x-delayed-retry-max").unwrap_or(RETRY_MOST.max(least)),
+        multiplier: thousandths("x-delayed-retry-multiplier").unwrap_or(2000),
+        jitter: thousandths("x-delayed-retry-jitter").unwrap_or(100),
+    })
+}
+
+/// A number of any kind, in thousandths.
+fn thousandths(value: Value<'_>) -> Option<u64> {
+    let number = match value {
+        Value::F32(number) => f64::from(number),
+        Value::F64(number) => number,
+        value => return u64::try_from(value.as_integer()?).ok()?.checked_mul(1000),
+    };
+    // What is out of bounds was refused when it was declared; the cast keeps within those of u64.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked"
+    )]
+    (number.is_finite() && number >= 0.0).then(|| (number * 1000.0).round() as u64)
 }

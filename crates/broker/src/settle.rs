@@ -2,33 +2,53 @@
 
 use crate::Broker;
 use crate::connection::{ChannelId, Refusal, precondition_failed};
+use crate::retry::Cause;
 use crate::tx::Verdict;
 use crate::unacked::Unsettled;
 use model::method::basic;
-use model::record::{Ending, Reason};
-use model::{ConnectionError, DeliveryTag, MethodId, QueueId, Record, ReplyCode};
+use model::record::{Ending, Reason, Waiting};
+use model::{ConnectionError, DeliveryTag, MethodId, QueueId, Record, ReplyCode, Timestamp};
+
+/// The most messages of one record of those that wait: a record must fit a chunk.
+pub(crate) const WAITING_MAX: usize = 65_536;
 
 impl Broker {
-    pub(crate) fn ack(&mut self, id: ChannelId, ack: &basic::Ack) -> Result<(), Refusal> {
+    pub(crate) fn ack(
+        &mut self,
+        now: Timestamp,
+        id: ChannelId,
+        ack: &basic::Ack,
+    ) -> Result<(), Refusal> {
         let (tag, multiple) = (ack.delivery_tag, ack.multiple);
-        self.judge(id, tag, multiple, Verdict::Acked, basic::Ack::ID)
+        self.judge(now, id, tag, multiple, Verdict::Acked, basic::Ack::ID)
     }
 
-    pub(crate) fn nack(&mut self, id: ChannelId, nack: &basic::Nack) -> Result<(), Refusal> {
+    pub(crate) fn nack(
+        &mut self,
+        now: Timestamp,
+        id: ChannelId,
+        nack: &basic::Nack,
+    ) -> Result<(), Refusal> {
         let (tag, multiple) = (nack.delivery_tag, nack.multiple);
         let verdict = Verdict::refused(nack.requeue);
-        self.judge(id, tag, multiple, verdict, basic::Nack::ID)
+        self.judge(now, id, tag, multiple, verdict, basic::Nack::ID)
     }
 
-    pub(crate) fn reject(&mut self, id: ChannelId, reject: &basic::Reject) -> Result<(), Refusal> {
+    pub(crate) fn reject(
+        &mut self,
+        now: Timestamp,
+        id: ChannelId,
+        reject: &basic::Reject,
+    ) -> Result<(), Refusal> {
         let verdict = Verdict::refused(reject.requeue);
         let tag = reject.delivery_tag;
-        self.judge(id, tag, false, verdict, basic::Reject::ID)
+        self.judge(now, id, tag, false, verdict, basic::Reject::ID)
     }
 
     /// The client says what becomes of deliveries: at once, or when its transaction commits.
     fn judge(
         &mut self,
+        now: Timestamp,
         id: ChannelId,
         tag: DeliveryTag,
         multiple: bool,
@@ -40,22 +60,26 @@ impl Broker {
         }
         let settled = self.take_unacked(id, tag, multiple, method)?;
         for entry in settled {
-            self.conclude(&entry, verdict);
+            self.conclude(now, &entry, verdict);
         }
         Ok(())
     }
 
-    pub(crate) fn conclude(&mut self, entry: &Unsettled, verdict: Verdict) {
+    pub(crate) fn conclude(&mut self, now: Timestamp, entry: &Unsettled, verdict: Verdict) {
         match verdict {
+            Verdict::Acked if entry.late => self.settle_late(entry),
+            // The message has gone back already.
+            Verdict::Rejected | Verdict::Requeued if entry.late => {}
             Verdict::Acked => self.settle(entry),
             Verdict::Rejected => self.turn_away(entry),
-            Verdict::Requeued => self.give_back(entry),
+            Verdict::Requeued => self.come_back(now, entry, Cause::Returned),
         }
     }
 
     /// basic.recover: everything unacked on the channel comes again.
     pub(crate) fn recover(
         &mut self,
+        now: Timestamp,
         id: ChannelId,
         requeue: bool,
         answered: bool,
@@ -71,7 +95,7 @@ impl Broker {
         self.wake_if_full(id);
         let entries = self.open_channel_mut(id).unacked.take_upto(DeliveryTag(0));
         for entry in entries {
-            self.give_back(&entry);
+            self.conclude(now, &entry, Verdict::Requeued);
         }
         if answered {
             self.reply(id, basic::RecoverOk);
@@ -84,28 +108,36 @@ impl Broker {
         // A queue that was deleted has settled all of its messages.
         if let Some(queue) = self.queues.get_mut(&entry.queue) {
             queue.unacked -= 1;
-            if queue.settled.is_empty() {
+            if !queue.again.ended(entry.position) {
+                if queue.nothing_to_tell() {
+                    self.settling.push(entry.queue);
+                }
+                queue.settled.insert(Ending::Acknowledged, entry.position);
+                queue.backlog.forget(entry.position);
+            }
+        }
+        self.free_consumer(entry);
+    }
+
+    /// An acknowledgement came after its delivery's time: it settles the message, wherever that is now, unless
+    /// something else has.
+    fn settle_late(&mut self, entry: &Unsettled) {
+        let Some(queue) = self.queues.get_mut(&entry.queue) else {
+            return;
+        };
+        let position = entry.position;
+        let is_here = queue.take_back(position) || queue.again.settle(position);
+        if is_here {
+            if queue.nothing_to_tell() {
                 self.settling.push(entry.queue);
             }
-            queue.settled.insert(Ending::Acknowledged, entry.position);
-            queue.backlog.forget(entry.position);
+            queue.settled.insert(Ending::Acknowledged, position);
+            queue.backlog.forget(position);
         }
-        self.free_consumer(entry);
     }
 
-    /// A delivery failed: its message returns to its place.
-    pub(crate) fn give_back(&mut self, entry: &Unsettled) {
-        if let Some(queue) = self.queues.get_mut(&entry.queue) {
-            queue.unacked -= 1;
-            queue
-                .backlog
-                .give_back(entry.position, entry.delivered, entry.priority);
-            self.activate(entry.queue);
-        }
-        self.free_consumer(entry);
-    }
-
-    /// What was settled in this turn becomes one record for each queue and way of ending.
+    /// What was settled in this turn becomes one record for each queue and way of ending; what waits otherwise than
+    /// before another.
     pub(crate) fn record_settled(&mut self) {
         for id in std::mem::take(&mut self.settling) {
             self.record_settled_of(id, false);
@@ -114,10 +146,13 @@ impl Broker {
 
     /// `awaited` if somebody is answered when it has landed.
     pub(crate) fn record_settled_of(&mut self, id: QueueId, awaited: bool) {
-        if let Some(queue) = self.queues.get_mut(&id)
-            && !queue.settled.is_empty()
-        {
-            for (how, settled) in queue.settled.take() {
+        if let Some(queue) = self.queues.get_mut(&id) {
+            let told = std::mem::take(&mut queue.told);
+            let settled = queue.settled.take();
+            for part in in_order(told).chunks(WAITING_MAX) {
+                self.land(Record::Waiting(id, part.to_vec()), awaited);
+            }
+            for (how, settled) in settled {
                 self.land(Record::Settled(id, how, settled), awaited);
             }
         }
@@ -127,7 +162,12 @@ impl Broker {
     fn turn_away(&mut self, entry: &Unsettled) {
         if let Some(queue) = self.queues.get_mut(&entry.queue) {
             queue.unacked -= 1;
+            if queue.again.ended(entry.position) {
+                self.free_consumer(entry);
+                return;
+            }
             queue.backlog.forget(entry.position);
+            queue.dying.remember(entry.position, entry.attempts);
             let refused = [entry.position.0].into_iter().collect();
             self.discard(entry.queue, &refused, Reason::Rejected);
         }
@@ -148,11 +188,13 @@ impl Broker {
         }
         match unacked.take(tag) {
             Some(entry) => Ok(vec![entry]),
+            None if unacked.was_forgotten(tag) => Ok(Vec::new()),
             None => Err(unknown_tag(tag, method)),
         }
     }
 
-    fn free_consumer(&mut self, entry: &Unsettled) {
+    /// The delivery's consumer may have room again.
+    pub(crate) fn free_consumer(&mut self, entry: &Unsettled) {
         let Some(id) = entry.consumer else { return };
         let Some(consumer) = self.consumers.get_mut(&id) else {
             return;
@@ -171,6 +213,20 @@ impl Broker {
             self.wake_channel(id);
         }
     }
+}
+
+/// By rising position, what was told last of each.
+pub(crate) fn in_order(mut told: Vec<Waiting>) -> Vec<Waiting> {
+    // A stable sort: of those alike the last stays.
+    told.sort_by_key(|waiting| waiting.position);
+    told.dedup_by(|later, earlier| {
+        let same = later.position == earlier.position;
+        if same {
+            *earlier = *later;
+        }
+        same
+    });
+    told
 }
 
 pub(crate) fn unknown_tag(tag: DeliveryTag, method: MethodId) -> Refusal {

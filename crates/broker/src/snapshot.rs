@@ -96,6 +96,10 @@ pub struct Counts {
     pub ready: u64,
     /// Delivered and not settled.
     pub unacked: u64,
+    /// Waiting for their time.
+    pub delayed: u64,
+    /// Waiting for an operator.
+    pub parked: u64,
     /// On their way to the dead letters, or back from there.
     pub leaving: u64,
 }
@@ -103,7 +107,7 @@ pub struct Counts {
 impl Counts {
     /// All of them.
     pub const fn total(&self) -> u64 {
-        self.ready + self.unacked + self.leaving
+        self.ready + self.unacked + self.delayed + self.parked + self.leaving
     }
 }
 

@@ -109,7 +109,7 @@ impl Broker {
             // The message may be gone with its queue.
             if let Some(entry) = self.open_channel_mut(id).unacked.take_held(tag) {
                 settled.push(entry.queue);
-                self.conclude(&entry, verdict);
+                self.conclude(now, &entry, verdict);
             }
         }
         settled.sort_unstable();

@@ -1,7 +1,12 @@
 //! What a channel was handed and has not settled, by delivery tag.
+//!
+//! A delivery whose time ran out has gone back to its queue, and its tag stays known: who is late may still say that
+//! the work is done.
 
 use crate::connection::ConsumerId;
-use model::{DeliveryTag, Position, QueueId};
+use crate::due::Dues;
+use model::record::Attempts;
+use model::{DeliveryTag, Position, QueueId, Timestamp};
 use std::collections::VecDeque;
 
 /// One delivery that is not settled.
@@ -15,9 +20,32 @@ pub(crate) struct Unsettled {
     /// Being written settles it; the client has no say.
     pub(crate) no_ack: bool,
     pub(crate) priority: u8,
-    /// How often the message was delivered, this time included.
-    pub(crate) delivered: u32,
+    /// How often it was handed out in vain before.
+    pub(crate) attempts: Attempts,
+    /// When it was handed out, or its time began anew.
+    pub(crate) began: Timestamp,
+    /// When it is given up.
+    pub(crate) due: Option<Timestamp>,
+    /// Its time ran out, and the message went back.
+    pub(crate) late: bool,
 }
+
+impl Unsettled {
+    /// Whether it counts for a prefetch count.
+    fn takes_room(&self) -> bool {
+        !self.no_ack && !self.late
+    }
+}
+
+/// The most tags of a channel that are known though their time ran out; the oldest are forgotten first.
+const LATE_MAX: usize = 65_536;
+
+/// A tag that was never given, or that the client has settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UnknownTag;
+
+/// So much longer a delivery has that a transaction holds, in milliseconds.
+const HELD_MORE: u64 = 1000;
 
 /// How far an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +67,11 @@ pub(crate) struct Unacked {
     /// Those that wait for an acknowledgement by the client, or for its commit.
     awaiting_ack: u32,
     last_tag: u64,
+    dues: Dues,
+    /// How many are late and not settled.
+    late: usize,
+    /// The last late tag that was forgotten.
+    forgotten: DeliveryTag,
 }
 
 impl Unacked {
@@ -54,16 +87,147 @@ impl Unacked {
     }
 
     /// Adds the delivery that was given the last tag.
-    pub(crate) fn push(&mut self, entry: Unsettled) {
+    /// Its time is `timeout` milliseconds; true if the channel's next deadline is another one now.
+    pub(crate) fn push(&mut self, entry: Unsettled, timeout: Option<u64>) -> bool {
         assert!(
             entry.tag.0 == self.last_tag,
             "deliveries are added in the order of their tags"
         );
-        self.awaiting_ack += u32::from(!entry.no_ack);
+        self.awaiting_ack += u32::from(entry.takes_room());
         self.entries.push_back((entry, State::Open));
+        match entry.due.zip(timeout) {
+            Some((due, timeout)) => self.note_due(due, timeout, entry.tag),
+            None => false,
+        }
     }
 
-    /// Whether the client may settle `tag`.
+    fn note_due(&mut self, due: Timestamp, timeout: u64, tag: DeliveryTag) -> bool {
+        let before = self.dues.next();
+        self.dues.note(due, timeout, tag);
+        before.is_none_or(|before| due < before)
+    }
+
+    /// When the next delivery is due, or a little later.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.dues.next()
+    }
+
+    /// The deliveries whose time is over, in order: they are late from now on.
+    pub(crate) fn take_overdue(&mut self, now: Timestamp) -> Vec<Unsettled> {
+        let mut overdue = Vec::new();
+        let open =
+            |(entry, state): &&(Unsettled, State)| *state != State::Gone && entry.takes_room();
+        let live = self.entries.iter().find(open).map(|(entry, _)| entry.tag);
+        let live = live.unwrap_or(DeliveryTag(self.last_tag + 1));
+        while let Some((first, last)) = self.dues.pop(now, live) {
+            self.look_through(now, first, last, &mut overdue);
+        }
+        self.awaiting_ack -= u32::try_from(overdue.len()).expect("as many as were counted");
+        self.late += overdue.len();
+        self.forget_latest();
+        overdue
+    }
+
+    fn look_through(
+        &mut self,
+        now: Timestamp,
+        first: DeliveryTag,
+        last: DeliveryTag,
+        overdue: &mut Vec<Unsettled>,
+    ) {
+        let begin = self.entries.partition_point(|(entry, _)| entry.tag < first);
+        let end = self.entries.partition_point(|(entry, _)| entry.tag <= last);
+        let mut held = Vec::new();
+        for (entry, state) in self.entries.range_mut(begin..end) {
+            if !entry.takes_room() || entry.due.is_none_or(|due| due > now) {
+                continue;
+            }
+            match state {
+                State::Gone => {}
+                State::Open => {
+                    overdue.push(*entry);
+                    entry.late = true;
+                }
+                // Its transaction has the word; looked at again if it is rolled back.
+                State::Held => held.push(entry.tag),
+            }
+        }
+        for tag in held {
+            self.dues.note(Timestamp(now.0 + HELD_MORE), HELD_MORE, tag);
+        }
+    }
+
+    /// Makes the time of a delivery begin anew, `time` milliseconds of it, or without end; one that is late stays
+    /// late. True if the channel's next deadline is another one.
+    pub(crate) fn extend(
+        &mut self,
+        now: Timestamp,
+        tag: DeliveryTag,
+        time: Option<u64>,
+    ) -> Result<bool, UnknownTag> {
+        if self.was_forgotten(tag) {
+            return Ok(false);
+        }
+        let entry = self
+            .find(tag)
+            .filter(|(entry, state)| *state != State::Gone && !entry.no_ack);
+        let Some((entry, _)) = entry else {
+            return Err(UnknownTag);
+        };
+        if entry.late {
+            return Ok(false);
+        }
+        entry.began = now;
+        entry.due = time.map(|time| Timestamp(now.0.saturating_add(time)));
+        let due = entry.due.zip(time);
+        Ok(due.is_some_and(|(due, time)| self.note_due(due, time, tag)))
+    }
+
+    /// The queue that a delivery came from, and through which consumer.
+    pub(crate) fn source_of(&self, tag: DeliveryTag) -> Option<(QueueId, Option<ConsumerId>)> {
+        let at = self
+            .entries
+            .binary_search_by_key(&tag, |(entry, _)| entry.tag)
+            .ok()?;
+        let (entry, _) = &self.entries[at];
+        Some((entry.queue, entry.consumer))
+    }
+
+    fn find(&mut self, tag: DeliveryTag) -> Option<&mut (Unsettled, State)> {
+        let at = self
+            .entries
+            .binary_search_by_key(&tag, |(entry, _)| entry.tag)
+            .ok()?;
+        self.entries.get_mut(at)
+    }
+
+    /// Late tags are not remembered without end.
+    fn forget_latest(&mut self) {
+        if self.late <= LATE_MAX {
+            return;
+        }
+        let mut too_many = self.late - LATE_MAX;
+        for (entry, state) in &mut self.entries {
+            if too_many == 0 {
+                break;
+            }
+            if entry.late && *state == State::Open {
+                *state = State::Gone;
+                self.forgotten = entry.tag;
+                self.gaps += 1;
+                self.late -= 1;
+                too_many -= 1;
+            }
+        }
+        self.close_gaps();
+    }
+
+    /// Whether the tag may be one that was late and is forgotten.
+    pub(crate) fn was_forgotten(&self, tag: DeliveryTag) -> bool {
+        tag.0 > 0 && tag <= self.forgotten
+    }
+
+    /// Whether the client may settle `tag`, in time or late.
     pub(crate) fn contains(&self, tag: DeliveryTag) -> bool {
         let at = self
             .entries
@@ -141,39 +305,49 @@ impl Unacked {
             taken.push(*entry);
         }
         self.gaps += taken.len();
-        self.awaiting_ack -= u32::try_from(taken.len()).expect("as many as were counted");
+        let late = taken.iter().filter(|entry| entry.late).count();
+        self.late -= late;
+        self.awaiting_ack -= u32::try_from(taken.len() - late).expect("as many as were counted");
         self.close_gaps();
         taken
     }
 
-    /// The messages of one queue.
+    /// The messages of one queue that are in the client's hands.
     pub(crate) fn of_queue(&self, queue: QueueId) -> impl Iterator<Item = Position> + '_ {
         self.entries_of(queue).map(|entry| entry.position)
     }
 
     /// What is not settled of one queue.
     pub(crate) fn entries_of(&self, queue: QueueId) -> impl Iterator<Item = &Unsettled> + '_ {
-        let entries = self
-            .entries
-            .iter()
-            .filter(move |(entry, state)| *state != State::Gone && entry.queue == queue);
+        let entries = self.entries.iter().filter(move |(entry, state)| {
+            *state != State::Gone && entry.queue == queue && !entry.late
+        });
         entries.map(|(entry, _)| entry)
     }
 
-    /// The queue of each message.
+    /// The queue of each message in the client's hands.
     pub(crate) fn queues(&self) -> impl Iterator<Item = QueueId> + '_ {
         let entries = self.entries.iter();
-        let unsettled = entries.filter(|(_, state)| *state != State::Gone);
+        let unsettled = entries.filter(|(entry, state)| *state != State::Gone && !entry.late);
         unsettled.map(|(entry, _)| entry.queue)
     }
 
-    /// Takes out everything, in order.
+    /// The deliveries in the client's hands whose messages had been handed out in vain before.
+    pub(crate) fn tried_before(&self) -> impl Iterator<Item = &Unsettled> {
+        let entries = self.entries.iter().filter(|(entry, state)| {
+            *state != State::Gone && !entry.late && entry.attempts != Attempts::NONE
+        });
+        entries.map(|(entry, _)| entry)
+    }
+
+    /// Takes out everything that is in the client's hands, in order.
     pub(crate) fn drain(&mut self) -> Vec<Unsettled> {
         self.gaps = 0;
         self.awaiting_ack = 0;
+        self.late = 0;
         self.entries
             .drain(..)
-            .filter(|(_, state)| *state != State::Gone)
+            .filter(|(entry, state)| *state != State::Gone && !entry.late)
             .map(|(entry, _)| entry)
             .collect()
     }
@@ -194,7 +368,8 @@ impl Unacked {
         let entry = *entry;
         *state = State::Gone;
         self.gaps += 1;
-        self.awaiting_ack -= u32::from(!entry.no_ack);
+        self.late -= usize::from(entry.late);
+        self.awaiting_ack -= u32::from(entry.takes_room());
         self.close_gaps();
         Some(entry)
     }
@@ -223,15 +398,21 @@ mod tests {
         let mut unacked = Unacked::default();
         for number in 1..=count {
             let tag = unacked.next_tag();
-            unacked.push(Unsettled {
-                tag,
-                queue: QueueId(1),
-                position: Position(number),
-                consumer: None,
-                no_ack: no_ack(number),
-                priority: 0,
-                delivered: 1,
-            });
+            unacked.push(
+                Unsettled {
+                    tag,
+                    queue: QueueId(1),
+                    position: Position(number),
+                    consumer: None,
+                    no_ack: no_ack(number),
+                    priority: 0,
+                    attempts: Attempts::NONE,
+                    began: Timestamp(0),
+                    due: None,
+                    late: false,
+                },
+                None,
+            );
         }
         unacked
     }
@@ -286,15 +467,21 @@ mod tests {
             let tag = unacked.next_tag();
             let position = Position(number);
             let consumer = None;
-            unacked.push(Unsettled {
-                tag,
-                queue: QueueId(1),
-                position,
-                consumer,
-                no_ack: false,
-                priority: 0,
-                delivered: 1,
-            });
+            unacked.push(
+                Unsettled {
+                    tag,
+                    queue: QueueId(1),
+                    position,
+                    consumer,
+                    no_ack: false,
+                    priority: 0,
+                    attempts: Attempts::NONE,
+                    began: Timestamp(0),
+                    due: None,
+                    late: false,
+                },
+                None,
+            );
             assert!(unacked.take(tag).is_some());
         }
         assert!(unacked.entries.len() < 200);

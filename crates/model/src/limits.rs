@@ -35,6 +35,9 @@ pub struct Limits {
     pub bindings_max: usize,
     /// The most deliveries of one channel that may wait for their acknowledgements: then its consumers get no more.
     pub unacked_max: u32,
+    /// The time that receivers may take to acknowledge a delivery where neither queue nor consumer says otherwise;
+    /// `None` for any.
+    pub consumer_timeout: Option<Duration>,
     /// The most memory for messages that have come in part, of all connections together, in bytes.
     pub unfinished_bytes_max: usize,
     /// The most memory for what clients have sent and the broker has not looked at, in bytes.
@@ -72,6 +75,7 @@ impl Default for Limits {
             exchanges_max: 100_000,
             bindings_max: 2_000_000,
             unacked_max: 1_000_000,
+            consumer_timeout: Some(Duration::from_secs(30 * 60)),
             unfinished_bytes_max: 256 * 1024 * 1024,
             inbox_bytes_max: 64 * 1024 * 1024,
             landing_bytes_max: 32 * 1024 * 1024,

@@ -108,6 +108,8 @@ options! {
         "Most bindings";
     unacked_max: u32, "LANDFALL_UNACKED_MAX", "N", "1000000",
         "Most deliveries of one channel that wait for acknowledgements; then its consumers get no more";
+    consumer_timeout: Span, "LANDFALL_CONSUMER_TIMEOUT", "TIME", "30m",
+        "Time that consumers may take to acknowledge where neither they nor their queues say otherwise; 0 for any";
     unfinished_bytes_max: Size, "LANDFALL_UNFINISHED_BYTES_MAX", "SIZE", "256MiB",
         "Most memory for messages that have come in part, of all connections together";
     inbox_bytes_max: Size, "LANDFALL_INBOX_BYTES_MAX", "SIZE", "64MiB",
@@ -249,6 +251,7 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
             exchanges_max: decided.exchanges_max,
             bindings_max: decided.bindings_max,
             unacked_max: decided.unacked_max,
+            consumer_timeout: Some(decided.consumer_timeout.0).filter(|time| !time.is_zero()),
             unfinished_bytes_max: bytes(decided.unfinished_bytes_max),
             inbox_bytes_max: bytes(decided.inbox_bytes_max),
             landing_bytes_max: bytes(decided.landing_bytes_max),

@@ -9,7 +9,8 @@ use crate::outbox::Outgoing;
 use broker::{Delivery, Input, LoginRefused, Written};
 use bytes::{Buf, Bytes};
 use model::method::{basic, connection};
-use model::publish::DELIVERY_COUNT_HEADER;
+use model::publish::{ACQUIRED_COUNT_HEADER, DELIVERY_COUNT_HEADER};
+use model::record::Attempts;
 use model::{
     ChannelNumber, ConnectionId, Method, Position, Properties, PropertiesBuilder, ReplyCode,
     TableBuilder, Value,
@@ -397,8 +398,8 @@ impl Chunks {
         let view = self.held[self.current]
             .message(delivery.position)
             .expect("the message was located in this chunk");
-        let counted = (delivery.delivery_count > 0)
-            .then(|| with_delivery_count(view.properties, delivery.delivery_count));
+        let counted = (delivery.attempts != Attempts::NONE)
+            .then(|| with_attempts(view.properties, delivery.attempts));
         Found { view, counted }
     }
 }
@@ -406,7 +407,7 @@ impl Chunks {
 /// A message in its chunk.
 struct Found<'a> {
     view: MessageView<'a>,
-    /// Its properties with the count of deliveries, from the second one on.
+    /// Its properties with how often it was handed out in vain, from the second delivery on.
     counted: Option<Properties>,
 }
 
@@ -424,17 +425,19 @@ impl Found<'_> {
     }
 }
 
-/// The properties with the header x-delivery-count, in place of one that the sender may have set.
-fn with_delivery_count(properties: &[u8], count: u32) -> Properties {
+/// The properties with the headers x-delivery-count (how often the message failed) and x-acquired-count (how often it
+/// was handed out), in place of what the sender may have set.
+fn with_attempts(properties: &[u8], attempts: Attempts) -> Properties {
     let properties = Properties::from_bytes(Bytes::copy_from_slice(properties))
         .expect("properties were checked before they landed");
     let headers = properties.headers().into_iter().flatten();
     let headers = headers
-        .filter(|(name, _)| *name != DELIVERY_COUNT_HEADER)
+        .filter(|(name, _)| ![DELIVERY_COUNT_HEADER, ACQUIRED_COUNT_HEADER].contains(name))
         .fold(TableBuilder::new(), |table, (name, value)| {
             table.field(name, value)
         })
-        .field(DELIVERY_COUNT_HEADER, Value::I64(count.into()))
+        .field(DELIVERY_COUNT_HEADER, Value::I64(attempts.failed.into()))
+        .field(ACQUIRED_COUNT_HEADER, Value::I64(attempts.total().into()))
         .build();
     PropertiesBuilder::from(&properties)
         .headers(&headers)

@@ -4,6 +4,8 @@
 //! about it; when it is due, counted from the beginning of its span; and what is unusual.
 
 use crate::backlog::Ready;
+use crate::varint::{octet, put, take};
+use model::record::Attempts;
 use model::{Position, Runs};
 
 /// The bytes of a block, a little less than a page. Blocks grow to it, so that a few messages take a few bytes.
@@ -134,45 +136,23 @@ impl Iterator for Entries<'_> {
 }
 
 /// How many numbers there may be to know of a message; mostly they are 0.
-const RARE: usize = 2;
+const RARE: usize = 3;
 
 fn rare_numbers(ready: &Ready) -> [u64; RARE] {
-    [u64::from(ready.priority), u64::from(ready.delivered)]
+    let Attempts { failed, lost } = ready.attempts;
+    [u64::from(ready.priority), failed.into(), lost.into()]
 }
 
 fn ready(position: Position, rare: [u64; RARE], redelivered: bool) -> Ready {
-    let [priority, delivered] = rare;
+    let [priority, failed, lost] = rare;
+    let count = |number| u32::try_from(number).expect("it was one");
     Ready {
         position,
         priority: u8::try_from(priority).expect("it was one"),
-        delivered: u32::try_from(delivered).expect("it was one"),
+        attempts: Attempts {
+            failed: count(failed),
+            lost: count(lost),
+        },
         redelivered,
     }
-}
-
-/// Seven bits an octet, the lowest first; the eighth says that more follow.
-fn put(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-}
-
-fn take(bytes: &mut &[u8]) -> u64 {
-    let mut number = 0;
-    for shift in (0..u64::BITS).step_by(7) {
-        let octet = octet(bytes);
-        number |= u64::from(octet & 0x7f) << shift;
-        if octet < 0x80 {
-            break;
-        }
-    }
-    number
-}
-
-fn octet(bytes: &mut &[u8]) -> u8 {
-    let (first, rest) = bytes.split_first().expect("a block holds whole messages");
-    *bytes = rest;
-    *first
 }

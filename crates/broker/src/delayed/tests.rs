@@ -1,6 +1,7 @@
 //! Delayed messages against a model that is only slow, and what a million of them take.
 
 use super::*;
+use model::record::Attempts;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ fn plain(position: u64) -> Ready {
     Ready {
         position: Position(position),
         priority: 0,
-        delivered: 0,
+        attempts: Attempts::NONE,
         redelivered: false,
     }
 }
@@ -25,13 +26,16 @@ fn some(position: u64) -> Ready {
             ..plain(position)
         },
         6 => Ready {
-            delivered: u32::MAX,
+            attempts: Attempts {
+                failed: u32::MAX,
+                lost: 3,
+            },
             redelivered: true,
             ..plain(position)
         },
         9 => Ready {
             priority: 1,
-            delivered: 1,
+            attempts: Attempts { failed: 0, lost: 1 },
             ..plain(position)
         },
         0 => Ready {

@@ -3,6 +3,7 @@
 use super::Level;
 use crate::backlog::Ready;
 use model::Position;
+use model::record::Attempts;
 
 impl Level {
     /// The first messages behind `after`, in the order of their positions, of those that have landed.
@@ -16,15 +17,15 @@ impl Level {
             positions.map(|position| Ready {
                 position: Position(position),
                 priority: self.priority,
-                delivered: 0,
+                attempts: Attempts::NONE,
                 redelivered: fresh.perhaps_delivered,
             })
         });
         let returned = self.returned.range(begin..);
-        let returned = returned.map(|(position, delivered)| Ready {
+        let returned = returned.map(|(position, attempts)| Ready {
             position: *position,
             priority: self.priority,
-            delivered: *delivered,
+            attempts: *attempts,
             redelivered: true,
         });
         let mut page: Vec<Ready> = fresh.take(most).chain(returned.take(most)).collect();

@@ -2,6 +2,7 @@
 
 use super::{FreshRun, Level};
 use crate::backlog::Ready;
+use model::record::Attempts;
 use model::{Position, Run};
 
 impl Level {
@@ -14,8 +15,8 @@ impl Level {
 
     /// Puts a message back that was picked.
     pub(crate) fn put_back(&mut self, ready: &Ready) {
-        if ready.delivered > 0 {
-            self.give_back(ready.position, ready.delivered);
+        if ready.attempts != Attempts::NONE {
+            self.give_back(ready.position, ready.attempts);
             return;
         }
         let first = ready.position.0;
@@ -61,7 +62,8 @@ mod tests {
         let mut level = Level::new(0);
         (1..=9).for_each(|position| level.push(Position(position)));
         level.remove(Position(4));
-        level.give_back(Position(4), 2);
+        let attempts = Attempts { failed: 2, lost: 0 };
+        level.give_back(Position(4), attempts);
         let before = format!("{level:?}");
         for order in [[2, 3, 4, 5], [5, 4, 3, 2], [3, 5, 2, 4]] {
             let picked: Vec<Ready> = order

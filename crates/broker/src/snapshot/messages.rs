@@ -6,6 +6,7 @@ use crate::backlog::Ready;
 use crate::connection::Connection;
 use crate::queue::Queue;
 use crate::unacked::Unsettled;
+use model::record::Attempts;
 use model::{ChannelNumber, ConnectionId, Position, QueueId, Timestamp};
 use std::collections::BTreeMap;
 
@@ -92,8 +93,8 @@ impl Broker {
         MessageStatus {
             position: entry.position,
             priority: entry.priority,
-            delivered: entry.delivered,
-            redelivered: entry.delivered > 1,
+            delivered: entry.attempts.total() + 1,
+            redelivered: entry.attempts != Attempts::NONE,
             stands: Stands::Unacked(Holder {
                 connection,
                 user: of.user.clone(),
@@ -109,7 +110,7 @@ fn ready(ready: &Ready) -> MessageStatus {
     MessageStatus {
         position: ready.position,
         priority: ready.priority,
-        delivered: ready.delivered,
+        delivered: ready.attempts.total(),
         redelivered: ready.redelivered,
         stands: Stands::Ready,
     }

@@ -39,7 +39,9 @@ impl Broker {
     pub(crate) fn counts(&self, queue: &Queue) -> Counts {
         Counts {
             ready: queue.backlog.ready(self.landing.landed()),
-            unacked: queue.unacked,
+            unacked: queue.unacked - queue.again.settled(),
+            delayed: queue.delayed.len(),
+            parked: queue.parked.count(),
             leaving: queue.dying.count() + self.redrives.count(queue.definition.id),
         }
     }

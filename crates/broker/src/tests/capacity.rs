@@ -233,6 +233,8 @@ fn a_channel_that_settles_nothing_gets_nothing_more_and_other_channels_do() {
                 1.2 get-ok [1] #6, 0 more
             1.1 get r
                 1.1 channel.close 406 PRECONDITION_FAILED - unacknowledged message limit of a channel (2) is reached (60, 70)
+                land #9 waiting in 1: 5 ready (failed 0, lost 1)
+                land #10 waiting in 2: 7 ready (failed 0, lost 1)
         "#]],
     );
 }

@@ -84,11 +84,14 @@ fn recover_brings_everything_unacked_again_and_its_async_form_is_not_answered() 
                 1.1 basic.recover-ok
                 1.1 deliver to c [4] #3 redelivered after 1
                 1.1 deliver to c [5] #5 redelivered after 1
+                land #7 waiting in 1: 3 ready (failed 1, lost 0), 5 ready (failed 1, lost 0)
             1.1 recover-async
                 1.1 deliver to c [6] #3 redelivered after 2
                 1.1 deliver to c [7] #5 redelivered after 2
+                land #8 waiting in 1: 3 ready (failed 2, lost 0), 5 ready (failed 2, lost 0)
             1.1 ack 3
                 1.1 channel.close 406 PRECONDITION_FAILED - unknown delivery tag 3 (60, 80)
+                land #9 waiting in 1: 3 ready (failed 2, lost 1), 5 ready (failed 2, lost 1)
         "#]],
     );
 }
@@ -175,6 +178,7 @@ fn cancelling_what_is_not_there_is_fine_and_nothing_comes_after_cancel_ok() {
                 1.1 deliver to c [1] #3
             1.1 consume none c
                 1 connection.close 530 NOT_ALLOWED - attempt to reuse consumer tag 'c'
+                land #4 waiting in 1: 3 ready (failed 0, lost 1)
             landed
         "#]],
     );

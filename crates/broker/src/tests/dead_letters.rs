@@ -163,7 +163,7 @@ fn without_a_dead_letter_exchange_it_is_gone() {
             1.1 reject 2
                 fetch #5 of queue 2
             fetched
-                land #7 dead-lettered in 2: #5+1
+                land #7 waiting in 2: 5 parked at 1000, rejected
         "#]],
     );
 }
@@ -242,7 +242,7 @@ fn a_repeated_death_is_counted_and_a_circle_that_nobody_rejects_is_cut() {
             at 1030
                 fetch #12 of queue 3
             fetched
-                land #13 dead-lettered in 3: #12+1
+                land #13 waiting in 3: 12 parked at 1030, expired
             landed
         "#]],
     );

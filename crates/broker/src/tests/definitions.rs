@@ -401,6 +401,7 @@ fn purge_takes_what_is_ready() {
             1.1 unbind q amq.direct k
                 1.1 queue.unbind-ok
             1.1 nack 1 requeue
+                land #7 waiting in 1: 3 ready (failed 1, lost 0)
             1.1 declare q passive
                 1.1 queue.declare-ok q 1 0
         "#]],

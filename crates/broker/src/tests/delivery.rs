@@ -163,24 +163,27 @@ fn what_comes_back_returns_to_its_place() {
             1.1 get q
                 1.1 get-ok [2] #4, 1 more
             1.1 nack 1 requeue
+                land #6 waiting in 1: 3 ready (failed 1, lost 0)
             1.1 get q
                 1.1 get-ok [3] #3 redelivered after 1, 1 more
             1.1 reject 3
-                land #6 dropped in 1: #3+1
+                land #7 dropped in 1: #3+1
             1.1 close
                 1.1 channel.close-ok
+                land #8 waiting in 1: 4 ready (failed 0, lost 1)
             1.2 open
                 1.2 channel.open-ok
             1.2 get q
-                1.2 get-ok [1] #4 redelivered after 1, 1 more
+                1.2 get-ok [1] #4 redelivered after 1 (1 lost), 1 more
             1.2 get q
                 1.2 get-ok [2] #5, 0 more
             1.2 recover
                 1.2 basic.recover-ok
+                land #9 waiting in 1: 4 ready (failed 1, lost 1), 5 ready (failed 1, lost 0)
             1.2 get q
-                1.2 get-ok [3] #4 redelivered after 2, 1 more
+                1.2 get-ok [3] #4 redelivered after 2 (1 lost), 1 more
             1.2 nack 0 multiple
-                land #7 dropped in 1: #4+1
+                land #10 dropped in 1: #4+1
             1.2 get q
                 1.2 get-ok [4] #5 redelivered after 1, 0 more
             1.2 get q
@@ -229,12 +232,14 @@ fn a_tag_settles_once() {
                 land #5 settled in 1: #3+1
             1.1 ack 1
                 1.1 channel.close 406 PRECONDITION_FAILED - unknown delivery tag 1 (60, 80)
+                land #6 waiting in 1: 4 ready (failed 0, lost 1)
             1.2 open
                 1.2 channel.open-ok
             1.2 get q no-ack
-                1.2 get-ok [1] #4 redelivered after 1, 0 more
+                1.2 get-ok [1] #4 redelivered after 1 (1 lost), 0 more
             1.2 ack 1
                 1.2 channel.close 406 PRECONDITION_FAILED - unknown delivery tag 1 (60, 80)
+                land #7 waiting in 1: 4 ready (failed 0, lost 2)
             1.3 open
                 1.3 channel.open-ok
             1.3 ack 0 multiple
@@ -279,12 +284,13 @@ fn without_acks_being_written_settles() {
             written 1 settled 1
                 land #5 settled in 1: #3+1
             close 1
+                land #6 waiting in 1: 4 ready (failed 0, lost 1)
             connect 2
                 2.0 connection.open-ok
             2.1 open
                 2.1 channel.open-ok
             2.1 get q
-                2.1 get-ok [1] #4 redelivered after 1, 0 more
+                2.1 get-ok [1] #4 redelivered after 1 (1 lost), 0 more
         "#]],
     );
 }
@@ -332,7 +338,8 @@ fn a_dead_connection_gives_back_what_it_did_not_acknowledge() {
             2.1 consume q b
                 2.1 basic.consume-ok b
             close 1
-                2.1 deliver to b [1] #4 redelivered after 1
+                2.1 deliver to b [1] #4 redelivered after 1 (1 lost)
+                land #6 waiting in 1: 4 ready (failed 0, lost 1)
         "#]],
     );
 }
@@ -424,6 +431,7 @@ fn what_waits_for_landing_is_counted() {
             waiting
                 some
             close 1
+                land #5 waiting in 1: 3 ready (failed 0, lost 1)
             waiting
                 none
         "#]],
@@ -477,11 +485,12 @@ fn cancelled_consumers_keep_what_they_were_handed() {
                 1.1 deliver to amq.ctag-509b3463d01d7ad8000002 [2] #4
             1.1 consume q c exclusive
                 1.1 channel.close 403 ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use (60, 20)
+                land #6 waiting in 1: 4 ready (failed 0, lost 1)
             1.2 open
                 1.2 channel.open-ok
             1.2 consume q d exclusive
                 1.2 basic.consume-ok d
-                1.2 deliver to d [1] #4 redelivered after 1
+                1.2 deliver to d [1] #4 redelivered after 1 (1 lost)
         "#]],
     );
 }

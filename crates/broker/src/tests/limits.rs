@@ -48,7 +48,8 @@ fn the_oldest_gives_way() {
             landed
                 land #9 dropped in 1: #5+1
             1.1 nack 1 requeue
-                land #10 dropped in 1: #4+1
+                land #10 waiting in 1: 4 ready (failed 1, lost 0)
+                land #11 dropped in 1: #4+1
             1.1 declare q passive
                 1.1 queue.declare-ok q 2 0
         "#]],
@@ -335,8 +336,9 @@ fn what_comes_back_to_a_full_queue_at_a_stop_is_dropped_before_the_stop_is_told(
                 land #4 message b for [1]
             landed
             stop
-                land #5 dropped in 1: #3+1
-                land #6 stopped
+                land #5 waiting in 1: 3 ready (failed 0, lost 1)
+                land #6 dropped in 1: #3+1
+                land #7 stopped
             landed
             crash
             connect 1

@@ -140,8 +140,9 @@ fn messages_are_seen_where_they_are_and_stay_there() {
             1.1 get q
                 1.1 get-ok [2] #5, 2 more
             1.1 nack 2 requeue
+                land #8 waiting in 1: 5 ready (failed 1, lost 0)
             1.1 publish - q not-landed
-                land #8 message not-landed for [1]
+                land #9 message not-landed for [1]
             operator messages / q ready
                 operator: messages, #7 has landed
                     #5 ready again, handed out 1 times, priority 0
@@ -169,18 +170,18 @@ fn messages_are_seen_where_they_are_and_stay_there() {
                 operator: messages, #7 has landed
             landed
             operator messages / q ready after=18446744073709551615
-                operator: messages, #8 has landed
+                operator: messages, #9 has landed
             operator messages / none ready
                 operator: not found: no queue 'none' in vhost '/'
             crash
             operator messages / q ready
-                operator: messages, #8 has landed
+                operator: messages, #9 has landed
                     #3 ready again, handed out 0 times, priority 0
                     #4 ready again, handed out 0 times, priority 5
-                    #5 ready again, handed out 0 times, priority 0
+                    #5 ready again, handed out 1 times, priority 0
                     #6 ready again, handed out 0 times, priority 0
                     #7 ready again, handed out 0 times, priority 0
-                    #8 ready again, handed out 0 times, priority 0
+                    #9 ready again, handed out 0 times, priority 0
         "#]],
     );
 }
@@ -236,7 +237,7 @@ fn messages_on_their_way_to_the_dead_letters_are_seen() {
                 operator: queues
                     q in /: 0 ready, 0 unacked, 2 leaving; 0 consumers, oldest none, policy -, rules ["x-dead-letter-exchange"]
             fetched
-                land #5 dead-lettered in 1: #3+2
+                land #5 waiting in 1: 3 parked at 2000, rejected, 4 parked at 2000, expired
             operator messages / q leaving
                 operator: messages, #4 has landed
         "#]],

@@ -46,6 +46,7 @@ fn higher_messages_first_and_none_above_the_queue_s_most() {
             1.1 get q
                 1.1 get-ok [2] #6, 2 more
             1.1 nack 1 requeue
+                land #7 waiting in 1: 4 ready (failed 1, lost 0)
             1.1 get q
                 1.1 get-ok [3] #4 redelivered after 1, 2 more
             1.1 get q

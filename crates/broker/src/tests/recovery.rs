@@ -119,7 +119,7 @@ fn after_a_clean_stop_only_what_was_delivered_is_suspect() {
             1.1 get q
                 1.1 get-ok [2] #4, 1 more
             stop
-                land #7 delivered in 1: #4+1
+                land #7 waiting in 1: 4 ready (failed 0, lost 1)
                 land #8 stopped
             landed
             crash
@@ -128,7 +128,7 @@ fn after_a_clean_stop_only_what_was_delivered_is_suspect() {
             2.1 open
                 2.1 channel.open-ok
             2.1 get q
-                2.1 get-ok [1] #4 redelivered after 0, 1 more
+                2.1 get-ok [1] #4 redelivered after 1 (1 lost), 1 more
             2.1 get q
                 2.1 get-ok [2] #5, 0 more
         "#]],

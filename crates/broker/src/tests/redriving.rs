@@ -165,6 +165,7 @@ fn what_cannot_go_back_returns_to_its_place() {
             1.1 get dead
                 1.1 get-ok [2] #5, 2 more
             1.1 nack 2 requeue
+                land #10 waiting in 2: 5 ready (failed 1, lost 0)
             1.1 get dead
                 1.1 get-ok [3] #5 redelivered after 1, 2 more
             operator messages / dead ready
@@ -175,16 +176,17 @@ fn what_cannot_go_back_returns_to_its_place() {
                 fetch #6 of queue 2
                 fetch #7 of queue 2
             fetched
+            landed
                 operator: done with 0
                     #5 stayed: it does not wait there any more
                     #0 stayed: it does not wait there any more
                     #99 stayed: it does not wait there any more
                     #6 stayed: it did not die
                     #7 stayed: its queue 'gone' is not there any more
-            landed
             1.1 nack 3 requeue
+                land #11 waiting in 2: 5 ready (failed 2, lost 0)
             operator messages / dead ready
-                operator: messages, #9 has landed
+                operator: messages, #10 has landed
                     #5 ready again, handed out 2 times, priority 3
                     #6 ready, handed out 0 times, priority 0
                     #7 ready, handed out 0 times, priority 0

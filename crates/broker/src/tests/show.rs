@@ -80,8 +80,13 @@ pub(super) fn show(effect: &Effect) -> String {
 fn show_delivery(delivery: &Delivery) -> String {
     let mut shown = format!("[{}] #{}", delivery.tag, delivery.position);
     if delivery.redelivered {
-        write!(shown, " redelivered after {}", delivery.delivery_count)
-            .expect("a string takes all");
+        let Attempts { failed, lost } = delivery.attempts;
+        let of_them = if lost > 0 {
+            format!(" ({lost} lost)")
+        } else {
+            String::new()
+        };
+        write!(shown, " redelivered after {}{of_them}", failed + lost).expect("a string takes all");
     }
     shown
 }

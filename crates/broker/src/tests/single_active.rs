@@ -122,7 +122,8 @@ fn the_queue_of_a_lost_connection_goes_on_with_the_next() {
             landed
                 1.1 deliver to first [1] #3
             close 1
-                2.1 deliver to second [1] #3 redelivered after 1
+                2.1 deliver to second [1] #3 redelivered after 1 (1 lost)
+                land #4 waiting in 1: 3 ready (failed 0, lost 1)
         "#]],
     );
 }

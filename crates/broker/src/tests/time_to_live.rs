@@ -149,7 +149,7 @@ fn nothing_waits_where_the_time_is_zero_but_a_consumer_that_is_there_gets_it() {
                 land #6 settled in 1: #5+1
             landed
             wakes
-                never
+                1803195
         "#]],
     );
 }
@@ -190,7 +190,8 @@ fn what_comes_back_too_late_is_gone() {
                 1050
             at 1060
             1.1 nack 1 requeue
-                land #4 expired in 1: #3+1
+                land #4 waiting in 1: 3 ready (failed 1, lost 0)
+                land #5 expired in 1: #3+1
             1.1 get q
                 1.1 basic.get-empty
         "#]],
@@ -264,10 +265,10 @@ fn time_passes_while_the_node_is_down() {
                 1.1 basic.get-empty
             at 1190
             wakes
-                never
+                1803195
             at 1191
             wakes
-                never
+                1803195
         "#]],
     );
 }

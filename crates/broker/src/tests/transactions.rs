@@ -145,16 +145,17 @@ fn rollback_forgets_publishes_and_gives_acks_back_to_the_client() {
             1.1 nack 3 multiple
             1.1 ack 2
                 1.1 channel.close 406 PRECONDITION_FAILED - unknown delivery tag 2 (60, 80)
+                land #6 waiting in 1: 3 ready (failed 0, lost 1), 4 ready (failed 0, lost 1), 5 ready (failed 0, lost 1)
             1.2 open
                 1.2 channel.open-ok
             1.2 tx
                 1.2 tx.select-ok
             1.2 get q
-                1.2 get-ok [1] #3 redelivered after 1, 2 more
+                1.2 get-ok [1] #3 redelivered after 1 (1 lost), 2 more
             1.2 get q
-                1.2 get-ok [2] #4 redelivered after 1, 1 more
+                1.2 get-ok [2] #4 redelivered after 1 (1 lost), 1 more
             1.2 get q
-                1.2 get-ok [3] #5 redelivered after 1, 0 more
+                1.2 get-ok [3] #5 redelivered after 1 (1 lost), 0 more
             1.2 publish - q d
             1.2 ack 2
             1.2 nack 3 multiple
@@ -165,10 +166,11 @@ fn rollback_forgets_publishes_and_gives_acks_back_to_the_client() {
             1.2 ack 2
             1.2 recover
                 1.2 basic.recover-ok
+                land #7 waiting in 1: 3 ready (failed 1, lost 1), 5 ready (failed 1, lost 1)
             1.2 get q
-                1.2 get-ok [4] #3 redelivered after 2, 1 more
+                1.2 get-ok [4] #3 redelivered after 2 (1 lost), 1 more
             1.2 commit
-                land #6 settled in 1: #4+1
+                land #8 settled in 1: #4+1
             landed
                 1.2 tx.commit-ok
         "#]],
@@ -227,7 +229,8 @@ fn rejects_and_requeues_wait_for_the_commit_and_prefetch_with_them() {
             1.1 reject 1
             1.1 nack 2 requeue
             1.1 commit
-                land #7 dropped in 1: #3+1
+                land #7 waiting in 1: 4 ready (failed 1, lost 0)
+                land #8 dropped in 1: #3+1
             landed
                 1.1 tx.commit-ok
                 1.1 deliver to c [3] #4 redelivered after 1
@@ -239,7 +242,7 @@ fn rejects_and_requeues_wait_for_the_commit_and_prefetch_with_them() {
                 1.1 tx.rollback-ok
             1.1 ack 0 multiple
             1.1 commit
-                land #8 settled in 1: #4+2
+                land #9 settled in 1: #4+2
             landed
                 1.1 tx.commit-ok
                 1.1 deliver to c [5] #6
