@@ -8,6 +8,7 @@ mod show;
 
 mod arguments;
 mod capacity;
+mod causes;
 mod channels;
 mod dead_history;
 mod dead_letters;
@@ -15,6 +16,7 @@ mod definitions;
 mod delivery;
 mod exchanges;
 mod importing;
+mod late;
 mod limits;
 mod looking;
 mod operator_history;

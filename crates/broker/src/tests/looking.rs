@@ -51,7 +51,7 @@ fn queues_are_counted_by_state() {
                 land #7 message c for [1]
             operator queue / q
                 operator: queues
-                    q in /: 0 ready, 0 unacked, 0 leaving; 0 consumers, oldest none, policy limits, rules ["x-message-ttl", "x-max-length"]
+                    q in /: 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving; 0 consumers, oldest none, policy limits, rules ["x-message-ttl", "x-max-length"]
             landed
             1.1 get q
                 1.1 get-ok [1] #5, 2 more
@@ -59,8 +59,8 @@ fn queues_are_counted_by_state() {
                 1.1 basic.consume-ok c
             operator queues
                 operator: queues
-                    mine in /: 0 ready, 0 unacked, 0 leaving; 1 consumers, oldest none, policy -, rules []
-                    q in /: 2 ready, 1 unacked, 0 leaving; 0 consumers, oldest #6, policy limits, rules ["x-message-ttl", "x-max-length"]
+                    mine in /: 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving; 1 consumers, oldest none, policy -, rules []
+                    q in /: 2 ready, 1 unacked, 0 delayed, 0 parked, 0 leaving; 0 consumers, oldest #6, policy limits, rules ["x-message-ttl", "x-max-length"]
             landed
             operator queues none
                 operator: not found: no vhost 'none'
@@ -235,7 +235,7 @@ fn messages_on_their_way_to_the_dead_letters_are_seen() {
                     #4 leaving: expired again, handed out 0 times, priority 0
             operator queue / q
                 operator: queues
-                    q in /: 0 ready, 0 unacked, 2 leaving; 0 consumers, oldest none, policy -, rules ["x-dead-letter-exchange"]
+                    q in /: 0 ready, 0 unacked, 0 delayed, 0 parked, 2 leaving; 0 consumers, oldest none, policy -, rules ["x-dead-letter-exchange"]
             fetched
                 land #5 waiting in 1: 3 parked at 2000, rejected, 4 parked at 2000, expired
             operator messages / q leaving

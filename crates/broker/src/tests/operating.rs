@@ -202,11 +202,13 @@ fn show_queues(queues: &[QueueStatus]) -> String {
         let rules = queue.in_force.iter().map(|(name, _)| name);
         let policy = queue.policy.as_ref().map_or("-", |name| name);
         format!(
-            "{} in {}: {} ready, {} unacked, {} leaving; {} consumers, oldest {oldest}, policy {policy}, rules {:?}",
+            "{} in {}: {} ready, {} unacked, {} delayed, {} parked, {} leaving; {} consumers, oldest {oldest}, policy {policy}, rules {:?}",
             queue.name,
             queue.vhost,
             counts.ready,
             counts.unacked,
+            counts.delayed,
+            counts.parked,
             counts.leaving,
             queue.consumers,
             rules.collect::<Vec<_>>(),

@@ -251,7 +251,8 @@ fn on_channel(place: &str, request: &[&str]) -> Input {
 }
 
 /// Among the flags of a publish: `id=PUBLISHER:NUMBER`, `user=NAME`, `expiration=TEXT`, `priority=NUMBER`, `reply-to=NAME`,
-/// `cc=KEY,KEY`, `bcc=KEY,KEY`, and any header as `header:NAME=TEXT`.
+/// `cc=KEY,KEY`, `bcc=KEY,KEY`, and any header as `header:NAME=TEXT` or
+/// `header:NAME=#NUMBER`.
 fn properties(flags: &[&str]) -> Properties {
     let mut builder = PropertiesBuilder::new();
     let mut headers = TableBuilder::new();
@@ -273,7 +274,12 @@ fn properties(flags: &[&str]) -> Properties {
             "bcc" => headers = headers.field("BCC", Value::Array(texts(value).values())),
             _ => {
                 if let Some(name) = name.strip_prefix("header:") {
-                    headers = headers.text(name, value);
+                    headers = match value.strip_prefix('#') {
+                        Some(digits) => {
+                            headers.field(name, Value::I64(digits.parse().expect("a number")))
+                        }
+                        None => headers.text(name, value),
+                    };
                 }
             }
         }
