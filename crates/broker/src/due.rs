@@ -16,8 +16,8 @@ pub(crate) struct Dues {
 }
 
 impl Dues {
-    /// A delivery is due `timeout` milliseconds after something began at a certain time.
-    pub(crate) fn note(&mut self, due: Timestamp, timeout: u64, tag: DeliveryTag) {
+    /// A delivery is due, `timeout` milliseconds after its time began; whether that makes another mark the first.
+    pub(crate) fn note(&mut self, due: Timestamp, timeout: u64, tag: DeliveryTag) -> bool {
         let grain = (timeout / MARKS).max(1);
         let mark = due.0.checked_next_multiple_of(grain).map_or(due, Timestamp);
         if let Some((at, first, last)) = &mut self.last
@@ -25,14 +25,16 @@ impl Dues {
         {
             *first = tag.min(*first);
             *last = tag.max(*last);
-            return;
+            return false;
         }
+        let is_first = self.next().is_none_or(|next| mark < next);
         let noted = self.marks.remove(&mark);
         let (first, last) = noted.unwrap_or((tag, tag));
         let newest = (mark, first.min(tag), last.max(tag));
         if let Some((at, first, last)) = self.last.replace(newest) {
             self.marks.insert(at, (first, last));
         }
+        is_first
     }
 
     /// The time of the first mark.

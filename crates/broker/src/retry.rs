@@ -224,7 +224,8 @@ impl Broker {
         };
         let overdue = channel.unacked.take_overdue(now);
         if !overdue.is_empty() {
-            self.wake_if_full(id);
+            // A limit for the whole channel may have kept others of its consumers waiting.
+            self.wake_channel(id);
         }
         for entry in overdue {
             self.come_back(now, &entry, Cause::TimedOut);

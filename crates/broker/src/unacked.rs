@@ -96,15 +96,9 @@ impl Unacked {
         self.awaiting_ack += u32::from(entry.takes_room());
         self.entries.push_back((entry, State::Open));
         match entry.due.zip(timeout) {
-            Some((due, timeout)) => self.note_due(due, timeout, entry.tag),
+            Some((due, timeout)) => self.dues.note(due, timeout, entry.tag),
             None => false,
         }
-    }
-
-    fn note_due(&mut self, due: Timestamp, timeout: u64, tag: DeliveryTag) -> bool {
-        let before = self.dues.next();
-        self.dues.note(due, timeout, tag);
-        before.is_none_or(|before| due < before)
     }
 
     /// When the next delivery is due, or a little later.
@@ -180,7 +174,7 @@ impl Unacked {
         entry.began = now;
         entry.due = time.map(|time| Timestamp(now.0.saturating_add(time)));
         let due = entry.due.zip(time);
-        Ok(due.is_some_and(|(due, time)| self.note_due(due, time, tag)))
+        Ok(due.is_some_and(|(due, time)| self.dues.note(due, time, tag)))
     }
 
     /// The queue that a delivery came from, and through which consumer.
