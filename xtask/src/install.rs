@@ -50,6 +50,11 @@ pub(crate) const FOR_TESTS: &[Package] = &[
         have: "command -v fusermount3",
         why: "a place for that file",
     },
+    Package {
+        name: "postgresql",
+        have: "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb",
+        why: "a database with inbox and outbox",
+    },
 ];
 
 /// For the tests with other people's clients.

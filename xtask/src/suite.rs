@@ -104,7 +104,8 @@ fn doc_tests() -> Result<()> {
     ]))
 }
 
-/// Kills the server again and again under load and compares what was confirmed with what came out.
+/// Kills the server again and again under load and compares what was confirmed with what came out; and likewise an
+/// application with inbox and outbox.
 pub(crate) fn crash(args: &CrashArgs) -> Result<()> {
     run(cargo(&[
         "test",
@@ -114,6 +115,7 @@ pub(crate) fn crash(args: &CrashArgs) -> Result<()> {
         "--test",
         "end_to_end",
         "crash::",
+        "exactly_once::",
         "--",
         "--nocapture",
     ])

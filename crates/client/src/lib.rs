@@ -29,6 +29,12 @@ pub use sender::{Handle, Sender, SenderBuilder};
 mod receiver;
 pub use receiver::{Delivery, ReceiveCounts, Receiver, ReceiverBuilder};
 
+mod inbox;
+pub use inbox::{Inbox, InboxError, MessageKey};
+
+#[cfg(feature = "postgres")]
+pub mod postgres;
+
 mod error;
 pub use error::{ConnectError, FailedTry, LinkError};
 

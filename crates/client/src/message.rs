@@ -24,6 +24,7 @@ pub struct Message {
 /// What sets a message apart from the others of its sender.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Special {
+    publishing_id: Option<PublishingId>,
     exchange: Option<ShortStr>,
     routing_key: Option<ShortStr>,
     properties: Option<Properties>,
@@ -36,6 +37,18 @@ impl Message {
             body,
             special: None,
         }
+    }
+
+    /// Sends it under this number instead of the next that its sender counts: for messages that have a number of
+    /// their own where they come from, and keep it when they are sent again by another process under the same
+    /// [`publisher_id`](crate::SenderBuilder::publisher_id). A sender's messages should all have one, or none.
+    ///
+    /// # Panics
+    /// On a number of 2^63 or more, which AMQP cannot carry.
+    pub fn publishing_id(mut self, id: PublishingId) -> Self {
+        assert!(i64::try_from(id.0).is_ok(), "a publishing id is below 2^63");
+        self.special.get_or_insert_default().publishing_id = Some(id);
+        self
     }
 
     /// Sends it to this exchange instead of its sender's.
@@ -60,6 +73,10 @@ impl Message {
     /// The body.
     pub fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    pub(crate) fn own_publishing_id(&self) -> Option<PublishingId> {
+        self.special.as_ref()?.publishing_id
     }
 
     pub(crate) fn own_exchange(&self) -> Option<&ShortStr> {

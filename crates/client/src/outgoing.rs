@@ -102,6 +102,14 @@ struct Unsettled<D> {
     nacked: bool,
 }
 
+impl<D> Unsettled<D> {
+    /// The id that it goes by: its own, or the number that it got here.
+    fn publishing_id(&self, number: u64) -> PublishingId {
+        let own = self.message.own_publishing_id();
+        own.unwrap_or(PublishingId(number))
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Deadline {
     at: Timestamp,
@@ -184,7 +192,7 @@ impl<D> Outgoing<D> {
         message.queued = false;
         self.counts.retransmitted += u64::from(message.transmitted);
         message.transmitted = true;
-        Some((PublishingId(id), &message.message))
+        Some((message.publishing_id(id), &message.message))
     }
 
     fn is_careful(&mut self) -> bool {
@@ -236,7 +244,20 @@ impl<D> Outgoing<D> {
     /// basic.return from the server: sending it again would change nothing.
     pub fn returned(&mut self, id: PublishingId, code: u16, text: &str) {
         let text = text.to_owned();
-        self.fail(id.0, WhyFailed::Unroutable { code, text });
+        if let Some(number) = self.number_of(id) {
+            self.fail(number, WhyFailed::Unroutable { code, text });
+        }
+    }
+
+    /// Where the unsettled message of that publishing id stands. Messages with ids of their own have to be looked for.
+    fn number_of(&mut self, id: PublishingId) -> Option<u64> {
+        let counted = self.unsettled.get_mut(id.0);
+        if counted.is_some_and(|message| message.publishing_id(id.0) == id) {
+            return Some(id.0);
+        }
+        let mut all = self.unsettled.iter_mut();
+        let found = all.find(|(number, message)| message.publishing_id(*number) == id);
+        found.map(|(number, _)| number)
     }
 
     /// The server closed the channel. An exchange that is missing or forbidden fails all that was in flight to
@@ -345,11 +366,12 @@ impl<D> Outgoing<D> {
             return;
         };
         self.counts.confirmed += 1;
+        let publishing_id = message.publishing_id(id);
         self.settled.push_back(Settled {
             done: message.done,
             size: message.message.body().len(),
             outcome: Ok(Sent {
-                publishing_id: PublishingId(id),
+                publishing_id,
                 attempts: message.attempt + 1,
             }),
         });
@@ -363,11 +385,12 @@ impl<D> Outgoing<D> {
 
     fn settle_failed(&mut self, id: u64, message: Unsettled<D>, why: WhyFailed) {
         self.counts.failed += 1;
+        let publishing_id = message.publishing_id(id);
         self.settled.push_back(Settled {
             done: message.done,
             size: message.message.body().len(),
             outcome: Err(SendFailed {
-                publishing_id: PublishingId(id),
+                publishing_id,
                 attempts: message.attempt + 1,
                 why,
             }),

@@ -282,6 +282,27 @@ fn a_missing_exchange_of_one_message_fails_that_message() {
 }
 
 #[test]
+fn a_message_with_an_id_of_its_own_goes_by_it_and_is_found_when_it_comes_back() {
+    let mut script = Script::new();
+    for (body, id) in [("one", 70), ("two", 2), ("three", 1)] {
+        let message = Message::from(body).publishing_id(PublishingId(id));
+        script.machine.accept(Timestamp(0), message, body);
+    }
+    script.transmit();
+    // Their places are 1, 2 and 3.
+    for id in [1, 70, 3] {
+        script.machine.returned(PublishingId(id), 312, "NO_ROUTE");
+    }
+    script.ack_up_to(3).check(expect![[r#"
+          0 write 70:one 2:two 1:three
+          0 three failed: message 1, attempt 1: no queue takes it: 312 NO_ROUTE
+          0 one failed: message 70, attempt 1: no queue takes it: 312 NO_ROUTE
+          0 two landed, attempt 1
+        sent 3 confirmed 1 failed 2 retransmitted 0
+    "#]]);
+}
+
+#[test]
 fn a_missing_exchange_fails_all_that_was_in_flight() {
     Script::new()
         .send(&["a", "b"])

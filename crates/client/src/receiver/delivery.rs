@@ -2,6 +2,7 @@
 
 use super::shared::Shared;
 use crate::arrival::publisher_of;
+use crate::inbox::MessageKey;
 use crate::incoming::{Ticket, Verdict};
 use bytes::Bytes;
 use model::publish::{ACQUIRED_COUNT_HEADER, DELIVERY_COUNT_HEADER};
@@ -122,6 +123,11 @@ impl Delivery {
         if let Some(shared) = &self.shared {
             shared.extend(self.contents.ticket, time);
         }
+    }
+
+    /// What tells the message from all others, if its sender gave it anything that does.
+    pub fn key(&self) -> Option<MessageKey<'_>> {
+        MessageKey::of(&self.contents.properties)
     }
 
     /// Its publisher's id and its publishing id, if its sender gave them.

@@ -88,8 +88,9 @@ impl Shared {
             Some(())
         };
         let has_room = room.await.is_some();
+        let own = message.own_publishing_id();
         let mut inbox = self.inbox();
-        let id = PublishingId(inbox.next_id);
+        let id = own.unwrap_or(PublishingId(inbox.next_id));
         if has_room && !inbox.closing {
             inbox.next_id += 1;
             inbox.messages.push((message, done));

@@ -1,6 +1,7 @@
 //! The real binary under test: started on a free port and a directory of its own, stopped or killed.
 
 pub(crate) mod peer;
+pub(crate) mod postgres;
 pub(crate) mod raw;
 
 use std::fs::File;
