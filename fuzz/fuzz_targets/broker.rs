@@ -88,6 +88,7 @@ fn limits() -> Limits {
         publishers_max: 3,
         publisher_gaps_max: 4,
         transactions_bytes_max: 2000,
+        deduplication_max: 30,
         ..Limits::default()
     }
 }

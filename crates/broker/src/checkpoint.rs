@@ -7,9 +7,9 @@ use model::record::{BindingDefinition, Place, Waiting};
 use model::{ConnectionId, Definition, Position, QueueId, Record, ShortStr, Timestamp};
 
 impl Broker {
-    /// Writes every definition, every publisher and what waits otherwise than it came again: what was told before
-    /// this is not needed any more.
-    pub(crate) fn write_checkpoint(&mut self) {
+    /// Writes every definition, every publisher, what waits otherwise than it came, and what queues remember, again:
+    /// what was told before this is not needed any more.
+    pub(crate) fn write_checkpoint(&mut self, now: Timestamp) {
         let begin = self.landing.last().next();
         // Whatever comes of it is told with the numbers that the checkpoint holds.
         self.look_at_all();
@@ -20,6 +20,9 @@ impl Broker {
             for part in self.all_waiting(id).chunks(WAITING_MAX) {
                 self.land(Record::Waiting(id, part.to_vec()), false);
             }
+        }
+        for remembered in self.deduplication.told(now) {
+            self.land(remembered, false);
         }
         self.land(
             Record::Checkpoint {

@@ -10,6 +10,7 @@ use crate::permit::Kind;
 use crate::queue::Queue;
 use crate::reply_to::{is_reply_name, refuse_reply_queue};
 use crate::route::VhostIndex;
+use crate::rules::Rules;
 use crate::schedule::Deadline;
 use crate::{Broker, bind};
 use model::method::queue;
@@ -110,6 +111,8 @@ impl Broker {
         };
         declaration.check(&declare.arguments)?;
         self.check_queue_limit(declaration.what, declaration.method)?;
+        let rules = Rules::of(&declare.arguments);
+        self.check_deduplication_limit(&rules, declaration.what, declaration.method)?;
         let definition = QueueDefinition {
             id: self.next_queue,
             name: name.detached(),
@@ -155,6 +158,8 @@ impl Broker {
     pub(crate) fn add_queue(&mut self, queue: Queue) {
         let id = queue.definition.id;
         self.refusing_queues += usize::from(queue.rules.refuses_publishes());
+        let deduplication = queue.rules.deduplication.as_deref();
+        self.deduplication.follow(id, deduplication);
         self.queues.insert(id, queue);
         // What it has to do when is found out when it is looked at.
         self.activate(id);
@@ -242,6 +247,7 @@ impl Broker {
         };
         let consumers = std::mem::take(&mut queue.consumers);
         self.refusing_queues -= usize::from(queue.rules.refuses_publishes());
+        self.deduplication.follow(id, None);
         self.schedule.set(Deadline::Queue(id), None);
         let (vhost, owner) = (queue.vhost, queue.owner);
         self.vhosts[vhost.0].queues.remove(&queue.definition.name);

@@ -4,7 +4,8 @@
 //! performs what the broker wants done ([`Broker::poll_effect`]). One rule is above all others: nothing leaves
 //! before the record that it depends on has landed.
 //!
-//! One file is one arrow of the journey: a message comes in by `publish`, finds its queues by `route`, waits for
+//! One file is one arrow of the journey: a message comes in by `publish`, finds its queues by `route`, is left out of
+//! those that know it (`deduplication`), waits for
 //! `landing`, goes out by `deliver` and is done with in `settle`; or its time is over (`expire`), there is no room
 //! for it (`overflow`), and it goes to the dead letters (`dead`). `tx` holds what a
 //! transaction will do. Beside them: who is connected (`connection`,
@@ -88,6 +89,7 @@ mod tx;
 mod choose;
 mod dead;
 mod death;
+mod deduplication;
 mod delayed;
 mod expire;
 mod extend;
@@ -96,10 +98,12 @@ mod parked;
 mod redrive;
 mod retry;
 mod schedule;
+mod window;
 
 mod checkpoint;
 mod found;
 mod recover;
+mod relearned;
 pub use recover::Recovery;
 
 #[cfg(test)]
@@ -109,6 +113,7 @@ use access::Access;
 use audit::Audit;
 use capacity::Capacity;
 use connection::{ChannelId, Connection, Consumer, ConsumerId};
+use deduplication::Deduplication;
 use journey::Journey;
 use landing::Landing;
 use model::{ConnectionId, Limits, QueueId, ShortStr, Timestamp};
@@ -140,6 +145,7 @@ pub struct Broker {
     /// How many names (of queues, of consumers) were made up so far.
     names_made: u64,
     publishers: Publishers,
+    deduplication: Deduplication,
     transaction_room: TransactionRoom,
     capacity: Capacity,
     landing: Landing,
@@ -178,6 +184,7 @@ impl Broker {
             consumers: FxHashMap::default(),
             names_made: 0,
             publishers: Publishers::new(limits),
+            deduplication: Deduplication::new(limits),
             transaction_room: TransactionRoom::new(limits.transactions_bytes_max),
             capacity: Capacity::new(limits),
             landing: Landing::default(),
@@ -230,7 +237,7 @@ impl Broker {
             Input::Fetched(queue, position, message) => {
                 self.fetched(now, queue, position, message);
             }
-            Input::CheckpointWanted => self.write_checkpoint(),
+            Input::CheckpointWanted => self.write_checkpoint(now),
             Input::Room(room) => self.room_changed(room),
             Input::Command(id, command) => self.command(now, id, command),
             Input::Stopping => self.tell_delivered(now),

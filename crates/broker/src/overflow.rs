@@ -2,11 +2,12 @@
 
 use crate::Broker;
 use crate::connection::ChannelId;
+use crate::deduplication::Sifted;
 use crate::journey::Origin;
 use crate::route::Queues;
 use crate::rules::Overflow;
 use model::record::Reason;
-use model::{Position, Publish, QueueId, Timestamp};
+use model::{Publish, QueueId, Timestamp};
 
 impl Broker {
     /// Whether one of the queues refuses a new message.
@@ -26,18 +27,21 @@ impl Broker {
         &mut self,
         now: Timestamp,
         id: ChannelId,
-        mut queues: Queues,
+        mut sifted: Sifted,
         has_publishing_id: bool,
         publish: &Publish,
     ) {
-        let mut refusing = queues.clone();
+        let mut refusing = sifted.queues.clone();
         refusing.retain(|queue| self.refuses(*queue));
-        queues.retain(|queue| !refusing.contains(queue));
-        let mut landed = Position::NONE;
-        if !queues.is_empty() && !has_publishing_id {
-            landed = self.land_message(now, &queues, None, publish);
+        sifted.queues.retain(|queue| !refusing.contains(queue));
+        // What was refused comes again, and must not be known then.
+        let fingerprints = &mut sifted.fingerprints;
+        fingerprints.retain(|(queue, _)| !refusing.contains(queue));
+        let mut landed = sifted.repeats;
+        if !sifted.queues.is_empty() && !has_publishing_id {
+            landed = self.land_sifted(now, &mut sifted, None, publish);
             let origin = Origin::Client(id.connection, id.number);
-            (self.journey).published(landed, origin, &queues, publish, None);
+            (self.journey).published(landed, origin, &sifted.queues, publish, None);
             self.open_channel_mut(id).published = landed;
         }
         for queue in refusing {

@@ -48,6 +48,11 @@ const OWNERS_COUNTS: &[&str] = &[
     "delayed-retry-max",
     "delayed-retry-multiplier",
     "delayed-retry-jitter",
+    "message-deduplication",
+    "cache-size",
+    "cache-ttl",
+    "deduplication-header",
+    "deduplication-property",
 ];
 
 /// These are the owner's alone.
@@ -93,6 +98,16 @@ impl Policies {
 
     pub(crate) fn contains(&self, vhost: &ShortStr, name: &ShortStr) -> bool {
         self.known.contains_key(&(vhost.clone(), name.clone()))
+    }
+
+    /// What a queue's owner asked for under the policy that counts for it, as arguments.
+    pub(crate) fn in_force(&self, vhost: &ShortStr, queue: &QueueDefinition) -> FieldTable {
+        match self.of_queue(vhost, queue) {
+            Some(policy) if !is_reply_name(&queue.name) => {
+                under(&queue.arguments, &policy.definition)
+            }
+            _ => queue.arguments.clone(),
+        }
     }
 
     /// The policy that counts for a queue.
@@ -147,13 +162,7 @@ impl Broker {
 
     /// The same as arguments.
     pub(crate) fn in_force(&self, vhost: VhostIndex, queue: &QueueDefinition) -> FieldTable {
-        let vhost = &self.vhosts[vhost.0].name;
-        match self.policies.of_queue(vhost, queue) {
-            Some(policy) if !is_reply_name(&queue.name) => {
-                under(&queue.arguments, &policy.definition)
-            }
-            _ => queue.arguments.clone(),
-        }
+        self.policies.in_force(&self.vhosts[vhost.0].name, queue)
     }
 
     /// Policies of a virtual host have changed: its queues and exchanges follow.
@@ -171,6 +180,8 @@ impl Broker {
             if queue.rules != rules {
                 self.refusing_queues -= usize::from(queue.rules.refuses_publishes());
                 self.refusing_queues += usize::from(rules.refuses_publishes());
+                self.deduplication
+                    .follow(id, rules.deduplication.as_deref());
                 queue.change_rules(now, last, rules);
                 self.activate(id);
             }

@@ -1,6 +1,7 @@
 //! A message comes in: known already? route it, ask for it to land, hold the confirm on its position.
 
 use crate::connection::{ChannelId, Refusal, access_refused, not_found, precondition_failed};
+use crate::deduplication::Sifted;
 use crate::envelope::{BCC_HEADER, Envelope, Numbered, check_expiration, check_user};
 use crate::extend::is_extension;
 use crate::journey::Origin;
@@ -9,10 +10,10 @@ use crate::reply_to::check_token;
 use crate::route::{Exchange, Queues, Vhost};
 use crate::{Broker, Effect};
 use model::method::{basic, confirm};
-use model::record::Publishing;
+use model::record::{Fingerprint, Publishing};
 use model::{
-    ConnectionError, MessageRecord, Position, Properties, PropertiesBuilder, Publish, Record,
-    ReplyCode, ShortStr, Timestamp,
+    ConnectionError, MessageRecord, Position, Properties, PropertiesBuilder, Publish, QueueId,
+    Record, ReplyCode, ShortStr, Timestamp,
 };
 
 impl Broker {
@@ -125,8 +126,13 @@ impl Broker {
             self.confirm_when_landed(id, Position::NONE);
             return true;
         }
-        if self.refusing_queues > 0 && self.is_refused(&queues) {
-            self.publish_past_full(now, id, queues, publishing.is_some(), publish);
+        let mut sifted = self.deduplication.sift(now, queues, &publish.properties);
+        if sifted.queues.is_empty() {
+            self.publish_known(id, sifted.repeats);
+            return true;
+        }
+        if self.refusing_queues > 0 && self.is_refused(&sifted.queues) {
+            self.publish_past_full(now, id, sifted, publishing.is_some(), publish);
             return false;
         }
         let vhost = self.connection_of(id).vhost;
@@ -135,12 +141,19 @@ impl Broker {
             vhost: self.vhosts[vhost.0].name.clone(),
             id: number,
         });
-        let position = self.land_message(now, &queues, publisher, publish);
+        let position = self.land_sifted(now, &mut sifted, publisher, publish);
         let origin = Origin::Client(id.connection, id.number);
-        (self.journey).published(position, origin, &queues, publish, publishing);
+        (self.journey).published(position, origin, &sifted.queues, publish, publishing);
         self.open_channel_mut(id).published = position;
         self.confirm_when_landed(id, position);
         true
+    }
+
+    /// Every queue of the message remembers it: it counts as published where it landed before.
+    fn publish_known(&mut self, id: ChannelId, repeats: Position) {
+        let channel = self.open_channel_mut(id);
+        channel.published = channel.published.max(repeats);
+        self.confirm_when_landed(id, repeats);
     }
 
     /// The properties as receivers may see them, where that is not as they came.
@@ -181,7 +194,21 @@ impl Broker {
         Ok(vhost.named(&routing_keys))
     }
 
-    /// One record for all queues: a body that goes to many lands once.
+    /// What a client has published lands, and is remembered where it is to be.
+    pub(crate) fn land_sifted(
+        &mut self,
+        now: Timestamp,
+        sifted: &mut Sifted,
+        publisher: Option<Publishing>,
+        publish: &Publish,
+    ) -> Position {
+        let fingerprints = std::mem::take(&mut sifted.fingerprints);
+        let next = self.landing.last().next();
+        self.deduplication.remember(now, next, &fingerprints);
+        self.land_remembered(now, &sifted.queues, publisher, fingerprints, publish)
+    }
+
+    /// A message lands that no queue is to know again.
     pub(crate) fn land_message(
         &mut self,
         now: Timestamp,
@@ -189,12 +216,24 @@ impl Broker {
         publisher: Option<Publishing>,
         publish: &Publish,
     ) -> Position {
+        self.land_remembered(now, queues, publisher, Vec::new(), publish)
+    }
+
+    /// One record for all queues: a body that goes to many lands once.
+    fn land_remembered(
+        &mut self,
+        now: Timestamp,
+        queues: &Queues,
+        publisher: Option<Publishing>,
+        fingerprints: Vec<(QueueId, Fingerprint)>,
+        publish: &Publish,
+    ) -> Position {
         let record = Record::Message(MessageRecord {
             queues: queues.clone(),
             publisher,
             accepted: now,
             due: None,
-            fingerprints: Vec::new(),
+            fingerprints,
             exchange: publish.exchange.clone(),
             routing_key: publish.routing_key.clone(),
             properties: publish.properties.clone(),

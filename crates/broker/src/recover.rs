@@ -11,9 +11,12 @@ use crate::landing::Landing;
 use crate::policy::Policies;
 use crate::publishers::Publishers;
 use crate::queue::{Arrival, Queue};
+use crate::relearned::Relearned;
 use crate::route::{Exchange, Vhost, VhostIndex};
+use crate::rules::Rules;
 use model::record::{
-    BindingDefinition, Destination, ExchangeDefinition, QueueDefinition, VhostDefinition,
+    BindingDefinition, Destination, ExchangeDefinition, Fingerprint, QueueDefinition,
+    VhostDefinition,
 };
 use model::{Definition, Limits, MessageRecord, Position, QueueId, Record, ShortStr, Timestamp};
 use rustc_hash::FxHashMap;
@@ -43,6 +46,7 @@ pub struct Recovery {
     bindings: BTreeMap<BindingDefinition, u64>,
     publishers: Publishers,
     messages: FxHashMap<QueueId, Found>,
+    remembered: Relearned,
 }
 
 impl Recovery {
@@ -65,6 +69,7 @@ impl Recovery {
             bindings: BTreeMap::new(),
             publishers: Publishers::new(limits),
             messages: FxHashMap::default(),
+            remembered: Relearned::new(limits),
         }
     }
 
@@ -77,7 +82,11 @@ impl Recovery {
             Record::Message(message) => self.message(position, &message),
             Record::Settled(queue, how, runs) => self.messages_of(queue).settle(how, &runs),
             Record::Waiting(queue, all) => self.messages_of(queue).tell_waiting(&all),
-            Record::Remembered(..) => {}
+            Record::Remembered(queue, all) => {
+                for (position, message) in all {
+                    self.remember(queue, position, message);
+                }
+            }
             Record::Delivered(queue, runs) => self.messages_of(queue).delivered.insert_all(&runs),
             Record::Definition(definition) => self.definition(position, definition),
             Record::Checkpoint { next_queue, .. } => {
@@ -130,6 +139,9 @@ impl Recovery {
             self.messages_of(queue).note(position, &arrival);
             self.next_queue = self.next_queue.max(QueueId(queue.0 + 1));
         }
+        for (queue, fingerprint) in &message.fingerprints {
+            self.remember(*queue, position, *fingerprint);
+        }
         let removed = |vhost| self.vhosts_removed.get(vhost).copied();
         if let Some(publishing) = &message.publisher
             && removed(&publishing.vhost).is_none_or(|removed| position > removed)
@@ -137,6 +149,18 @@ impl Recovery {
             let vhost = self.vhost(&publishing.vhost);
             let landed = [publishing.id.0].into_iter().collect();
             self.publishers.learn(vhost, &publishing.publisher, &landed);
+        }
+    }
+
+    fn remember(&mut self, queue: QueueId, position: Position, message: Fingerprint) {
+        self.remembered.learn(queue, position, message);
+        if self.remembered.is_too_much() {
+            self.remembered.cut(|queue| {
+                let (vhost, queue) = self.queues.get(&queue)?;
+                let vhost = self.vhosts[vhost.0].as_ref()?;
+                let rules = Rules::of(&self.policies.in_force(&vhost.name, queue));
+                Some(rules.deduplication.map_or(0, |rule| rule.size))
+            });
         }
     }
 
@@ -181,6 +205,7 @@ impl Recovery {
                 self.next_queue = self.next_queue.max(QueueId(queue.0 + 1));
                 self.queues.remove(&queue);
                 self.messages.remove(&queue);
+                self.remembered.take(queue);
             }
             Definition::Bound(binding) => {
                 self.vhost(&binding.vhost);
@@ -234,6 +259,7 @@ impl Recovery {
         let queues = self.queues.extract_if(.., |_, (vhost, _)| *vhost == index);
         for (queue, _) in queues {
             self.messages.remove(&queue);
+            self.remembered.take(queue);
         }
     }
 
@@ -249,6 +275,9 @@ impl Recovery {
                 messages.restore(&mut queue, now, self.stopped);
             }
             broker.add_queue(queue);
+            if let Some(window) = self.remembered.take(id) {
+                broker.deduplication.restore(id, window);
+            }
         }
     }
 

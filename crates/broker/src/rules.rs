@@ -24,6 +24,7 @@ pub(crate) struct Rules {
     pub(crate) delivery_limit: Option<u32>,
     /// How long it waits then.
     pub(crate) retry: Option<Retry>,
+    pub(crate) deduplication: Option<Box<DeduplicationRule>>,
 }
 
 /// What gives way when a queue is full.
@@ -44,6 +45,46 @@ pub(crate) struct DeadLetter {
     pub(crate) exchange: ShortStr,
     /// Instead of the message's own.
     pub(crate) routing_key: Option<ShortStr>,
+}
+
+/// How a queue tells messages apart, and how many of them it remembers for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DeduplicationRule {
+    /// By this header, where a message has it.
+    pub(crate) header: Option<ShortStr>,
+    /// Else by its message-id.
+    pub(crate) message_id: bool,
+    /// How many.
+    pub(crate) size: usize,
+    /// Milliseconds.
+    pub(crate) time: Option<u64>,
+}
+
+impl DeduplicationRule {
+    /// The header that tells messages apart where the owner names none, as in the plugin.
+    const HEADER: &str = "x-deduplication-header";
+
+    /// How many messages a queue remembers whose owner names no number.
+    const SIZE: usize = 10_000;
+
+    fn of(arguments: &FieldTable) -> Option<Self> {
+        if arguments.get("x-message-deduplication") != Some(Value::Bool(true)) {
+            return None;
+        }
+        let text = |name| arguments.get(name).and_then(Value::as_str);
+        let number = |name| arguments.get(name).and_then(Value::as_integer);
+        let message_id = text("x-deduplication-property").is_some();
+        let header = text("x-deduplication-header");
+        let header = header.or((!message_id).then_some(Self::HEADER));
+        Some(Self {
+            header: header.map(ShortStr::truncated),
+            message_id,
+            size: number("x-cache-size")
+                .and_then(|size| usize::try_from(size).ok())
+                .unwrap_or(Self::SIZE),
+            time: number("x-cache-ttl").and_then(|time| u64::try_from(time).ok()),
+        })
+    }
 }
 
 impl Rules {
@@ -81,6 +122,7 @@ impl Rules {
             delivery_limit: number("x-delivery-limit")
                 .map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
             retry: retry(arguments),
+            deduplication: DeduplicationRule::of(arguments).map(Box::new),
         }
     }
 

@@ -87,6 +87,17 @@ pub struct QueueStatus {
     pub counts: Counts,
     /// The message that has waited longest of those that are ready.
     pub oldest: Option<Position>,
+    /// Of a queue that deduplicates.
+    pub deduplication: Option<DeduplicationStatus>,
+}
+
+/// What a queue that deduplicates does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeduplicationStatus {
+    /// How many messages it remembers.
+    pub remembered: u64,
+    /// How many messages it was sent since the start that it knew already: they did not land in it.
+    pub duplicates: u64,
 }
 
 /// How many messages of a queue are in which state; together they are all that it has.

@@ -12,6 +12,8 @@ mod causes;
 mod channels;
 mod dead_history;
 mod dead_letters;
+mod deduplication;
+mod deduplication_history;
 mod definitions;
 mod delivery;
 mod exchanges;

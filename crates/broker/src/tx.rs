@@ -123,6 +123,9 @@ impl Broker {
             return Err(precondition_failed(explanation, tx::Commit::ID));
         }
         let last = self.landing.last();
+        // What queues knew already may be about to land.
+        let landed = self.landing.landed();
+        let repeats = repeats || self.open_channel_mut(id).published > landed;
         if last > before || repeats {
             self.reply_when_landed(id, last, tx::CommitOk);
         } else {

@@ -27,6 +27,8 @@ pub struct Limits {
     pub publishers_max: usize,
     /// The most gaps among the publishing ids of all publishers together; each is remembered.
     pub publisher_gaps_max: usize,
+    /// The most messages that all queues that deduplicate may be asked to remember; each takes about a hundred bytes.
+    pub deduplication_max: usize,
     /// The most queues.
     pub queues_max: usize,
     /// The most exchanges, not counting those that every virtual host has.
@@ -71,6 +73,7 @@ impl Default for Limits {
             connections_max: 65_536,
             publishers_max: 100_000,
             publisher_gaps_max: 1_000_000,
+            deduplication_max: 1_000_000,
             queues_max: 500_000,
             exchanges_max: 100_000,
             bindings_max: 2_000_000,

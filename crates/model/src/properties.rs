@@ -141,6 +141,11 @@ impl Properties {
         self.text(EXPIRATION)
     }
 
+    /// The bytes of the sender's own id of the message, text or not.
+    pub fn raw_message_id(&self) -> Option<&[u8]> {
+        Some(&self.field(MESSAGE_ID)?[1..])
+    }
+
     /// The sender's own id of the message.
     pub fn message_id(&self) -> Option<&str> {
         self.text(MESSAGE_ID)
@@ -352,6 +357,7 @@ mod tests {
         assert_eq!(properties.priority(), Some(9));
         assert_eq!(properties.timestamp(), Some(1_700_000_000));
         assert_eq!(properties.message_id(), Some("m-1"));
+        assert_eq!(properties.raw_message_id(), Some(&b"m-1"[..]));
         assert_eq!(properties.app_id(), Some("app"));
         assert_eq!(properties.reply_to(), None);
         assert_eq!(PropertiesBuilder::from(&properties).build(), properties);

@@ -100,6 +100,8 @@ options! {
         "Most publishers whose publishing ids are remembered";
     publisher_gaps_max: usize, "LANDFALL_PUBLISHER_GAPS_MAX", "N", "1000000",
         "Most gaps among the publishing ids of all publishers together";
+    deduplication_max: usize, "LANDFALL_DEDUPLICATION_MAX", "N", "1000000",
+        "Most messages that all queues that deduplicate may be asked to remember";
     queues_max: usize, "LANDFALL_QUEUES_MAX", "N", "500000",
         "Most queues";
     exchanges_max: usize, "LANDFALL_EXCHANGES_MAX", "N", "100000",
@@ -247,6 +249,7 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
             connections_max: decided.connections_max,
             publishers_max: decided.publishers_max,
             publisher_gaps_max: decided.publisher_gaps_max,
+            deduplication_max: decided.deduplication_max,
             queues_max: decided.queues_max,
             exchanges_max: decided.exchanges_max,
             bindings_max: decided.bindings_max,

@@ -108,7 +108,7 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("content-encoding", "passed on"),
     (
         "headers",
-        "passed on, every field type, unchanged; read: CC, BCC (taken out), x-death, what a headers exchange is bound with, publisher and publishing id",
+        "passed on, every field type, unchanged; read: CC, BCC (taken out), x-death, what a headers exchange is bound with, what a queue deduplicates by, x-cache-ttl, publisher and publishing id",
     ),
     (
         "delivery-mode",
@@ -124,7 +124,10 @@ const PROPERTIES: &[(&str, &str)] = &[
         "expiration",
         "read and passed on; what is no whole number of milliseconds is 406; left out of what is dead-lettered",
     ),
-    ("message-id", "passed on; any bytes"),
+    (
+        "message-id",
+        "passed on; any bytes; read by queues with x-deduplication-property",
+    ),
     ("timestamp", "passed on"),
     ("type", "passed on"),
     (

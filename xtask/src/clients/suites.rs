@@ -52,6 +52,7 @@ pub(crate) const SUITES: &[Suite] = &[
             "test_pika.py",
             "test_pika_routing.py",
             "test_pika_queues.py",
+            "test_pika_deduplication.py",
             "test_pika_consumers.py",
             "test_pika_conversations.py",
         ],

@@ -33,6 +33,7 @@ impl Broker {
             consumers: queue.consumers.len() as u64,
             counts: self.counts(queue),
             oldest: queue.backlog.oldest(self.landing.landed()),
+            deduplication: self.deduplication.status(id),
         }
     }
 

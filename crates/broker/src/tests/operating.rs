@@ -201,8 +201,11 @@ fn show_queues(queues: &[QueueStatus]) -> String {
         let oldest = queue.oldest.map_or("none".into(), |at| format!("#{at}"));
         let rules = queue.in_force.iter().map(|(name, _)| name);
         let policy = queue.policy.as_ref().map_or("-", |name| name);
+        let deduplication = queue.deduplication.map_or_else(String::new, |status| {
+            format!(", remembers {} and knew {}", status.remembered, status.duplicates)
+        });
         format!(
-            "{} in {}: {} ready, {} unacked, {} delayed, {} parked, {} leaving; {} consumers, oldest {oldest}, policy {policy}, rules {:?}",
+            "{} in {}: {} ready, {} unacked, {} delayed, {} parked, {} leaving; {} consumers, oldest {oldest}, policy {policy}, rules {:?}{deduplication}",
             queue.name,
             queue.vhost,
             counts.ready,

@@ -251,7 +251,7 @@ fn on_channel(place: &str, request: &[&str]) -> Input {
 }
 
 /// Among the flags of a publish: `id=PUBLISHER:NUMBER`, `user=NAME`, `expiration=TEXT`, `priority=NUMBER`, `reply-to=NAME`,
-/// `cc=KEY,KEY`, `bcc=KEY,KEY`, and any header as `header:NAME=TEXT` or
+/// `message-id=TEXT`, `cc=KEY,KEY`, `bcc=KEY,KEY`, and any header as `header:NAME=TEXT` or
 /// `header:NAME=#NUMBER`.
 fn properties(flags: &[&str]) -> Properties {
     let mut builder = PropertiesBuilder::new();
@@ -270,6 +270,7 @@ fn properties(flags: &[&str]) -> Properties {
             "expiration" => builder = builder.expiration(&short(value)),
             "priority" => builder = builder.priority(value.parse().expect("a small number")),
             "reply-to" => builder = builder.reply_to(&short(value)),
+            "message-id" => builder = builder.message_id(&short(value)),
             "cc" => headers = headers.field("CC", Value::Array(texts(value).values())),
             "bcc" => headers = headers.field("BCC", Value::Array(texts(value).values())),
             _ => {
