@@ -82,6 +82,8 @@ fn line(account: &Account) -> Value {
         "landing": account.landing,
         "ready": here.ready,
         "unacked": here.unacked,
+        "delayed": here.delayed,
+        "parked": here.parked,
         "leaving": here.leaving,
         "ending": account.ending,
         "surplus": account.surplus(),

@@ -2,6 +2,7 @@
 
 use crate::access::{Guard, Needs, guard};
 use crate::answer::Failure;
+use crate::journey::{Journey, Wanted, show};
 use crate::operator::{About, Operator, Reading};
 use crate::reader::Mistake;
 use crate::{
@@ -134,6 +135,8 @@ endpoints! {
     GET "/api/exchanges/{vhost}/{name}/bindings/source" Vhost "those that lead away from an exchange" => topology::bindings_from;
     GET "/api/exchanges/{vhost}/{name}/bindings/destination" Vhost "those that lead to an exchange" => topology::bindings_to;
 
+    GET "/api/landfall/messages" Management "what became of messages: by `message_id`, by `publisher` and `publishing_id`, or the last of a `queue` of a `vhost`" => show::some;
+    GET "/api/landfall/messages/{message}" Management "what became of a message, of its copies and of what it is a copy of" => show::one;
     GET "/api/landfall/audit" Management "of each queue that the user may see: what it accepted, how many ended and how, what is here, and any difference" => audit::all;
     GET "/api/landfall/audit/{vhost}" Vhost "a virtual host's queues" => audit::of_vhost;
     GET "/api/landfall/audit/{vhost}/{name}" Vhost "one queue" => audit::of_queue;
@@ -224,6 +227,11 @@ impl Api {
     /// Asks the broker.
     pub(crate) async fn ask(&self, command: Command) -> Result<Answer, Failure> {
         Ok(self.0.operator.ask(command).await?)
+    }
+
+    /// What became of messages.
+    pub(crate) async fn journeys(&self, wanted: &Wanted) -> Result<Vec<Journey>, Failure> {
+        Ok(self.0.operator.journeys(wanted.clone()).await?)
     }
 
     /// Has something changed; says whether something was made that had not been there.

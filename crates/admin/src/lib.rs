@@ -8,6 +8,8 @@
 mod operator;
 pub use operator::{About, AskError, Content, Operator, Reading};
 
+pub mod journey;
+
 mod endpoints;
 pub use endpoints::{ENDPOINTS, Endpoint, router};
 

@@ -1,5 +1,6 @@
 //! To whom the API speaks.
 
+use crate::journey::{Journey, Wanted};
 use broker::{Answer, Command, CommandRefused};
 use model::{MessageRecord, Position};
 use std::pin::Pin;
@@ -19,6 +20,12 @@ pub trait Operator: Send + Sync {
         positions: Vec<Position>,
         body_most: usize,
     ) -> Pin<Box<dyn Future<Output = Result<Vec<Reading>, AskError>> + Send + '_>>;
+
+    /// What became of messages, with all that was told until now.
+    fn journeys(
+        &self,
+        wanted: Wanted,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Journey>, AskError>> + Send + '_>>;
 }
 
 /// What was found at a position.
@@ -45,7 +52,7 @@ pub enum AskError {
     /// The broker refuses.
     #[error(transparent)]
     Refused(#[from] CommandRefused),
-    /// A message cannot be read.
+    /// A message, or what became of it, cannot be read.
     #[error("cannot read what landed: {0}")]
     Unreadable(String),
     /// The server is stopping.

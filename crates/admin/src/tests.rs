@@ -6,6 +6,7 @@ mod access;
 mod endpoints;
 mod hostile;
 mod import;
+mod journeys;
 mod lists;
 mod messages;
 mod real;

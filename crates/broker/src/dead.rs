@@ -9,6 +9,7 @@
 
 use crate::death::{self, Death};
 use crate::envelope::Envelope;
+use crate::journey::{Errand, Event, Origin};
 use crate::parked::ParkedMessage;
 use crate::queue::Queue;
 use crate::route::{Queues, VhostIndex};
@@ -93,7 +94,7 @@ impl Dying {
 #[must_use]
 pub(crate) enum Sent {
     /// Its copy was asked to land.
-    Copied,
+    Copied(Position),
     /// No queue takes it, or only one that it came from with nobody's doing.
     NoTarget,
     /// The queue sends nothing there any more.
@@ -173,7 +174,15 @@ impl Broker {
             body: message.body,
         };
         let how = match self.dead_letter(now, id, reason, message) {
-            Sent::Copied => Ending::DeadLettered,
+            Sent::Copied(copy) => {
+                self.journey.note(|| Event::Copied {
+                    queue: id,
+                    position,
+                    copy,
+                    errand: Errand::DeadLetter(reason),
+                });
+                Ending::DeadLettered
+            }
             Sent::NoRule if reason != Reason::DeliveryLimit => ending(reason),
             Sent::NoRule | Sent::NoTarget => {
                 let parked = ParkedMessage {
@@ -213,8 +222,9 @@ impl Broker {
         if targets.is_empty() {
             return Sent::NoTarget;
         }
-        self.land_message(now, &targets, None, &copy);
-        Sent::Copied
+        let position = self.land_message(now, &targets, None, &copy);
+        (self.journey).published(position, Origin::Server, &targets, &copy, None);
+        Sent::Copied(position)
     }
 
     fn route_dead_letter(&self, vhost: VhostIndex, copy: &Publish) -> Queues {

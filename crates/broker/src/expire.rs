@@ -1,6 +1,7 @@
 //! Time passes: messages and queues whose time is over.
 
 use crate::Broker;
+use crate::journey::Event;
 use crate::schedule::Deadline;
 use model::record::Reason;
 use model::{QueueId, Timestamp};
@@ -25,6 +26,11 @@ impl Broker {
             return;
         }
         for ready in queue.delayed.take_due(now) {
+            let position = ready.position;
+            self.journey.note(|| Event::Due {
+                queue: id,
+                position,
+            });
             queue.backlog.give_back(ready);
         }
     }

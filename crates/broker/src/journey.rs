@@ -4,15 +4,15 @@
 //! positions, so that the fast path pays for a comparison; what happens to one message is told with its
 //! particulars. The shell takes all of it once in a turn ([`Broker::take_journey`]) and looks up the names there.
 
+mod event;
+pub use event::{
+    ConsumerName, Errand, Event, Gone, Origin, Outcome, Published, QueueName, Receiver, Then,
+};
+
 use crate::Broker;
 use crate::connection::{ChannelId, ConsumerId};
 use crate::envelope::Numbered;
-use model::record::Ending;
-use model::{
-    ChannelNumber, ConnectionId, Position, Publish, PublishingId, QueueId, Run, Runs, ShortStr,
-    Timestamp,
-};
-use smallvec::SmallVec;
+use model::{ConnectionId, Position, Publish, QueueId, Run, ShortStr};
 
 /// What happened in a turn.
 #[derive(Debug, Default)]
@@ -30,190 +30,7 @@ pub struct Journey {
     pub events: Vec<Event>,
 }
 
-/// Something with a name that went in this turn.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Gone {
-    /// A queue.
-    Queue(QueueId, QueueName),
-    /// A connection.
-    Connection(ConnectionId, ShortStr),
-    /// A consumer.
-    Consumer(u64, ConsumerName),
-}
-
-/// How people know a queue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueueName {
-    /// The virtual host that it is in.
-    pub vhost: ShortStr,
-    /// Its own name.
-    pub name: ShortStr,
-}
-
-/// How people know a consumer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConsumerName {
-    /// Its connection.
-    pub connection: ConnectionId,
-    /// Its channel.
-    pub channel: ChannelNumber,
-    /// Its tag.
-    pub tag: ShortStr,
-}
-
-/// A run of messages that came the same way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// From whom.
-    pub origin: Origin,
-    /// The queues that they landed in.
-    pub queues: SmallVec<[QueueId; 2]>,
-    /// Where they were sent.
-    pub exchange: ShortStr,
-    /// Where they were sent.
-    pub routing_key: ShortStr,
-    /// The publisher, and its number for the first of them; the others count on.
-    pub publisher: Option<(ShortStr, PublishingId)>,
-    /// Their positions.
-    pub run: Run,
-}
-
-/// From whom a message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// From a client.
-    Client(ConnectionId, ChannelNumber),
-    /// From the server: the copy of one that left its queue.
-    Server,
-}
-
-/// To whom a message was handed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Receiver {
-    /// To a consumer.
-    Consumer(u64),
-    /// To whoever asked for one message: basic.get.
-    Get(ConnectionId, ChannelNumber),
-}
-
-/// How an attempt ended that was not acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// basic.nack.
-    Nacked,
-    /// basic.reject.
-    Rejected,
-    /// basic.recover.
-    Recovered,
-    /// Its time was over.
-    TimedOut,
-    /// The connection or the channel died.
-    Lost,
-    /// It was acknowledged after its time was over, and still counted.
-    AcknowledgedLate,
-}
-
-/// What became of a message when an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
-    /// It is ready again.
-    Ready,
-    /// It waits for its next attempt.
-    Delayed(Timestamp),
-    /// It leaves the queue, or is parked: what follows says which.
-    Leaves,
-}
-
-/// What happened to messages after they came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// They were handed out.
-    Delivered {
-        /// Their queue.
-        queue: QueueId,
-        /// To whom.
-        to: Receiver,
-        /// Which attempt it is, counted from 1.
-        attempt: u32,
-        /// Their positions.
-        run: Run,
-    },
-    /// An attempt ended without an acknowledgement in time.
-    AttemptEnded {
-        /// The message's queue.
-        queue: QueueId,
-        /// The message.
-        position: Position,
-        /// Which attempt.
-        attempt: u32,
-        /// How.
-        outcome: Outcome,
-        /// What becomes of the message.
-        then: Then,
-    },
-    /// It is not to be delivered before a time.
-    Delayed {
-        /// The message's queue.
-        queue: QueueId,
-        /// The message.
-        position: Position,
-        /// The time.
-        due: Timestamp,
-    },
-    /// It waited for its time and is ready now.
-    Due {
-        /// The message's queue.
-        queue: QueueId,
-        /// The message.
-        position: Position,
-    },
-    /// It is out of attempts, or its dead-letter exchange leads nowhere, and is kept in sight.
-    Parked {
-        /// The message's queue.
-        queue: QueueId,
-        /// The message.
-        position: Position,
-        /// Why, for people.
-        why: &'static str,
-    },
-    /// A copy of it was sent somewhere else, and it leaves.
-    Copied {
-        /// The queue that it leaves.
-        queue: QueueId,
-        /// The message.
-        position: Position,
-        /// Its copy.
-        copy: Position,
-        /// Why, for people: RabbitMQ's words in x-death where it is one of those.
-        why: &'static str,
-    },
-    /// It was parked and is ready again, as if it had never been delivered.
-    Redriven {
-        /// The message's queue.
-        queue: QueueId,
-        /// The message.
-        position: Position,
-    },
-    /// They left the queue.
-    Settled {
-        /// The queue.
-        queue: QueueId,
-        /// How.
-        ending: Ending,
-        /// Their positions.
-        positions: Runs,
-    },
-}
-
 impl Journey {
-    /// Tells nothing, or from now on what happens.
-    pub(crate) fn new(on: bool) -> Self {
-        Self {
-            on,
-            ..Self::default()
-        }
-    }
-
     /// Whether nothing happened.
     pub fn is_empty(&self) -> bool {
         self.published.is_empty() && self.events.is_empty()
@@ -325,21 +142,12 @@ fn only(position: Position) -> Run {
     }
 }
 
-impl Published {
-    /// Whether a message right behind this run is of the same publisher, and has the next number.
-    fn counts_on_to(&self, next: Numbered<'_>) -> bool {
-        match (&self.publisher, next) {
-            (None, None) => true,
-            (Some((publisher, first)), Some((name, number))) => {
-                first.0.checked_add(self.run.count) == Some(number.0)
-                    && publisher.as_bytes() == name
-            }
-            _ => false,
-        }
-    }
-}
-
 impl Broker {
+    /// From now on what happens to messages is told, and must be taken.
+    pub fn tell_journeys(&mut self) {
+        self.journey.on = true;
+    }
+
     /// Takes what happened since the last time; `spare` comes back empty next time.
     pub fn take_journey(&mut self, spare: &mut Journey) {
         spare.clear();

@@ -198,7 +198,7 @@ impl Broker {
             schedule: Schedule::default(),
             refusing_queues: 0,
             audit: Audit::default(),
-            journey: Journey::new(limits.journey),
+            journey: Journey::default(),
             effects: VecDeque::new(),
         }
     }

@@ -7,6 +7,7 @@
 use crate::backlog::Ready;
 use crate::command::{Answer, Chosen, CommandId, CommandRefused, Outcome, Stayed};
 use crate::death::Home;
+use crate::journey::{Errand, Event, Origin};
 use crate::{Broker, Effect, death};
 use model::record::Ending;
 use model::{MessageRecord, Position, Publish, QueueId, Timestamp};
@@ -137,7 +138,15 @@ impl Broker {
         };
         queue.backlog.forget(ready.position);
         let copy = copy(home, message);
-        self.land_message(now, &smallvec![*target], None, &copy);
+        let targets = smallvec![*target];
+        let landed = self.land_message(now, &targets, None, &copy);
+        (self.journey).published(landed, Origin::Server, &targets, &copy, None);
+        self.journey.note(|| Event::Copied {
+            queue: id,
+            position: ready.position,
+            copy: landed,
+            errand: Errand::Redrive,
+        });
         self.done_with(id, ready.position, Ending::Redriven);
         if let Some(redrive) = self.redrives.wanted.front_mut() {
             redrive.outcome.done += 1;

@@ -4,6 +4,7 @@
 use crate::Broker;
 use crate::backlog::Ready;
 use crate::connection::ChannelId;
+use crate::journey::{Event, Outcome, Then};
 use crate::parked::ParkedMessage;
 use crate::rules::Rules;
 use crate::schedule::Deadline;
@@ -23,6 +24,15 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
+    /// As journeys tell it.
+    const fn outcome(self) -> Outcome {
+        match self {
+            Self::TimedOut => Outcome::TimedOut,
+            Self::Returned => Outcome::Returned,
+            Self::Lost => Outcome::Lost,
+        }
+    }
+
     /// The attempts with this one.
     fn counted(self, before: Attempts) -> Attempts {
         match self {
@@ -151,18 +161,25 @@ impl Broker {
         };
         let place = match queue.rules.next(since, position, cause, attempts) {
             Next::OutOfAttempts => {
+                self.tell_attempt(entry, cause.outcome(), Then::Leaves);
                 self.run_out(now, entry, attempts);
                 return;
             }
             Next::Delayed(due) if due > now => Place::Delayed { due },
             Next::Delayed(_) | Next::Ready => Place::Ready,
         };
+        let then = match place {
+            Place::Delayed { due } => Then::Delayed(due),
+            Place::Ready | Place::Parked { .. } => Then::Ready,
+        };
+        self.tell_attempt(entry, cause.outcome(), then);
         let ready = Ready {
             position,
             priority: entry.priority,
             attempts,
             redelivered: true,
         };
+        let queue = self.queues.get_mut(&entry.queue).expect("looked up before");
         match place {
             Place::Delayed { due } => queue.delayed.insert(now, due, ready),
             Place::Ready | Place::Parked { .. } => queue.backlog.give_back(ready),
@@ -176,6 +193,17 @@ impl Broker {
                 attempts,
             },
         );
+    }
+
+    /// Tells the journey how an attempt ended that was not acknowledged in time.
+    pub(crate) fn tell_attempt(&mut self, entry: &Unsettled, outcome: Outcome, then: Then) {
+        self.journey.note(|| Event::AttemptEnded {
+            queue: entry.queue,
+            position: entry.position,
+            attempt: entry.attempts.total().saturating_add(1),
+            outcome,
+            then,
+        });
     }
 
     /// A message came back too often.
@@ -202,6 +230,11 @@ impl Broker {
     pub(crate) fn park(&mut self, id: QueueId, message: ParkedMessage) {
         if let Some(queue) = self.queues.get_mut(&id) {
             queue.parked.insert(message);
+            self.journey.note(|| Event::Parked {
+                queue: id,
+                position: message.position,
+                why: message.why,
+            });
             self.tell_waiting(id, message.told());
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::Broker;
 use crate::connection::{ChannelId, Refusal, precondition_failed};
+use crate::journey::{Outcome, Then};
 use crate::retry::Cause;
 use crate::tx::Verdict;
 use crate::unacked::Unsettled;
@@ -133,6 +134,7 @@ impl Broker {
             }
             queue.settled.insert(Ending::Acknowledged, position);
             queue.backlog.forget(position);
+            self.tell_attempt(entry, Outcome::AcknowledgedLate, Then::Leaves);
         }
     }
 
@@ -168,6 +170,7 @@ impl Broker {
             }
             queue.backlog.forget(entry.position);
             queue.dying.remember(entry.position, entry.attempts);
+            self.tell_attempt(entry, Outcome::Refused, Then::Leaves);
             let refused = [entry.position.0].into_iter().collect();
             self.discard(entry.queue, &refused, Reason::Rejected);
         }

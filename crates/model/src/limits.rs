@@ -48,8 +48,6 @@ pub struct Limits {
     pub landing_bytes_max: usize,
     /// The most memory that all open transactions may hold, in bytes.
     pub transactions_bytes_max: usize,
-    /// Whether what happens to messages is told.
-    pub journey: bool,
     /// Users who may only connect from this machine: by default the one whose password everybody knows.
     pub loopback_users: Vec<ShortStr>,
 }
@@ -83,7 +81,6 @@ impl Default for Limits {
             inbox_bytes_max: 64 * 1024 * 1024,
             landing_bytes_max: 32 * 1024 * 1024,
             transactions_bytes_max: 64 * 1024 * 1024,
-            journey: false,
             loopback_users: vec![ShortStr::from_static("guest")],
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! A flag is stronger than the environment, the environment than the file, the file than the default.
 
+use crate::journey::Keeping;
 use crate::log::LogFormat;
 use crate::units::{Size, Span};
 use anyhow::{Context, ensure};
@@ -118,6 +119,10 @@ options! {
         "Most memory for what clients have sent and nobody has looked at";
     landing_bytes_max: Size, "LANDFALL_LANDING_BYTES_MAX", "SIZE", "32MiB",
         "So much may wait for landing before clients are read no further";
+    journey_bytes_max: Size, "LANDFALL_JOURNEY_BYTES_MAX", "SIZE", "256MiB",
+        "Most disk for the journeys of messages: what became of each of them; 0 to keep none";
+    journey_age_max: Span, "LANDFALL_JOURNEY_AGE_MAX", "TIME", "7d",
+        "Journeys are kept no longer than this";
     transactions_bytes_max: Size, "LANDFALL_TRANSACTIONS_BYTES_MAX", "SIZE", "64MiB",
         "Most memory that all open transactions may hold";
 }
@@ -151,6 +156,8 @@ pub struct Config {
     pub product: String,
     /// The cluster name told to clients.
     pub cluster_name: String,
+    /// Which journeys of messages are kept.
+    pub journeys: Keeping,
     /// What keeps memory bounded.
     pub limits: Limits,
 }
@@ -229,6 +236,11 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
         Some(names) => loopback_users(&names)?,
     };
     Ok(Config {
+        journeys: Keeping {
+            dir: decided.data_dir.join("journey"),
+            bytes_max: decided.journey_bytes_max.0,
+            age_max: decided.journey_age_max.0,
+        },
         data_dir: decided.data_dir,
         listen: decided.listen,
         admin_listen: decided
@@ -259,7 +271,6 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
             inbox_bytes_max: bytes(decided.inbox_bytes_max),
             landing_bytes_max: bytes(decided.landing_bytes_max),
             transactions_bytes_max: bytes(decided.transactions_bytes_max),
-            journey: false,
             loopback_users,
         },
     })

@@ -8,6 +8,7 @@ use crate::fetch::Wanted;
 use crate::outbox::OutboxSender;
 use broker::{Answer, Command, CommandRefused, Input};
 use model::ConnectionId;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use store::ReadError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -15,8 +16,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 /// What a connection tells the shard. Hand-overs of one connection arrive in order.
 #[derive(Debug)]
 pub enum Handover {
-    /// A connection will be there, and this is where its effects go. Comes before its first inputs.
-    Joined(ConnectionId, OutboxSender),
+    /// A connection will be there, this is where its client is, and where its effects go. Comes before its first inputs.
+    Joined(ConnectionId, SocketAddr, OutboxSender),
     /// What its client did.
     Inputs(Vec<Input>),
     /// It is gone; nothing follows.
@@ -25,6 +26,8 @@ pub enum Handover {
     Fetched(Vec<Input>, Wanted),
     /// What an operator asks for, and where the answer goes.
     Asked(Command, AnswerSender),
+    /// Somebody wants to read journeys, and to know when all that was told is written.
+    JourneysWanted(oneshot::Sender<()>),
     /// A landed message could not be read: promise P7 asks for an end.
     Unreadable(ReadError),
     /// The server was asked to stop.

@@ -27,6 +27,7 @@ pub mod unfinished;
 
 pub mod audit;
 pub mod effects;
+pub mod journey;
 pub mod lander;
 pub mod shard;
 

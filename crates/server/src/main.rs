@@ -3,7 +3,9 @@
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use server::config::ServeArgs;
-use server::manage::{AuditArgs, DefinitionsArgs, PermissionArgs, UserArgs, VhostArgs};
+use server::manage::{
+    AuditArgs, DefinitionsArgs, MessageArgs, PermissionArgs, UserArgs, VhostArgs,
+};
 use server::receive::{ReceiveArgs, receive};
 use server::send::{SendArgs, send};
 use std::process::ExitCode;
@@ -40,6 +42,8 @@ enum Command {
     Permission(PermissionArgs),
     /// All definitions of a running server as one file, as RabbitMQ writes and reads it
     Definitions(DefinitionsArgs),
+    /// What became of messages of a running server
+    Message(MessageArgs),
     /// Whether all messages of a running server are accounted for: of each queue what it accepted, what ended and how,
     /// and what is here
     Audit(AuditArgs),
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         Command::User(args) => server::manage::user(args),
         Command::Vhost(args) => server::manage::vhost(args),
         Command::Permission(args) => server::manage::permission(args),
+        Command::Message(args) => server::manage::message(args),
         Command::Audit(args) => server::manage::audit(args),
         Command::Definitions(args) => server::manage::definitions(args),
     };

@@ -1,9 +1,10 @@
-//! The commands of operators: `landfall user`, `vhost`, `permission`, `definitions`, `audit`, each a few requests to a
+//! The commands of operators: `landfall user`, `vhost`, `permission`, `definitions`, `audit`, `message`, each a few requests to a
 //! running server's HTTP API.
 
 mod api;
 mod audit;
 mod definitions;
+mod message;
 mod permission;
 mod table;
 mod user;
@@ -11,6 +12,7 @@ mod vhost;
 
 pub use audit::{AuditArgs, audit};
 pub use definitions::{DefinitionsArgs, definitions};
+pub use message::{MessageArgs, message};
 pub use permission::{PermissionArgs, permission};
 pub use user::{UserArgs, user};
 pub use vhost::{VhostArgs, vhost};

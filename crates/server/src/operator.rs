@@ -1,7 +1,9 @@
 //! The HTTP API's way to the shard: commands go through the inbox like everything else. What has landed is read
 //! beside the shard, which does not wait for it.
 
-use crate::inbox::InboxSender;
+use crate::inbox::{Handover, InboxSender};
+use crate::journey::Journeys;
+use admin::journey::{Journey, Wanted};
 use admin::{AskError, Content, Operator, Reading};
 use broker::{Answer, Command};
 use bytes::Bytes;
@@ -9,6 +11,7 @@ use model::{MessageRecord, Position, Record};
 use std::pin::Pin;
 use std::sync::Arc;
 use store::{LandedChunk, ReadError, Reader};
+use tokio::sync::oneshot;
 
 /// One reading hands out about so many bytes at the most, and reads about so many from the disk.
 const HANDED_OUT_BYTES: usize = 8 * 1024 * 1024;
@@ -19,12 +22,17 @@ const READ_BYTES: usize = 64 * 1024 * 1024;
 pub struct ShardOperator {
     inbox: InboxSender,
     reader: Arc<dyn Reader>,
+    journeys: Journeys,
 }
 
 impl ShardOperator {
-    /// One for the shard behind this inbox, whose lane this reads.
-    pub fn new(inbox: InboxSender, reader: Arc<dyn Reader>) -> Self {
-        Self { inbox, reader }
+    /// One for the shard behind this inbox, whose lane and journeys this reads.
+    pub fn new(inbox: InboxSender, reader: Arc<dyn Reader>, journeys: Journeys) -> Self {
+        Self {
+            inbox,
+            reader,
+            journeys,
+        }
     }
 }
 
@@ -49,6 +57,22 @@ impl Operator for ShardOperator {
             let reading =
                 tokio::task::spawn_blocking(move || read(&*reader, &positions, body_most));
             let read = reading.await.map_err(|_| AskError::Stopping)?;
+            read.map_err(|error| AskError::Unreadable(error.to_string()))
+        })
+    }
+
+    fn journeys(
+        &self,
+        wanted: Wanted,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Journey>, AskError>> + Send + '_>> {
+        Box::pin(async move {
+            let (sender, written) = oneshot::channel();
+            self.inbox.tell(Handover::JourneysWanted(sender));
+            // Where too much waits to be written, what is there must do.
+            let _ = written.await;
+            let journeys = self.journeys.clone();
+            let read = tokio::task::spawn_blocking(move || journeys.find(&wanted)).await;
+            let read = read.map_err(|error| AskError::Unreadable(error.to_string()))?;
             read.map_err(|error| AskError::Unreadable(error.to_string()))
         })
     }

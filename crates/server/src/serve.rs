@@ -49,6 +49,7 @@ async fn start_and_run(config: &Config) -> anyhow::Result<()> {
         broker,
         listeners,
         admin_listeners,
+        journeys: config.journeys.clone(),
         clock,
     };
     let ended = server::run(config, parts, asked_to_stop).await;

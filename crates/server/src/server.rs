@@ -6,6 +6,7 @@ use crate::connection::House;
 use crate::fetch::Fetcher;
 use crate::http;
 use crate::inbox::{Handover, inbox};
+use crate::journey::{Journeys, Keeping, Teller};
 use crate::lander::Lander;
 use crate::listen::Door;
 use crate::login;
@@ -30,6 +31,8 @@ pub struct Parts {
     pub listeners: Vec<TcpListener>,
     /// Where operators' tools come in.
     pub admin_listeners: Vec<StdListener>,
+    /// Which journeys of messages are kept.
+    pub journeys: Keeping,
     /// The time.
     pub clock: Clock,
 }
@@ -56,11 +59,18 @@ pub async fn run(
         unfinished: Unfinished::new(config.limits.unfinished_bytes_max),
     });
     let lander = Lander::start(parts.store).context("cannot start the landing thread")?;
+    let mut broker = parts.broker;
+    let teller = Teller::start(&parts.journeys, parts.clock.now());
+    if teller.is_some() {
+        broker.tell_journeys();
+    }
+    let journeys = Journeys::new(teller.is_some().then_some(parts.journeys.dir));
     let shard = Shard::new(
-        parts.broker,
+        broker,
         inbox,
         lander,
         fetcher,
+        teller,
         parts.clock,
         config.limits.landing_bytes_max,
     );
@@ -68,6 +78,7 @@ pub async fn run(
     let operator = Arc::new(ShardOperator::new(
         inbox_sender.clone(),
         house.reader.clone(),
+        journeys,
     ));
     http::serve(
         parts.admin_listeners,

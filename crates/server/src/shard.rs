@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::effects::Effects;
 use crate::fetch::Fetcher;
 use crate::inbox::{Handover, Inbox, Turn};
+use crate::journey::Teller;
 use crate::lander::Lander;
 use crate::outbox::Outgoing;
 use broker::{Broker, Input};
@@ -47,6 +48,8 @@ pub struct Shard {
     inbox: Inbox,
     lander: Lander,
     fetcher: Fetcher,
+    /// Where journeys are kept.
+    teller: Option<Teller>,
     /// What was read for the broker, for the next turn.
     fetched: Vec<Input>,
     clock: Clock,
@@ -70,6 +73,7 @@ impl Shard {
         inbox: Inbox,
         lander: Lander,
         fetcher: Fetcher,
+        teller: Option<Teller>,
         clock: Clock,
         landing_bytes_max: usize,
     ) -> Self {
@@ -79,6 +83,7 @@ impl Shard {
             inbox,
             lander,
             fetcher,
+            teller,
             fetched: Vec::new(),
             clock,
             landing_bytes_max,
@@ -122,6 +127,7 @@ impl Shard {
             self.ask_room_at,
             self.farewell_by,
             self.broker.wake_at(),
+            self.teller.as_ref().and_then(Teller::wake_at),
         ];
         let wake_at = wake_at.into_iter().flatten().min();
         let sleep = wake_at.map(|at| tokio::time::sleep_until(self.clock.instant(at)));
@@ -154,7 +160,10 @@ impl Shard {
                     self.broker.handle(now, input);
                 }
             }
-            Handover::Joined(connection, outbox) => {
+            Handover::Joined(connection, peer, outbox) => {
+                if let Some(teller) = &mut self.teller {
+                    teller.joined(connection, peer);
+                }
                 self.effects.join(connection, outbox);
                 if self.farewell_by.is_some() {
                     self.effects.say(connection, farewell());
@@ -163,6 +172,9 @@ impl Shard {
             Handover::Left(connection) => {
                 self.broker.handle(now, Input::ConnectionClosed(connection));
                 self.effects.leave(connection);
+                if let Some(teller) = &mut self.teller {
+                    teller.left(connection);
+                }
             }
             Handover::Fetched(inputs, left) => {
                 for input in inputs {
@@ -173,6 +185,11 @@ impl Shard {
             Handover::Asked(command, asking) => {
                 let input = self.effects.ask(command, asking);
                 self.broker.handle(now, input);
+            }
+            Handover::JourneysWanted(written) => {
+                if let Some(teller) = &mut self.teller {
+                    teller.write_out(written);
+                }
             }
             Handover::Unreadable(error) => return Err(error.into()),
             Handover::Stop => self.begin_stop(now),
@@ -215,6 +232,9 @@ impl Shard {
             self.perform();
         }
         self.effects.flush();
+        if let Some(teller) = &mut self.teller {
+            teller.tell(now, &mut self.broker);
+        }
         let wanted = self.effects.take_wanted().into_iter();
         self.fetched.extend(self.fetcher.fetch(wanted)?);
         Ok(())
@@ -286,6 +306,10 @@ impl Shard {
             }
         }
         self.lander.close()?;
+        if let Some(mut teller) = self.teller.take() {
+            teller.tell(now, &mut self.broker);
+            teller.end();
+        }
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub u64);
 
-/// A stretch of time: `10` or `10s`, `250ms`, `5m`, `1h`.
+/// A stretch of time: `10` or `10s`, `250ms`, `5m`, `1h`, `7d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
@@ -40,6 +40,7 @@ const SPANS: &[(&str, f64)] = &[
     ("ms", 0.001),
     ("m", 60.0),
     ("h", 3600.0),
+    ("d", 86_400.0),
 ];
 
 /// The number in front of a unit, times what the unit stands for.
@@ -134,6 +135,7 @@ mod tests {
         assert_eq!(span("10"), Some(10_000));
         assert_eq!(span("250ms"), Some(250));
         assert_eq!(span("5m"), Some(300_000));
+        assert_eq!(span("7d"), Some(604_800_000));
         assert_eq!(span("soon"), None);
     }
 }

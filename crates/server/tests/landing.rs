@@ -5,6 +5,7 @@ use broker::Recovery;
 use model::{ChannelNumber, Limits, Method, Position};
 use server::clock::Clock;
 use server::config::{Config, ServeArgs};
+use server::journey::Keeping;
 use server::server::{Parts, run};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -52,6 +53,10 @@ fn start(disk: &Disk) -> InProcess {
                 broker: recovery.finish(clock.now()),
                 listeners: vec![listener],
                 admin_listeners: Vec::new(),
+                journeys: Keeping {
+                    bytes_max: 0,
+                    ..config().journeys
+                },
                 clock,
             };
             let stopped = async { stopped.await.expect("the test tells when to stop") };

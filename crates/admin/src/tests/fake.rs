@@ -1,5 +1,6 @@
 //! An operator that keeps definitions in memory and obeys like the broker, as far as the API can tell.
 
+use crate::journey::{Journey, Wanted};
 use crate::{AskError, Operator, Reading};
 use broker::journey::QueueName;
 use broker::snapshot::{Counts, Look, QueueStatus};
@@ -109,6 +110,19 @@ impl Fake {
 }
 
 impl Operator for Fake {
+    fn journeys(
+        &self,
+        wanted: Wanted,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Journey>, AskError>> + Send + '_>> {
+        let known = wanted == Wanted::Message(Position(7));
+        let journeys = if known {
+            super::journeys::journeys()
+        } else {
+            Vec::new()
+        };
+        Box::pin(std::future::ready(Ok(journeys)))
+    }
+
     fn ask(
         &self,
         command: Command,
@@ -163,6 +177,7 @@ fn seen(all: &Definitions, look: &Look) -> Result<Answer, CommandRefused> {
         consumers: 0,
         counts: Counts::default(),
         oldest: None,
+        deduplication: None,
     });
     Ok(Answer::Queues(queues.collect()))
 }

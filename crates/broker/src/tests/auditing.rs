@@ -13,13 +13,15 @@ pub(super) fn show_accounts(accounts: &[Account]) -> String {
         let ended = Ending::ALL.map(|how| account.tally.ended(how));
         let here = account.here;
         format!(
-            "{}: {} in, {ended:?} out, {} here ({} landing, {} ready, {} unacked, {} leaving, {} ending){}",
+            "{}: {} in, {ended:?} out, {} here ({} landing, {} ready, {} unacked, {} delayed, {} parked, {} leaving, {} ending){}",
             account.queue.name,
             account.tally.accepted,
             account.all_here(),
             account.landing,
             here.ready,
             here.unacked,
+            here.delayed,
+            here.parked,
             here.leaving,
             account.ending,
             match account.surplus() {
@@ -170,9 +172,9 @@ fn every_way_to_end_is_counted_and_crashes_and_checkpoints_forget_none() {
                 land #8 message d for [3]
             operator audit
                 operator: accounts
-                q: 3 in, [0, 0, 0, 0, 0] out, 3 here (3 landing, 0 ready, 0 unacked, 0 leaving, 0 ending)
-                dead: 0 in, [0, 0, 0, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 leaving, 0 ending)
-                plain: 1 in, [0, 0, 0, 0, 0] out, 1 here (1 landing, 0 ready, 0 unacked, 0 leaving, 0 ending)
+                q: 3 in, [0, 0, 0, 0, 0] out, 3 here (3 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                dead: 0 in, [0, 0, 0, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                plain: 1 in, [0, 0, 0, 0, 0] out, 1 here (1 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
             landed
             1.1 get q
                 1.1 get-ok [1] #5, 2 more
@@ -186,7 +188,7 @@ fn every_way_to_end_is_counted_and_crashes_and_checkpoints_forget_none() {
                 operator: not found: no queue 'q' in vhost ''
             operator audit / q
                 operator: accounts
-                q: 3 in, [1, 0, 0, 0, 0] out, 2 here (0 landing, 1 ready, 0 unacked, 1 leaving, 0 ending)
+                q: 3 in, [1, 0, 0, 0, 0] out, 2 here (0 landing, 1 ready, 0 unacked, 0 delayed, 0 parked, 1 leaving, 0 ending)
             fetched
                 land #10 message b for [2], dead: rejected in q 1 times, no expiration
                 land #11 dead-lettered in 1: #6+1
@@ -209,9 +211,9 @@ fn every_way_to_end_is_counted_and_crashes_and_checkpoints_forget_none() {
                 land #18 dropped in 3: #14+1
             operator audit
                 operator: accounts
-                q: 3 in, [1, 0, 2, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 leaving, 0 ending)
-                dead: 2 in, [0, 0, 0, 0, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 leaving, 0 ending)
-                plain: 4 in, [0, 0, 0, 2, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 leaving, 0 ending)
+                q: 3 in, [1, 0, 2, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                dead: 2 in, [0, 0, 0, 0, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                plain: 4 in, [0, 0, 0, 2, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
             checkpoint
                 land #19 user guest ["administrator"]
                 land #20 permission of guest in /: .* .* .*
@@ -235,16 +237,16 @@ fn every_way_to_end_is_counted_and_crashes_and_checkpoints_forget_none() {
                 land #32 settled in 3: #16+1
             operator audit
                 operator: accounts
-                q: 3 in, [1, 0, 2, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 leaving, 0 ending)
-                dead: 2 in, [0, 0, 0, 0, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 leaving, 0 ending)
-                plain: 6 in, [1, 0, 0, 3, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 leaving, 0 ending)
+                q: 3 in, [1, 0, 2, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                dead: 2 in, [0, 0, 0, 0, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                plain: 6 in, [1, 0, 0, 3, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
             landed
             crash
             operator audit
                 operator: accounts
-                q: 3 in, [1, 0, 2, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 leaving, 0 ending)
-                dead: 2 in, [0, 0, 0, 0, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 leaving, 0 ending)
-                plain: 6 in, [1, 0, 0, 3, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 leaving, 0 ending)
+                q: 3 in, [1, 0, 2, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                dead: 2 in, [0, 0, 0, 0, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                plain: 6 in, [1, 0, 0, 3, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
         "#]],
     );
 }

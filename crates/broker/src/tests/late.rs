@@ -127,7 +127,7 @@ fn a_late_ack_settles_what_another_has_and_the_others_word_is_nothing_then() {
                     q in /: 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving; 1 consumers, oldest none, policy -, rules ["x-consumer-timeout"]
             operator audit
                 operator: accounts
-                q: 1 in, [1, 0, 0, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 leaving, 0 ending)
+                q: 1 in, [1, 0, 0, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
         "#]],
     );
 }
@@ -177,7 +177,7 @@ fn a_late_ack_of_what_is_settled_or_parked_or_dead() {
                     q in /: 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving; 0 consumers, oldest none, policy -, rules ["x-consumer-timeout", "x-delivery-limit"]
             operator audit
                 operator: accounts
-                q: 1 in, [1, 0, 0, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 leaving, 0 ending)
+                q: 1 in, [1, 0, 0, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
             crash
             operator queue / q
                 operator: queues

@@ -70,7 +70,9 @@ impl Connection<'_> {
         // A name that is too long is nobody's.
         self.user = ShortStr::try_from(user).unwrap_or_default();
         let (sender, receiver) = outbox();
-        self.house.inbox.tell(Handover::Joined(self.id, sender));
+        self.house
+            .inbox
+            .tell(Handover::Joined(self.id, self.peer, sender));
         self.presence.joined = true;
         self.outbox = Some(receiver);
         self.batch.push(Input::Login(Login {

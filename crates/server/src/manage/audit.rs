@@ -53,6 +53,8 @@ pub fn audit(args: AuditArgs) -> Result<()> {
             "here",
             "ready",
             "unacked",
+            "delayed",
+            "parked",
             "leaving",
             "surplus",
         ];

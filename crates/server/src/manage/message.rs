@@ -1,0 +1,90 @@
+//! `landfall message`.
+
+mod timeline;
+
+use super::AdminServer;
+use super::api::{Api, part};
+use super::table::say;
+use anyhow::{Context, Result};
+use clap::Subcommand;
+
+/// The options of `landfall message`.
+#[derive(Debug, clap::Args)]
+pub struct MessageArgs {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    server: AdminServer,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// What became of a message: who sent it, who got it, how each attempt ended, and where it is now
+    ///
+    /// For example: landfall message show 4711, or landfall message show --queue orders
+    Show {
+        #[command(flatten)]
+        which: Which,
+        /// The virtual host of --queue
+        #[arg(long, value_name = "NAME", default_value = "/")]
+        vhost: String,
+        /// The publisher's number for the message of --publisher
+        #[arg(long, value_name = "N", requires = "publisher")]
+        publishing_id: Option<u64>,
+        /// So many messages of --queue
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        limit: usize,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// The message's number, as lists of messages tell it
+    #[arg(value_name = "ID")]
+    id: Option<u64>,
+    /// The last messages that came to this queue
+    #[arg(long, value_name = "NAME")]
+    queue: Option<String>,
+    /// Messages with this message id
+    #[arg(long, value_name = "TEXT")]
+    message_id: Option<String>,
+    /// The message to which this publisher gave the number --publishing-id
+    #[arg(long, value_name = "NAME", requires = "publishing_id")]
+    publisher: Option<String>,
+}
+
+/// Runs `landfall message`.
+pub fn message(args: MessageArgs) -> Result<()> {
+    let Action::Show {
+        which,
+        vhost,
+        publishing_id,
+        limit,
+    } = args.action;
+    let query = match (&which.queue, &which.message_id, &which.publisher) {
+        (Some(queue), ..) => {
+            format!(
+                "?queue={}&vhost={}&limit={limit}",
+                part(queue),
+                part(&vhost)
+            )
+        }
+        (_, Some(id), _) => format!("?message_id={}", part(id)),
+        (.., Some(publisher)) => {
+            let id = publishing_id.context("--publisher needs --publishing-id")?;
+            format!("?publisher={}&publishing_id={id}", part(publisher))
+        }
+        _ => format!("/{}", which.id.unwrap_or_default()),
+    };
+    let found = Api::new(&args.server).get(&format!("/api/landfall/messages{query}"))?;
+    if args.server.json {
+        return say(&format!("{found:#}"));
+    }
+    let journeys = found.as_array().map(Vec::as_slice).unwrap_or_default();
+    if journeys.is_empty() {
+        return say("no such message is known: there is none, or its journey is not kept any more");
+    }
+    let told: Vec<String> = journeys.iter().map(timeline::of).collect();
+    say(told.join("\n\n").trim_end())
+}
