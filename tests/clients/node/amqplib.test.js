@@ -407,6 +407,35 @@ describe('amqplib', { timeout: 120_000 }, () => {
     assert.equal((await channel.purgeQueue(name)).messageCount, 5000);
   });
 
+  it('gets what it is silent about again, later and later, and acknowledges late', async (test) => {
+    const { product } = connection.connection.serverProperties;
+    if (product !== 'Landfall') return test.skip(`${product} has no waits of growing length`);
+    const unit = 1000;
+    const silent = await extraQueue('silent', {
+      arguments: {
+        'x-consumer-timeout': unit,
+        'x-delayed-retry-type': 'all',
+        'x-delayed-retry-min': unit,
+        'x-delayed-retry-max': 4 * unit,
+        'x-delayed-retry-jitter': 0,
+      },
+    });
+    channel.sendToQueue(silent, Buffer.from('patience'), persistent);
+    const came = [];
+    await channel.consume(silent, (message) => came.push({ at: performance.now(), message }));
+    await until(() => came.length === 4);
+    const waits = came.slice(1).map(({ at }, earlier) => at - came[earlier].at);
+    for (const [index, nominal] of [unit, 2 * unit, 4 * unit].entries()) {
+      assert.ok(waits[index] >= nominal * 0.98 && waits[index] <= nominal * 1.1, `${waits}`);
+    }
+    const counts = came.map(({ message }) => message.properties.headers['x-delivery-count'] ?? 0);
+    assert.deepEqual(counts, [0, 1, 2, 3]);
+    channel.ack(came[0].message);
+    await pause(6 * unit);
+    assert.equal(came.length, 4);
+    assert.equal((await channel.checkQueue(silent)).messageCount, 0);
+  });
+
   it('is refused with a wrong password', async () => {
     await assert.rejects(amqp.connect(url.replace('guest@', 'wrong@')), /ACCESS[_-]REFUSED/);
   });

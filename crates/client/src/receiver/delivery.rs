@@ -96,13 +96,13 @@ impl Delivery {
         before.saturating_add(1)
     }
 
-    /// How many deliveries of the message were in vain so far, as the server counts them against the queue's delivery
-    /// limit.
+    /// How often the message failed: a receiver was silent for too long, or gave it back.
     pub fn delivery_count(&self) -> u64 {
         self.count(DELIVERY_COUNT_HEADER)
     }
 
-    /// How often the message was delivered before, for whatever reason it came back.
+    /// How often the message was delivered in vain before, lost connections included: what the queue's delivery limit
+    /// is about.
     pub fn acquired_count(&self) -> u64 {
         self.count(ACQUIRED_COUNT_HEADER)
     }
