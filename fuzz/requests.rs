@@ -24,6 +24,8 @@ enum Table<'a> {
     Empty,
     /// An argument that means something.
     Known(u8, u8),
+    /// Some of them together.
+    Several([(u8, u8); 4]),
     /// Bytes, if they are a table.
     Raw(&'a [u8]),
 }
@@ -44,7 +46,7 @@ pub enum Envelope<'a> {
 pub struct Headers<'a>(Table<'a>);
 
 pub fn name(number: u8) -> ShortStr {
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 13] = [
         "",
         "a",
         "b",
@@ -57,17 +59,19 @@ pub fn name(number: u8) -> ShortStr {
         "a.b",
         "#",
         "*.b",
+        "amq.landfall.extend",
     ];
     ShortStr::from_static(NAMES[usize::from(number) % NAMES.len()])
 }
 
 fn kind(number: u8) -> ShortStr {
-    const KINDS: [&str; 6] = [
+    const KINDS: [&str; 7] = [
         "direct",
         "fanout",
         "topic",
         "headers",
         "x-consistent-hash",
+        "x-delayed-message",
         "x",
     ];
     ShortStr::from_static(KINDS[usize::from(number) % KINDS.len()])
@@ -75,7 +79,7 @@ fn kind(number: u8) -> ShortStr {
 
 impl Table<'_> {
     fn build(&self) -> FieldTable {
-        let texts: [(&str, &[&str]); 5] = [
+        let texts: [(&str, &[&str]); 8] = [
             (
                 "x-overflow",
                 &["drop-head", "reject-publish", "reject-publish-dlx"],
@@ -84,6 +88,12 @@ impl Table<'_> {
             ("x-match", &["all", "any", "all-with-x", "none"]),
             ("alternate-exchange", &["a", "b", "amq.fanout"]),
             ("x-dead-letter-routing-key", &["a", "b"]),
+            (
+                "x-delayed-retry-type",
+                &["all", "failed", "returned", "disabled", "x"],
+            ),
+            ("x-deduplication-header", &["a", "message-id"]),
+            ("x-delayed-type", &["direct", "fanout", "x"]),
         ];
         let numbers = [
             "x-message-ttl",
@@ -93,29 +103,52 @@ impl Table<'_> {
             "x-max-priority",
             "x-priority",
             "x-landfall-publishing-id",
+            "x-consumer-timeout",
+            "x-delivery-limit",
+            "x-delayed-retry-min",
+            "x-delayed-retry-max",
+            "x-delayed-retry-multiplier",
+            "x-delayed-retry-jitter",
+            "x-delivery-delay",
+            "x-delay",
+            "x-delivery-tag",
+            "x-extend-ms",
+            "x-cache-size",
+            "x-cache-ttl",
+            "a",
         ];
+        let flags = ["x-single-active-consumer", "x-message-deduplication"];
+        let known = |table: TableBuilder, which: u8, value: u8| {
+            let at = usize::from(which) % (texts.len() + numbers.len() + flags.len());
+            if let Some((name, values)) = texts.get(at) {
+                let text = values[usize::from(value) % values.len()];
+                // A routing key for dead letters is refused without an exchange.
+                let table = match *name {
+                    "x-dead-letter-routing-key" => table.text("x-dead-letter-exchange", ""),
+                    _ => table,
+                };
+                return table.text(name, text);
+            }
+            match numbers.get(at - texts.len()) {
+                Some(name) => table.field(name, Value::I32(i32::from(value) - 2)),
+                None => {
+                    let name = flags[at - texts.len() - numbers.len()];
+                    table.field(name, Value::Bool(value & 1 == 1))
+                }
+            }
+        };
         match *self {
             Self::Empty => FieldTable::new(),
             Self::Raw(bytes) => {
                 FieldTable::from_bytes(Bytes::copy_from_slice(bytes)).unwrap_or_default()
             }
-            Self::Known(which, value) => {
-                let at = usize::from(which) % (texts.len() + numbers.len() + 1);
-                let table = TableBuilder::new();
-                if let Some((name, values)) = texts.get(at) {
-                    let text = values[usize::from(value) % values.len()];
-                    // A routing key for dead letters is refused without an exchange.
-                    let table = match *name {
-                        "x-dead-letter-routing-key" => table.text("x-dead-letter-exchange", ""),
-                        _ => table,
-                    };
-                    table.text(name, text).build()
-                } else if let Some(name) = numbers.get(at - texts.len()) {
-                    table.field(name, Value::I32(i32::from(value) - 2)).build()
-                } else {
-                    let single = Value::Bool(value & 1 == 1);
-                    table.field("x-single-active-consumer", single).build()
-                }
+            Self::Known(which, value) => known(TableBuilder::new(), which, value).build(),
+            Self::Several(all) => {
+                let table = all.into_iter();
+                let table = table.fold(TableBuilder::new(), |table, (which, value)| {
+                    known(table, which, value)
+                });
+                table.build()
             }
         }
     }
@@ -149,6 +182,17 @@ impl Envelope<'_> {
 }
 
 impl Request<'_> {
+    /// Its arguments as the rules of a policy.
+    pub fn rules(&self) -> FieldTable {
+        let arguments = self.table.build();
+        let rules = arguments
+            .iter()
+            .fold(TableBuilder::new(), |table, (name, value)| {
+                table.field(name.trim_start_matches("x-"), value)
+            });
+        rules.build()
+    }
+
     pub fn method(&self) -> Method {
         let flag = |bit: u8| self.flags & (1 << bit) != 0;
         let arguments = self.table.build();

@@ -1,14 +1,17 @@
 //! The heart: clients that ask for anything in any order, a store that lands when it likes, crashes, and time.
-//! Nothing panics, positions come without gaps, and nothing is handed out or confirmed that has not landed.
+//! Nothing panics, positions come without gaps, nothing is handed out or confirmed that has not landed, and the audit
+//! balances.
 
 #![no_main]
 
 #[path = "../requests.rs"]
 mod requests;
 
-use broker::{Broker, Effect, Input, Opened, Recovery, Written};
+use broker::snapshot::State;
+use broker::{Broker, Chosen, Command, CommandId, Effect, Input, Opened, Recovery, Written};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
+use model::record::PolicyDefinition;
 use model::{
     ChannelNumber, ConnectionId, DeliveryTag, Limits, Method, Position, Publish, QueueId, Record,
     ShortStr, Timestamp,
@@ -39,6 +42,15 @@ enum Step<'a> {
     Wait(u16),
     Room(bool),
     Checkpoint,
+    /// An operator acts on messages.
+    Operate {
+        queue: u8,
+        state: u8,
+        redrive: bool,
+        from: u8,
+        count: u8,
+    },
+    Policy(u8, Request<'a>),
     Crash,
 }
 
@@ -74,6 +86,7 @@ fuzz_target!(|steps: Vec<Step>| {
     for step in &steps {
         play.step(step);
     }
+    play.audit();
     play.input(Input::Stopping);
     play.land(255);
     play.crash();
@@ -147,8 +160,45 @@ impl Play {
             }
             Step::Room(room) => self.input(Input::Room(*room)),
             Step::Checkpoint => self.input(Input::CheckpointWanted),
+            Step::Operate {
+                queue,
+                state,
+                redrive,
+                from,
+                count,
+            } => {
+                let first = u64::from(*from);
+                let chosen = Chosen {
+                    vhost: ShortStr::from_static("/"),
+                    queue: name(*queue),
+                    state: State::ALL[usize::from(*state) % State::ALL.len()],
+                    positions: (first..first + u64::from(*count % 8))
+                        .map(Position)
+                        .collect(),
+                };
+                self.ask(if *redrive {
+                    Command::Redrive(chosen)
+                } else {
+                    Command::Cancel(chosen)
+                });
+            }
+            Step::Policy(queue, request) => {
+                let definition = request.rules();
+                self.ask(Command::PutPolicy(PolicyDefinition {
+                    vhost: ShortStr::from_static("/"),
+                    name: ShortStr::from_static("policy"),
+                    pattern: name(*queue).to_string(),
+                    apply_to: ShortStr::from_static("all"),
+                    priority: 0,
+                    definition,
+                }));
+            }
             Step::Crash => self.crash(),
         }
+    }
+
+    fn ask(&mut self, command: Command) {
+        self.input(Input::Command(CommandId(1), command));
     }
 
     /// A channel that is open, opened and connected for it if it was not; `None` while it is being closed.
@@ -232,6 +282,7 @@ impl Play {
                 self.leaving.remove(&(connection, channel));
             }
             Effect::CloseConnection(connection, _) => self.forget(connection),
+            Effect::Unbalanced(account) => panic!("{account:?}"),
             _ => {}
         }
     }
@@ -273,8 +324,16 @@ impl Play {
         }
     }
 
+    fn audit(&mut self) {
+        self.ask(Command::Audit {
+            vhost: None,
+            queue: None,
+        });
+    }
+
     /// What has not landed is gone; the rest is told to a new broker.
     fn crash(&mut self) {
+        self.audit();
         self.lane.retain(|(at, _)| *at <= self.landed);
         let mut recovery = Recovery::new(&limits());
         for (position, record) in &self.lane {
@@ -287,5 +346,6 @@ impl Play {
         self.written.clear();
         self.wanted.clear();
         self.end_turn();
+        self.audit();
     }
 }
