@@ -200,15 +200,23 @@ impl Broker {
                 self.settle(&entry);
             }
         }
-        if had_no_room && let Some(connection) = self.connections.get(&id) {
-            let mut numbers: Vec<_> = connection.channels.keys().copied().collect();
-            numbers.sort_unstable();
-            for number in numbers {
-                self.wake_channel(ChannelId {
-                    connection: id,
-                    number,
-                });
-            }
+        if had_no_room {
+            self.wake_connection(id);
+        }
+    }
+
+    /// There is room again for what goes to a client: its consumers may get more.
+    fn wake_connection(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
+        let mut numbers: Vec<_> = connection.channels.keys().copied().collect();
+        numbers.sort_unstable();
+        for number in numbers {
+            self.wake_channel(ChannelId {
+                connection: id,
+                number,
+            });
         }
     }
 
@@ -217,11 +225,13 @@ impl Broker {
         let Some(connection) = self.connections.get_mut(&id.connection) else {
             return;
         };
+        let had_no_room = connection.delivery_room == 0;
         connection.delivery_room = (connection.delivery_room + 1).min(DELIVERY_ROOM);
         let entry = self
             .channel_mut(id)
             .and_then(|channel| channel.unacked.take_any(tag));
-        if let Some(entry) = entry {
+        // One whose time ran out on its way has gone back already, and may be settled since.
+        if let Some(entry) = entry.filter(|entry| !entry.late) {
             assert!(
                 self.queues
                     .get(&entry.queue)
@@ -229,6 +239,10 @@ impl Broker {
                 "a record lives as long as a queue holds its message"
             );
             self.settle(&entry);
+        }
+        // What was written later may find that there was room already, and wake nobody.
+        if had_no_room {
+            self.wake_connection(id.connection);
         }
     }
 }

@@ -76,8 +76,11 @@ impl Recovery {
     /// Takes in one record, in the order that the store tells them. A message that was relocated comes with
     /// its old position, perhaps a second time.
     pub fn apply(&mut self, position: Position, record: Record) {
-        self.last = self.last.max(position);
-        self.stopped = matches!(record, Record::Stopped);
+        // A message that was relocated after the stop is told behind it, and stands before it all the same.
+        if position >= self.last {
+            self.last = position;
+            self.stopped = matches!(record, Record::Stopped);
+        }
         match record {
             Record::Message(message) => self.message(position, &message),
             Record::Settled(queue, how, runs) => self.messages_of(queue).settle(how, &runs),

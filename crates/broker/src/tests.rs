@@ -35,5 +35,6 @@ mod single_active;
 mod time_to_live;
 mod transaction_history;
 mod transactions;
+mod undeliverable;
 mod users;
 mod vhosts;

@@ -254,3 +254,44 @@ fn an_exchange_made_again_has_no_bindings_of_the_old_one() {
         "#]],
     );
 }
+
+#[test]
+fn what_was_relocated_after_a_clean_stop_does_not_make_it_unclean() {
+    check(
+        "connect 1
+         1.1 open
+         1.1 declare q durable
+         1.1 publish - q a
+         landed
+         stop
+         landed
+         relocated
+         crash
+         connect 2
+         2.1 open
+         2.1 get q",
+        expect![[r#"
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 declare q durable
+                land #2 queue 1 q
+            1.1 publish - q a
+                land #3 message a for [1]
+            landed
+                1.1 queue.declare-ok q 0 0
+            stop
+                land #4 stopped
+            landed
+            relocated
+            crash
+            connect 2
+                2.0 connection.open-ok
+            2.1 open
+                2.1 channel.open-ok
+            2.1 get q
+                2.1 get-ok [1] #3, 0 more
+        "#]],
+    );
+}

@@ -101,6 +101,15 @@ impl Heart {
                 self.come_back();
                 None
             }
+            // The store writes all messages again, behind everything else.
+            ["relocated"] => {
+                let is_message =
+                    |(_, record): &&(Position, Record)| matches!(record, Record::Message(_));
+                let messages: Vec<_> = self.lane.iter().filter(is_message).cloned().collect();
+                self.lane.extend(messages);
+                self.landed = self.lane.len();
+                None
+            }
             ["fetched"] => {
                 self.fetch_all();
                 None
@@ -235,6 +244,9 @@ fn on_channel(place: &str, request: &[&str]) -> Input {
     match request {
         ["open"] => Input::ChannelOpened(connection, channel),
         ["close"] => Input::ChannelClosed(connection, channel),
+        ["undeliverable", tag] => {
+            Input::Undeliverable(connection, channel, DeliveryTag(number(tag)))
+        }
         ["publish", exchange, key, body, flags @ ..] => {
             let publish = Publish {
                 exchange: short(exchange),
