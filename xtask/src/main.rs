@@ -8,6 +8,7 @@ mod definitions;
 mod install;
 mod server;
 mod shell;
+mod sim;
 mod steps;
 mod suite;
 
@@ -40,6 +41,8 @@ enum Chore {
     Definitions,
     /// The long form of the crash tests: kill -9 under load, again and again
     Crash(suite::CrashArgs),
+    /// The simulator: seeded runs of the real broker, store and client under faults
+    Sim(sim::SimArgs),
     /// Random input for every decoder
     Fuzz(suite::FuzzArgs),
     /// The dependencies: licences, duplicates, sources
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Chore::Clients(args) => clients::run_suites(&args),
         Chore::Definitions => definitions::go_both_ways(),
         Chore::Crash(args) => suite::crash(&args),
+        Chore::Sim(args) => sim::run_seeds(&args),
         Chore::Fuzz(args) => suite::fuzz(&args),
         Chore::Deny => suite::deny(),
         Chore::Bench(args) => bench::run_bench(&args),

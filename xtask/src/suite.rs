@@ -4,6 +4,7 @@ use crate::clients::{self, ClientsArgs};
 use crate::definitions;
 use crate::install;
 use crate::shell::{cargo, root, run, succeeds, target_dir};
+use crate::sim;
 use crate::steps::Steps;
 use anyhow::{Context, Result};
 use clap::Args;
@@ -40,6 +41,7 @@ pub(crate) fn test(args: &TestArgs) -> Result<()> {
     steps.step("ranks and style", house_tests);
     steps.step("tests", cargo_tests);
     steps.step("examples in documents", doc_tests);
+    steps.step("simulator", sim::run_some);
     steps.step("fuzzing", || fuzz_targets(args.fuzz_seconds));
     steps.step("other people's clients", || {
         clients::run_suites(&ClientsArgs::default())

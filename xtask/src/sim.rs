@@ -1,0 +1,67 @@
+//! The simulator: builds it as quick as it can be, and runs seeds.
+
+use crate::shell::{cargo, run};
+use anyhow::Result;
+use clap::Args;
+
+/// What `cargo xtask sim` can be told.
+#[derive(Args)]
+pub(crate) struct SimArgs {
+    /// How many seeds
+    #[arg(long, default_value_t = 1000)]
+    seeds: u64,
+    /// The first of them
+    #[arg(long, default_value_t = 0)]
+    first: u64,
+    /// Only this one, with all that it did
+    #[arg(long, conflicts_with_all = ["seeds", "first", "plants"])]
+    seed: Option<u64>,
+    /// Print everything that happens in it
+    #[arg(long, requires = "seed")]
+    told: bool,
+    /// With this planted bug
+    #[arg(long)]
+    plant: Option<String>,
+    /// Each planted bug in turn, until a seed finds it
+    #[arg(long)]
+    plants: bool,
+}
+
+/// Runs what was asked for.
+pub(crate) fn run_seeds(args: &SimArgs) -> Result<()> {
+    let mut command = cargo(&["run", "--quiet", "--profile", "sim"]);
+    command.args(["--package", "landfall-sim", "--"]);
+    match args.seed {
+        Some(seed) => command.args(["--seed", &seed.to_string()]),
+        None => command.args(["--seeds", &args.seeds.to_string()]),
+    };
+    if args.seed.is_none() {
+        command.args(["--first", &args.first.to_string()]);
+    }
+    if let Some(plant) = &args.plant {
+        command.args(["--plant", plant]);
+    }
+    let flags = [(args.told, "--told"), (args.plants, "--plants")];
+    command.args(flags.iter().filter(|(set, _)| *set).map(|(_, flag)| flag));
+    run(&mut command)
+}
+
+/// So many seeds fit into a minute: the part of every test run.
+const SEEDS_OF_A_TEST: u64 = 1000;
+
+/// The short form: some seeds, and every planted bug must be found.
+pub(crate) fn run_some() -> Result<()> {
+    let args = SimArgs {
+        seeds: SEEDS_OF_A_TEST,
+        first: 0,
+        seed: None,
+        told: false,
+        plant: None,
+        plants: false,
+    };
+    run_seeds(&args)?;
+    run_seeds(&SimArgs {
+        plants: true,
+        ..args
+    })
+}
