@@ -6,10 +6,13 @@
 
 mod connection;
 mod cpu;
+mod delays;
 mod disk;
 mod layout;
 mod load;
 mod report;
+
+pub(crate) use delays::{DelaysArgs, run_delays};
 
 use crate::install;
 use crate::server::{Program, Server};

@@ -49,6 +49,8 @@ enum Chore {
     Deny,
     /// Confirmed publish, consume and ack beside RabbitMQ, in one run on one machine
     Bench(bench::BenchArgs),
+    /// A million messages that wait for their time: memory, start, punctuality, and what they cost others
+    Delays(bench::DelaysArgs),
 }
 
 fn main() -> ExitCode {
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Chore::Fuzz(args) => suite::fuzz(&args),
         Chore::Deny => suite::deny(),
         Chore::Bench(args) => bench::run_bench(&args),
+        Chore::Delays(args) => bench::run_delays(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,7 +9,7 @@ use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 /// What the types of exchanges are for.
-const EXCHANGE_TYPES: [(&str, &str); 5] = [
+const EXCHANGE_TYPES: [(&str, &str); 6] = [
     ("direct", "the routing key is the binding's"),
     ("fanout", "every binding"),
     (
@@ -20,6 +20,10 @@ const EXCHANGE_TYPES: [(&str, &str); 5] = [
     (
         "x-consistent-hash",
         "one of the bindings, chosen by a hash of the routing key",
+    ),
+    (
+        "x-delayed-message",
+        "as the type that x-delayed-type names, after x-delay milliseconds",
     ),
 ];
 

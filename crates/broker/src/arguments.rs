@@ -90,6 +90,7 @@ use Takes::{Any, Flag, Integer, Number, OneOf, Text};
 #[rustfmt::skip]
 pub const ARGUMENTS: &[Argument] = &[
     row(Queue, "x-message-ttl", Integer(0, MOST), true, Works, "milliseconds after which a waiting message expires, wherever it stands in the queue"),
+    row(Queue, "x-delivery-delay", Integer(0, MOST), true, Works, "milliseconds before which no message is delivered, from when it was accepted"),
     row(Queue, "x-expires", Integer(1, MOST), true, Works, "milliseconds without consumer, basic.get or declaration after which the queue is deleted"),
     row(Queue, "x-max-length", Integer(0, MOST), true, Works, "the most ready messages"),
     row(Queue, "x-max-length-bytes", Integer(0, MOST), true, Works, "the most bytes of the bodies of ready messages"),
@@ -123,6 +124,7 @@ pub const ARGUMENTS: &[Argument] = &[
     row(Queue, "x-consumer-disconnected-timeout", Integer(0, MOST), false, Kept, "a consumer that is gone is seen at once"),
     row(Queue, "x-name-prefix", Text, false, Kept, "a note for people"),
     row(Exchange, "alternate-exchange", Text, true, Works, "where messages go that the exchange finds no queue for"),
+    row(Exchange, "x-delayed-type", Text, false, Works, "how an exchange of type x-delayed-message routes: the name of another type"),
     row(Exchange, "hash-header", Text, false, Works, "the header that x-consistent-hash chooses by, instead of the routing key"),
     row(Exchange, "hash-property", Text, false, Works, "the property that x-consistent-hash chooses by: correlation_id, message_id or timestamp"),
     row(Consumer, "x-priority", Integer(i32::MIN as i64, i32::MAX as i64), false, Works, "consumers of a higher priority are served first while they have room"),

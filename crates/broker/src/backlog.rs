@@ -26,9 +26,18 @@ pub(crate) struct Traits {
     pub(crate) expires: Option<Timestamp>,
     /// The length of its body; only where the queue limits the sum.
     pub(crate) bytes: u32,
+    /// It was put off, and has a time to live of its own from then on: it does not age with its neighbours.
+    pub(crate) ageless: bool,
 }
 
 impl Traits {
+    /// It was put off, and the time to live that its queue gives begins only now.
+    pub(crate) fn begin_to_live(&mut self, since: Timestamp, time_to_live: u64) {
+        let expires = Timestamp(since.0.saturating_add(time_to_live));
+        self.expires = Some(self.expires.map_or(expires, |own| own.min(expires)));
+        self.ageless = true;
+    }
+
     fn are_kept(&self) -> bool {
         self.expires.is_some() || self.bytes > 0
     }
@@ -90,9 +99,33 @@ impl Backlog {
 
     /// Puts a message that was taken out back to its place.
     pub(crate) fn give_back(&mut self, ready: Ready) {
-        self.come_back(ready.position);
-        self.level(ready.priority)
-            .give_back(ready.position, ready.attempts);
+        let ages = self.come_back(ready.position);
+        self.level(ready.priority).give_back(&ready, ages);
+    }
+
+    /// Keeps in mind what sets a message apart that waits for its time.
+    pub(crate) fn keep(&mut self, position: Position, traits: Traits) {
+        if traits.are_kept() {
+            self.traits.insert(position, traits);
+        }
+    }
+
+    /// Messages that were put off are ready for the first time, and take their places.
+    pub(crate) fn rise(&mut self, priority: u8, risen: &Runs) {
+        if !self.traits.is_empty() {
+            for position in risen.positions() {
+                self.come_back(position);
+            }
+        }
+        self.level(priority).rise(risen);
+    }
+
+    /// The same for one that lives for a time from now on, and does not age with its neighbours.
+    pub(crate) fn rise_ageless(&mut self, ready: Ready, now: Timestamp, time_to_live: u64) {
+        let traits = self.traits.entry(ready.position).or_default();
+        traits.priority = ready.priority;
+        traits.begin_to_live(now, time_to_live);
+        self.give_back(ready);
     }
 
     /// Takes the first message that has landed.
@@ -127,6 +160,15 @@ impl Backlog {
         }
     }
 
+    /// The same for many.
+    pub(crate) fn forget_all(&mut self, gone: &Runs) {
+        if !self.traits.is_empty() {
+            for position in gone.positions() {
+                self.traits.remove(&position);
+            }
+        }
+    }
+
     /// Takes all messages that have landed.
     pub(crate) fn purge(&mut self, landed: Position) -> Runs {
         let mut taken = Runs::new();
@@ -149,7 +191,7 @@ impl Backlog {
             let before = self.ages.over_before(now, time_to_live);
             let before = before.min(offered.next());
             for level in &mut self.levels {
-                level.take_before(before, &mut expired);
+                level.take_aged(before, &mut expired);
             }
         }
         let due: Vec<Position> = self
@@ -176,7 +218,7 @@ impl Backlog {
 
     /// When the next message expires; the beginning of time if one is overdue.
     pub(crate) fn next_expiry(&self, time_to_live: Option<u64>) -> Option<Timestamp> {
-        let first = self.levels.iter().filter_map(Level::first).min();
+        let first = self.levels.iter().filter_map(Level::first_aged).min();
         let by_queue = time_to_live.zip(first).and_then(|(time_to_live, first)| {
             if self.ages.is_over(first) {
                 Some(Timestamp(0))
@@ -217,8 +259,11 @@ impl Backlog {
 
     /// Puts a message back that was picked.
     pub(crate) fn put_back(&mut self, ready: &Ready) {
-        self.come_back(ready.position);
-        self.level(ready.priority).put_back(ready);
+        if self.come_back(ready.position) {
+            self.level(ready.priority).put_back(ready);
+        } else {
+            self.level(ready.priority).give_back(ready, false);
+        }
     }
 
     /// The first of the messages that have landed.
@@ -270,13 +315,15 @@ impl Backlog {
         &mut self.levels[at]
     }
 
-    /// A message waits again.
-    fn come_back(&mut self, position: Position) {
-        if let Some(traits) = self.traits.get(&position) {
-            self.bytes += u64::from(traits.bytes);
-            self.expiring
-                .extend(traits.expires.map(|at| (at, position)));
-        }
+    /// A message waits again; whether it goes by age with its neighbours.
+    fn come_back(&mut self, position: Position) -> bool {
+        let Some(traits) = self.traits.get(&position) else {
+            return true;
+        };
+        self.bytes += u64::from(traits.bytes);
+        self.expiring
+            .extend(traits.expires.map(|at| (at, position)));
+        !traits.ageless
     }
 
     /// A message does not wait any more; what is known of it stays until it is done with.
@@ -309,96 +356,4 @@ impl Backlog {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with(priority: u8, expires: Option<u64>, bytes: u32) -> Traits {
-        Traits {
-            priority,
-            expires: expires.map(Timestamp),
-            bytes,
-        }
-    }
-
-    fn returned(position: u64, priority: u8) -> Ready {
-        Ready {
-            position: Position(position),
-            priority,
-            attempts: Attempts { failed: 1, lost: 0 },
-            redelivered: true,
-        }
-    }
-
-    fn pop_all(backlog: &mut Backlog, landed: u64) -> Vec<u64> {
-        std::iter::from_fn(|| backlog.pop(Position(landed)))
-            .map(|ready| ready.position.0)
-            .collect()
-    }
-
-    #[test]
-    fn higher_priorities_come_first_and_the_oldest_of_the_lowest_gives_way() {
-        let mut backlog = Backlog::default();
-        for (position, priority) in [(1, 0), (2, 5), (3, 0), (4, 9), (5, 5)] {
-            backlog.push(Position(position), with(priority, None, 0));
-        }
-        assert_eq!(backlog.pop_least(Position(5)), Some(Position(1)));
-        let first = backlog.pop(Position(5)).expect("four wait");
-        assert_eq!((first.position, first.priority), (Position(4), 9));
-        backlog.give_back(returned(4, 9));
-        assert_eq!(pop_all(&mut backlog, 5), [4, 2, 5, 3]);
-    }
-
-    #[test]
-    fn a_message_expires_anywhere_in_the_queue_but_not_before_it_was_offered() {
-        let mut backlog = Backlog::default();
-        for (position, expires) in [(1, None), (2, Some(20)), (3, Some(10)), (4, Some(10))] {
-            backlog.push(Position(position), with(0, expires, 0));
-        }
-        assert_eq!(backlog.next_expiry(None), Some(Timestamp(10)));
-        let expired = backlog.take_expired(Timestamp(10), None, Position(3));
-        assert_eq!(expired, [3].into_iter().collect());
-        let expired = backlog.take_expired(Timestamp(10), None, Position(4));
-        assert_eq!(expired, [4].into_iter().collect());
-        assert_eq!(backlog.next_expiry(None), Some(Timestamp(20)));
-        assert_eq!(pop_all(&mut backlog, 4), [1, 2]);
-        assert_eq!(backlog.next_expiry(None), None);
-        backlog.give_back(returned(2, 0));
-        assert_eq!(backlog.next_expiry(None), Some(Timestamp(20)));
-        backlog.forget(Position(1));
-        assert_eq!(backlog.purge(Position(4)), [2].into_iter().collect());
-        assert_eq!(backlog.next_expiry(None), None);
-        assert!(backlog.traits.is_empty());
-    }
-
-    #[test]
-    fn bytes_are_those_of_the_messages_that_wait() {
-        let mut backlog = Backlog::default();
-        for position in 1..=4 {
-            backlog.push(Position(position), with(0, None, 10));
-        }
-        assert!(backlog.pop(Position(4)).is_some());
-        assert_eq!(backlog.bytes(), 30);
-        assert_eq!(backlog.pop_least(Position(4)), Some(Position(2)));
-        backlog.give_back(returned(1, 0));
-        assert_eq!(backlog.bytes(), 30);
-        assert_eq!(backlog.purge(Position(3)).count(), 2);
-        assert_eq!(backlog.bytes(), 10);
-    }
-
-    #[test]
-    fn a_time_to_live_of_the_queue_takes_all_that_is_older() {
-        let mut backlog = Backlog::default();
-        for (position, came) in [(1, 100), (2, 105), (3, 110)] {
-            backlog.ages.note(Position(position), Timestamp(came));
-            backlog.push(Position(position), Traits::default());
-        }
-        assert_eq!(backlog.next_expiry(Some(50)), Some(Timestamp(150)));
-        assert!(backlog.pop(Position(3)).is_some());
-        let expired = backlog.take_expired(Timestamp(157), Some(50), Position(3));
-        assert_eq!(expired, [2].into_iter().collect());
-        backlog.give_back(returned(1, 0));
-        let expired = backlog.take_expired(Timestamp(157), Some(50), Position(3));
-        assert_eq!(expired, [1].into_iter().collect());
-        assert_eq!(backlog.next_expiry(Some(50)), Some(Timestamp(160)));
-    }
-}
+mod tests;

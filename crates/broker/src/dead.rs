@@ -12,7 +12,7 @@ use crate::envelope::Envelope;
 use crate::journey::{Errand, Event, Origin};
 use crate::parked::ParkedMessage;
 use crate::queue::Queue;
-use crate::route::{Queues, VhostIndex};
+use crate::route::{Targets, VhostIndex};
 use crate::rules::DeadLetter;
 use crate::{Broker, Effect};
 use model::record::{Attempts, Ending, Reason};
@@ -215,30 +215,29 @@ impl Broker {
         let mut targets = self.route_dead_letter(vhost, &copy);
         if reason != Reason::Rejected {
             targets.retain(|target| {
-                let name = &self.queues[target].definition.name;
+                let name = &self.queues[&target].definition.name;
                 !death::is_automatic_cycle(&copy.properties, name)
             });
         }
         if targets.is_empty() {
             return Sent::NoTarget;
         }
-        let position = self.land_message(now, &targets, None, &copy);
-        (self.journey).published(position, Origin::Server, &targets, &copy, None);
-        Sent::Copied(position)
+        let from = (Origin::Server, None);
+        Sent::Copied(self.land_in(now, targets.into(), from, None, &copy))
     }
 
-    fn route_dead_letter(&self, vhost: VhostIndex, copy: &Publish) -> Queues {
+    fn route_dead_letter(&self, vhost: VhostIndex, copy: &Publish) -> Targets {
         let vhost = &self.vhosts[vhost.0];
         let envelope = Envelope::of(&copy.properties);
         let keys = envelope.routing_keys(&copy.routing_key);
         // What is wrong with further keys was refused when the message was published.
         let keys = keys.unwrap_or_else(|_| smallvec![copy.routing_key.as_bytes()]);
         if copy.exchange.is_empty() {
-            return vhost.named(&keys);
+            return vhost.named(&keys).into();
         }
         let exchange = vhost.exchanges.get(&copy.exchange);
-        exchange.map_or_else(Queues::new, |exchange| {
-            vhost.route(exchange, &keys, &copy.properties)
+        exchange.map_or_else(Targets::default, |exchange| {
+            vhost.route(exchange, &keys, &copy.properties, envelope.delay())
         })
     }
 

@@ -160,6 +160,7 @@ impl Broker {
         self.refusing_queues += usize::from(queue.rules.refuses_publishes());
         let deduplication = queue.rules.deduplication.as_deref();
         self.deduplication.follow(id, deduplication);
+        self.delaying_queues += usize::from(queue.rules.delivery_delay.is_some());
         self.queues.insert(id, queue);
         // What it has to do when is found out when it is looked at.
         self.activate(id);
@@ -215,7 +216,7 @@ impl Broker {
         let queue_id = self.usable_queue(id, &purge.queue, queue::Purge::ID)?;
         let landed = self.landing.landed();
         let queue = self.queues.get_mut(&queue_id).expect("just found");
-        let purged = queue.backlog.purge(landed);
+        let purged = queue.purge(landed);
         let message_count = saturate(purged.count());
         if !purged.is_empty() {
             self.land_purge(queue_id, purged);
@@ -248,6 +249,7 @@ impl Broker {
         let consumers = std::mem::take(&mut queue.consumers);
         self.refusing_queues -= usize::from(queue.rules.refuses_publishes());
         self.deduplication.follow(id, None);
+        self.delaying_queues -= usize::from(queue.rules.delivery_delay.is_some());
         self.schedule.set(Deadline::Queue(id), None);
         let (vhost, owner) = (queue.vhost, queue.owner);
         self.vhosts[vhost.0].queues.remove(&queue.definition.name);

@@ -7,7 +7,7 @@
 
 use crate::Broker;
 use crate::connection::{Refusal, precondition_failed};
-use crate::route::Queues;
+use crate::route::Targets;
 use crate::rules::{DeduplicationRule, Rules};
 use crate::snapshot::DeduplicationStatus;
 use crate::window::Window;
@@ -50,11 +50,22 @@ struct Remembering {
 #[derive(Debug)]
 pub(crate) struct Sifted {
     /// Those that do not.
-    pub(crate) queues: Queues,
+    pub(crate) targets: Targets,
     /// What they are to remember of it.
     pub(crate) fingerprints: Vec<(QueueId, Fingerprint)>,
     /// Where the message stands that it repeats, the last of them.
     pub(crate) repeats: Position,
+}
+
+impl From<Targets> for Sifted {
+    /// What no queue is asked about, and none is to know again.
+    fn from(targets: Targets) -> Self {
+        Self {
+            targets,
+            fingerprints: Vec::new(),
+            repeats: Position::NONE,
+        }
+    }
 }
 
 impl Deduplication {
@@ -109,20 +120,16 @@ impl Deduplication {
     pub(crate) fn sift(
         &mut self,
         now: Timestamp,
-        queues: Queues,
+        targets: Targets,
         properties: &Properties,
     ) -> Sifted {
-        let mut sifted = Sifted {
-            queues,
-            fingerprints: Vec::new(),
-            repeats: Position::NONE,
-        };
+        let mut sifted = Sifted::from(targets);
         // Most servers have no such queue, and then nobody looks.
         if self.remembering.is_empty() {
             return sifted;
         }
-        sifted.queues.retain(|queue| {
-            let Some(remembering) = self.remembering.get_mut(queue) else {
+        sifted.targets.retain(|queue| {
+            let Some(remembering) = self.remembering.get_mut(&queue) else {
                 return true;
             };
             let Some(fingerprint) = fingerprint(now, &remembering.rule, properties) else {
@@ -135,7 +142,7 @@ impl Deduplication {
                     false
                 }
                 None => {
-                    sifted.fingerprints.push((*queue, fingerprint));
+                    sifted.fingerprints.push((queue, fingerprint));
                     true
                 }
             }

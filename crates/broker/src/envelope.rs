@@ -13,6 +13,9 @@ const CC_HEADER: &str = "CC";
 /// The header with more routing keys that no receiver sees.
 pub(crate) const BCC_HEADER: &str = "BCC";
 
+/// The header by which a message asks an exchange of type x-delayed-message to put it off.
+pub(crate) const DELAY_HEADER: &str = "x-delay";
+
 /// The longest time to live that RabbitMQ takes: ten years, in milliseconds.
 const EXPIRATION_MAX: u64 = 315_360_000_000;
 
@@ -29,6 +32,7 @@ pub(crate) struct Envelope<'a> {
     number: Option<Value<'a>>,
     cc: Option<Value<'a>>,
     bcc: Option<Value<'a>>,
+    delay: Option<Value<'a>>,
 }
 
 impl<'a> Envelope<'a> {
@@ -41,6 +45,7 @@ impl<'a> Envelope<'a> {
                 PUBLISHING_ID_HEADER => envelope.number = Some(value),
                 CC_HEADER => envelope.cc = Some(value),
                 BCC_HEADER => envelope.bcc = Some(value),
+                DELAY_HEADER => envelope.delay = Some(value),
                 _ => {}
             }
         }
@@ -80,6 +85,19 @@ impl<'a> Envelope<'a> {
     /// Whether it names receivers that the others must not see.
     pub(crate) fn hides_keys(&self) -> bool {
         self.bcc.is_some()
+    }
+
+    /// For how many milliseconds it asks to be put off: a number of any kind, also as text. One that is not above
+    /// zero asks for nothing, as does what is no number.
+    pub(crate) fn delay(&self) -> Option<u64> {
+        let delay = match self.delay? {
+            // Casts of such numbers stay within the bounds.
+            Value::F32(number) => number as i64,
+            Value::F64(number) => number as i64,
+            Value::Str(text) => std::str::from_utf8(text).ok()?.parse().ok()?,
+            value => value.as_integer()?,
+        };
+        u64::try_from(delay).ok().filter(|delay| *delay > 0)
     }
 
     /// All routing keys; in CC and BCC what is not a string names nobody.
@@ -164,6 +182,28 @@ fn invalid_header(name: &str, wanted: &str) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::{PropertiesBuilder, TableBuilder};
+
+    #[test]
+    fn a_delay_is_a_number_above_zero_of_any_kind() {
+        for (value, delay) in [
+            (Value::I8(5), Some(5)),
+            (Value::U32(u32::MAX), Some(4_294_967_295)),
+            (Value::I64(i64::MAX), Some(i64::MAX.unsigned_abs())),
+            (Value::F32(2.9), Some(2)),
+            (Value::F64(1e300), Some(i64::MAX.unsigned_abs())),
+            (Value::F64(f64::NAN), None),
+            (Value::Str(b"70"), Some(70)),
+            (Value::Str(b"soon"), None),
+            (Value::I32(0), None),
+            (Value::I32(-5), None),
+            (Value::Bool(true), None),
+        ] {
+            let headers = TableBuilder::new().field(DELAY_HEADER, value).build();
+            let properties = PropertiesBuilder::new().headers(&headers).build();
+            assert_eq!(Envelope::of(&properties).delay(), delay, "{value:?}");
+        }
+    }
 
     #[test]
     fn expirations_are_read_as_rabbitmq_reads_them() {

@@ -1,38 +1,20 @@
 //! Time passes: messages and queues whose time is over.
 
 use crate::Broker;
-use crate::journey::Event;
 use crate::schedule::Deadline;
 use model::record::Reason;
 use model::{QueueId, Timestamp};
 
 impl Broker {
-    /// Takes out what is over its time; whether the queue itself is gone.
+    /// Takes out what is over its time, and brings in whose time has come; whether the queue itself is gone.
     pub(crate) fn pass_time(&mut self, now: Timestamp, id: QueueId) -> bool {
         let gone = self.expire_queue(now, id);
         if !gone {
-            self.end_delays(now, id);
             self.expire_messages(now, id);
+            // What becomes ready is offered first, however short its time to live.
+            self.end_delays(now, id);
         }
         gone
-    }
-
-    /// Messages whose wait is over are ready again.
-    fn end_delays(&mut self, now: Timestamp, id: QueueId) {
-        let Some(queue) = self.queues.get_mut(&id) else {
-            return;
-        };
-        if queue.delayed.next_due().is_none_or(|due| due > now) {
-            return;
-        }
-        for ready in queue.delayed.take_due(now) {
-            let position = ready.position;
-            self.journey.note(|| Event::Due {
-                queue: id,
-                position,
-            });
-            queue.backlog.give_back(ready);
-        }
     }
 
     /// Takes out the queue's messages whose time is over, of those that consumers had their chance at.

@@ -1,8 +1,8 @@
 //! What recovery finds out about the messages of one queue, in whatever order it is told.
 
 use crate::ages::Ages;
-use crate::backlog::Ready;
-use crate::backlog::Traits;
+use crate::backlog::{Ready, Traits};
+use crate::delayed::Delayed;
 use crate::parked::ParkedMessage;
 use crate::queue::{Arrival, Queue};
 use model::record::{Attempts, Ending, Place, Tally, Waiting};
@@ -24,6 +24,8 @@ pub(crate) struct Found {
     expiring: BTreeMap<Position, Timestamp>,
     /// The lengths of bodies: the same for so many neighbours.
     lengths: Vec<(Run, u32)>,
+    /// Those that are not to be delivered before a time.
+    put_off: Delayed,
     /// Those that wait otherwise than as they came, as was told last.
     otherwise: BTreeMap<Position, (Place, Attempts)>,
 }
@@ -31,7 +33,16 @@ pub(crate) struct Found {
 impl Found {
     /// Whether the queue's rules will ask for it is not known yet: its definition may come later.
     pub(crate) fn note(&mut self, position: Position, arrival: &Arrival) {
-        self.landed.insert(position.0);
+        let is_new = self.landed.insert(position.0);
+        if let Some(due) = arrival.due.filter(|_| is_new) {
+            let ready = Ready {
+                position,
+                priority: arrival.priority,
+                attempts: Attempts::NONE,
+                redelivered: false,
+            };
+            self.put_off.insert(arrival.came, due, ready);
+        }
         self.ages.note(position, arrival.came);
         if arrival.priority > 0 {
             let of_priority = self.priorities.entry(arrival.priority).or_default();
@@ -90,19 +101,46 @@ impl Found {
             .retain(|position, _| waiting.contains(position.0));
         let otherwise: Runs = self.otherwise.keys().map(|position| position.0).collect();
         let as_they_came = waiting.without(&otherwise);
+        let all_put_off = std::mem::take(&mut self.put_off);
+        let time_to_live = queue.rules.time_to_live;
+        let put_off = || {
+            // Of those that are due already it matters only where they have a time to live, which began then.
+            let apart = all_put_off.iter();
+            let apart = apart.filter(|(due, _)| *due > now || time_to_live.is_some());
+            apart.filter(|(_, ready)| as_they_came.contains(ready.position.0))
+        };
+        let mut apart: Vec<u64> = put_off().map(|(_, ready)| ready.position.0).collect();
+        apart.sort_unstable();
+        let in_order = as_they_came.without(&apart.into_iter().collect());
         let suspect = if stopped {
             std::mem::take(&mut self.delivered)
         } else {
-            as_they_came.clone()
+            in_order.clone()
         };
         let priorities = self.take_priorities(queue.rules.max_priority);
         if queue.rules.time_to_live.is_some() {
             queue.backlog.ages = std::mem::take(&mut self.ages);
         }
-        let traits = self.take_traits(queue, &waiting, &priorities);
+        let mut traits = self.take_traits(queue, &waiting, &priorities);
+        if let Some(time_to_live) = time_to_live {
+            let began = all_put_off.iter().filter(|(due, ready)| {
+                let position = ready.position.0;
+                waiting.contains(position) && (*due <= now || otherwise.contains(position))
+            });
+            live_from_due(&mut traits, time_to_live, began);
+        }
         queue
             .backlog
-            .restore(&as_they_came, &suspect, traits, &priorities);
+            .restore(&in_order, &suspect, traits, &priorities);
+        for (due, mut ready) in put_off() {
+            if due > now {
+                queue.delayed.insert(now, due, ready);
+            } else {
+                ready.redelivered = !stopped || suspect.contains(ready.position.0);
+                ready.priority = ready.priority.min(queue.rules.max_priority);
+                queue.backlog.give_back(ready);
+            }
+        }
         for (position, (place, attempts)) in self.otherwise {
             let mut levels = priorities.iter();
             let level = levels.find(|(_, of_priority)| of_priority.contains(position.0));
@@ -154,6 +192,18 @@ impl Found {
             }
         }
         traits
+    }
+}
+
+/// In a queue with a time to live, messages that were put off live for as long from when they were due.
+fn live_from_due(
+    traits: &mut BTreeMap<Position, Traits>,
+    time_to_live: u64,
+    began: impl Iterator<Item = (Timestamp, Ready)>,
+) {
+    for (due, ready) in began {
+        let one = traits.entry(ready.position).or_default();
+        one.begin_to_live(due, time_to_live);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod page;
 mod pick;
+mod rise;
 
 use crate::backlog::Ready;
 use model::record::Attempts;
@@ -15,8 +16,16 @@ pub(crate) struct Level {
     pub(crate) priority: u8,
     fresh: VecDeque<FreshRun>,
     fresh_count: u64,
-    /// Position → how often it was handed out in vain.
-    returned: BTreeMap<Position, Attempts>,
+    returned: BTreeMap<Position, Returned>,
+}
+
+/// A message that came back, from a receiver or from a delay.
+#[derive(Clone, Copy, Debug)]
+struct Returned {
+    attempts: Attempts,
+    redelivered: bool,
+    /// It goes by age with its neighbours.
+    ages: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -81,8 +90,13 @@ impl Level {
     }
 
     /// Puts a message that was handed out back to its place.
-    pub(crate) fn give_back(&mut self, position: Position, attempts: Attempts) {
-        let known = self.returned.insert(position, attempts);
+    pub(crate) fn give_back(&mut self, ready: &Ready, ages: bool) {
+        let returned = Returned {
+            attempts: ready.attempts,
+            redelivered: ready.redelivered,
+            ages,
+        };
+        let known = self.returned.insert(ready.position, returned);
         assert!(known.is_none(), "a message comes back once");
     }
 
@@ -96,20 +110,25 @@ impl Level {
         let returned = self
             .returned
             .first_key_value()
-            .map(|(position, _)| *position);
+            .map(|(position, _)| *position)
+            .filter(|first| *first <= landed);
         match (fresh, returned) {
             (None, None) => None,
             (Some(fresh), Some(returned)) if fresh < returned => Some(self.pop_fresh()),
             (Some(_), None) => Some(self.pop_fresh()),
             (_, Some(_)) => {
-                let (position, attempts) = self.returned.pop_first()?;
-                Some(Ready {
-                    position,
-                    priority: self.priority,
-                    attempts,
-                    redelivered: true,
-                })
+                let (position, returned) = self.returned.pop_first()?;
+                Some(self.ready_again(position, returned))
             }
+        }
+    }
+
+    fn ready_again(&self, position: Position, returned: Returned) -> Ready {
+        Ready {
+            position,
+            priority: self.priority,
+            attempts: returned.attempts,
+            redelivered: returned.redelivered,
         }
     }
 
@@ -137,6 +156,18 @@ impl Level {
         for position in std::mem::replace(&mut self.returned, kept).into_keys() {
             taken.insert(position.0);
         }
+        self.take_fresh_before(end, taken);
+    }
+
+    /// Takes all messages before a position that go by age.
+    pub(crate) fn take_aged(&mut self, end: Position, taken: &mut Runs) {
+        for (position, _) in self.returned.extract_if(..end, |_, one| one.ages) {
+            taken.insert(position.0);
+        }
+        self.take_fresh_before(end, taken);
+    }
+
+    fn take_fresh_before(&mut self, end: Position, taken: &mut Runs) {
         while let Some(front) = self
             .fresh
             .front_mut()
@@ -203,6 +234,7 @@ impl Level {
         self.fresh
             .back()
             .is_some_and(|last| last.run.end() > landed.0 + 1)
+            || (self.returned.last_key_value()).is_some_and(|(last, _)| *last > landed)
     }
 
     /// How many messages wait that have landed.
@@ -215,13 +247,22 @@ impl Level {
         let not_landed: u64 = not_landed
             .map(|fresh| fresh.run.end() - fresh.run.first.max(landed.0 + 1))
             .sum();
-        self.fresh_count - not_landed + self.returned.len() as u64
+        let returned = self.returned.len() - self.returned.range(landed.next()..).count();
+        self.fresh_count - not_landed + returned as u64
     }
 
     /// The first message, landed or not.
     pub(crate) fn first(&self) -> Option<Position> {
         let fresh = self.fresh.front().map(|front| Position(front.run.first));
         let returned = self.returned.keys().next().copied();
+        fresh.into_iter().chain(returned).min()
+    }
+
+    /// The first message that goes by age, landed or not.
+    pub(crate) fn first_aged(&self) -> Option<Position> {
+        let fresh = self.fresh.front().map(|front| Position(front.run.first));
+        let mut returned = self.returned.iter();
+        let returned = returned.find(|(_, one)| one.ages).map(|(at, _)| *at);
         fresh.into_iter().chain(returned).min()
     }
 
@@ -232,8 +273,8 @@ impl Level {
 
     /// Those that came back, with how often they were handed out in vain.
     pub(crate) fn returned(&self) -> impl Iterator<Item = (Position, Attempts)> + '_ {
-        let each = self.returned.iter();
-        each.map(|(position, attempts)| (*position, *attempts))
+        let each = self.returned.iter().filter(|(_, one)| one.redelivered);
+        each.map(|(position, one)| (*position, one.attempts))
     }
 
     /// Adds the messages of which a crash forgot whether they had been delivered.
@@ -252,6 +293,15 @@ mod tests {
         Attempts { failed, lost: 0 }
     }
 
+    fn returned(position: u64, attempts: u32) -> Ready {
+        Ready {
+            position: Position(position),
+            priority: 0,
+            attempts: failed(attempts),
+            redelivered: true,
+        }
+    }
+
     fn pop_all(level: &mut Level, landed: u64) -> Vec<(u64, u32, bool)> {
         std::iter::from_fn(|| level.pop(Position(landed)))
             .map(|ready| (ready.position.0, ready.attempts.failed, ready.redelivered))
@@ -266,7 +316,7 @@ mod tests {
         }
         assert_eq!(level.ready(Position(2)), 2);
         assert_eq!(pop_all(&mut level, 2), [(1, 0, false), (2, 0, false)]);
-        level.give_back(Position(2), failed(1));
+        level.give_back(&returned(2, 1), true);
         assert_eq!(level.ready(Position(4)), 2);
         assert_eq!(
             pop_all(&mut level, 5),
@@ -283,7 +333,7 @@ mod tests {
             level.push(Position(position));
         }
         assert_eq!(pop_all(&mut level, 1), [(1, 0, false)]);
-        level.give_back(Position(1), failed(3));
+        level.give_back(&returned(1, 3), true);
         let mut taken = Runs::new();
         level.take_before(Position(5), &mut taken);
         assert_eq!(taken, (1..=4).collect());

@@ -5,7 +5,7 @@
 //! before the record that it depends on has landed.
 //!
 //! One file is one arrow of the journey: a message comes in by `publish`, finds its queues by `route`, is left out of
-//! those that know it (`deduplication`), waits for
+//! those that know it (`deduplication`), is put off where that is asked for (`put_off`), waits for
 //! `landing`, goes out by `deliver` and is done with in `settle`; or its time is over (`expire`), there is no room
 //! for it (`overflow`), and it goes to the dead letters (`dead`). `tx` holds what a
 //! transaction will do. Beside them: who is connected (`connection`,
@@ -77,6 +77,7 @@ mod declare_queue;
 mod envelope;
 mod publish;
 mod publishers;
+mod put_off;
 
 mod landing;
 
@@ -167,6 +168,8 @@ pub struct Broker {
     refusing_queues: usize,
     audit: Audit,
     journey: Journey,
+    /// How many queues put off what comes to them: as with those that refuse.
+    delaying_queues: usize,
     effects: VecDeque<Effect>,
 }
 
@@ -199,6 +202,7 @@ impl Broker {
             refusing_queues: 0,
             audit: Audit::default(),
             journey: Journey::default(),
+            delaying_queues: 0,
             effects: VecDeque::new(),
         }
     }

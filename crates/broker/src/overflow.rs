@@ -4,15 +4,15 @@ use crate::Broker;
 use crate::connection::ChannelId;
 use crate::deduplication::Sifted;
 use crate::journey::Origin;
-use crate::route::Queues;
+use crate::route::Targets;
 use crate::rules::Overflow;
 use model::record::Reason;
 use model::{Publish, QueueId, Timestamp};
 
 impl Broker {
-    /// Whether one of the queues refuses a new message.
-    pub(crate) fn is_refused(&self, queues: &Queues) -> bool {
-        queues.iter().any(|queue| self.refuses(*queue))
+    /// Whether one of the queues refuses a new message. What is put off takes no room until its time comes.
+    pub(crate) fn is_refused(&self, targets: &Targets) -> bool {
+        targets.at_once.iter().any(|queue| self.refuses(*queue))
     }
 
     fn refuses(&self, queue: QueueId) -> bool {
@@ -31,17 +31,16 @@ impl Broker {
         has_publishing_id: bool,
         publish: &Publish,
     ) {
-        let mut refusing = sifted.queues.clone();
+        let mut refusing = sifted.targets.at_once.clone();
         refusing.retain(|queue| self.refuses(*queue));
-        sifted.queues.retain(|queue| !refusing.contains(queue));
+        (sifted.targets.at_once).retain(|queue| !refusing.contains(queue));
         // What was refused comes again, and must not be known then.
         let fingerprints = &mut sifted.fingerprints;
         fingerprints.retain(|(queue, _)| !refusing.contains(queue));
         let mut landed = sifted.repeats;
-        if !sifted.queues.is_empty() && !has_publishing_id {
-            landed = self.land_sifted(now, &mut sifted, None, publish);
+        if !sifted.targets.is_empty() && !has_publishing_id {
             let origin = Origin::Client(id.connection, id.number);
-            (self.journey).published(landed, origin, &sifted.queues, publish, None);
+            landed = self.land_in(now, sifted, (origin, None), None, publish);
             self.open_channel_mut(id).published = landed;
         }
         for queue in refusing {

@@ -53,6 +53,7 @@ const OWNERS_COUNTS: &[&str] = &[
     "cache-ttl",
     "deduplication-header",
     "deduplication-property",
+    "delivery-delay",
 ];
 
 /// These are the owner's alone.
@@ -182,6 +183,8 @@ impl Broker {
                 self.refusing_queues += usize::from(rules.refuses_publishes());
                 self.deduplication
                     .follow(id, rules.deduplication.as_deref());
+                self.delaying_queues -= usize::from(queue.rules.delivery_delay.is_some());
+                self.delaying_queues += usize::from(rules.delivery_delay.is_some());
                 queue.change_rules(now, last, rules);
                 self.activate(id);
             }

@@ -1,13 +1,12 @@
 //! A message comes in: known already? route it, ask for it to land, hold the confirm on its position.
 
 use crate::connection::{ChannelId, Refusal, access_refused, not_found, precondition_failed};
-use crate::deduplication::Sifted;
 use crate::envelope::{BCC_HEADER, Envelope, Numbered, check_expiration, check_user};
 use crate::extend::is_extension;
 use crate::journey::Origin;
 use crate::queue::Arrival;
 use crate::reply_to::check_token;
-use crate::route::{Exchange, Queues, Vhost};
+use crate::route::{Exchange, Queues, Targets, Vhost};
 use crate::{Broker, Effect};
 use model::method::{basic, confirm};
 use model::record::{Fingerprint, Publishing};
@@ -83,11 +82,11 @@ impl Broker {
             }
             None => &publish,
         };
-        let queues = self.find_queues(id, publish, &envelope)?;
+        let targets = self.find_targets(id, publish, &envelope)?;
         if self.open_channel_mut(id).transaction.is_some() {
-            return self.hold_publish(id, publish, queues);
+            return self.hold_publish(id, publish, targets);
         }
-        self.take_in(now, id, publish, queues, publishing);
+        self.take_in(now, id, publish, targets, publishing);
         Ok(())
     }
 
@@ -112,10 +111,10 @@ impl Broker {
         now: Timestamp,
         id: ChannelId,
         publish: &Publish,
-        queues: Queues,
+        targets: Targets,
         publishing: Numbered<'_>,
     ) -> bool {
-        if queues.is_empty() {
+        if targets.is_empty() {
             if publish.mandatory {
                 self.effects.push_back(Effect::Return {
                     connection: id.connection,
@@ -126,12 +125,12 @@ impl Broker {
             self.confirm_when_landed(id, Position::NONE);
             return true;
         }
-        let mut sifted = self.deduplication.sift(now, queues, &publish.properties);
-        if sifted.queues.is_empty() {
+        let sifted = (self.deduplication).sift(now, targets, &publish.properties);
+        if sifted.targets.is_empty() {
             self.publish_known(id, sifted.repeats);
             return true;
         }
-        if self.refusing_queues > 0 && self.is_refused(&sifted.queues) {
+        if self.refusing_queues > 0 && self.is_refused(&sifted.targets) {
             self.publish_past_full(now, id, sifted, publishing.is_some(), publish);
             return false;
         }
@@ -141,9 +140,9 @@ impl Broker {
             vhost: self.vhosts[vhost.0].name.clone(),
             id: number,
         });
-        let position = self.land_sifted(now, &mut sifted, publisher, publish);
         let origin = Origin::Client(id.connection, id.number);
-        (self.journey).published(position, origin, &sifted.queues, publish, publishing);
+        let from = (origin, publishing);
+        let position = self.land_in(now, sifted, from, publisher, publish);
         self.open_channel_mut(id).published = position;
         self.confirm_when_landed(id, position);
         true
@@ -173,12 +172,12 @@ impl Broker {
     }
 
     /// Where a message goes, if it may. What is wrong with it is told in RabbitMQ's order.
-    fn find_queues(
+    fn find_targets(
         &self,
         id: ChannelId,
         publish: &Publish,
         envelope: &Envelope<'_>,
-    ) -> Result<Queues, Refusal> {
+    ) -> Result<Targets, Refusal> {
         let connection = &self.connections[&id.connection];
         let vhost = &self.vhosts[connection.vhost.0];
         let exchange = entrance(vhost, &publish.exchange)?;
@@ -189,26 +188,13 @@ impl Broker {
         check_expiration(&publish.properties)?;
         let routing_keys = envelope.routing_keys(&publish.routing_key)?;
         if let Some(exchange) = exchange {
-            return Ok(vhost.route(exchange, &routing_keys, &publish.properties));
+            let delay = envelope.delay();
+            return Ok(vhost.route(exchange, &routing_keys, &publish.properties, delay));
         }
-        Ok(vhost.named(&routing_keys))
+        Ok(vhost.named(&routing_keys).into())
     }
 
-    /// What a client has published lands, and is remembered where it is to be.
-    pub(crate) fn land_sifted(
-        &mut self,
-        now: Timestamp,
-        sifted: &mut Sifted,
-        publisher: Option<Publishing>,
-        publish: &Publish,
-    ) -> Position {
-        let fingerprints = std::mem::take(&mut sifted.fingerprints);
-        let next = self.landing.last().next();
-        self.deduplication.remember(now, next, &fingerprints);
-        self.land_remembered(now, &sifted.queues, publisher, fingerprints, publish)
-    }
-
-    /// A message lands that no queue is to know again.
+    /// A message lands that is not put off, and that no queue is to know again.
     pub(crate) fn land_message(
         &mut self,
         now: Timestamp,
@@ -216,23 +202,26 @@ impl Broker {
         publisher: Option<Publishing>,
         publish: &Publish,
     ) -> Position {
-        self.land_remembered(now, queues, publisher, Vec::new(), publish)
+        self.land_record(now, queues, None, publisher, Vec::new(), publish)
     }
 
-    /// One record for all queues: a body that goes to many lands once.
-    fn land_remembered(
+    /// One record for all queues: a body that goes to many lands once. Nobody gets it before it is due.
+    pub(crate) fn land_record(
         &mut self,
         now: Timestamp,
         queues: &Queues,
+        due: Option<Timestamp>,
         publisher: Option<Publishing>,
         fingerprints: Vec<(QueueId, Fingerprint)>,
         publish: &Publish,
     ) -> Position {
+        let next = self.landing.last().next();
+        self.deduplication.remember(now, next, &fingerprints);
         let record = Record::Message(MessageRecord {
             queues: queues.clone(),
             publisher,
             accepted: now,
-            due: None,
+            due,
             fingerprints,
             exchange: publish.exchange.clone(),
             routing_key: publish.routing_key.clone(),
@@ -240,7 +229,7 @@ impl Broker {
             body: publish.body.clone(),
         });
         let position = self.land(record, true);
-        let arrival = Arrival::of(now, &publish.properties, publish.body.len());
+        let arrival = Arrival::of(now, due, &publish.properties, publish.body.len());
         for &id in queues {
             let queue = self.queues.get_mut(&id);
             let queue = queue.expect("only queues that are there are bound");

@@ -3,7 +3,7 @@
 use crate::again::OutAgain;
 use crate::ages::Ages;
 use crate::audit::Audited;
-use crate::backlog::{Backlog, Traits};
+use crate::backlog::{Backlog, Ready, Traits};
 use crate::connection::ConsumerId;
 use crate::dead::Dying;
 use crate::delayed::Delayed;
@@ -12,8 +12,9 @@ use crate::parked::Parked;
 use crate::route::VhostIndex;
 use crate::rules::Rules;
 use crate::willing::Willing;
-use model::record::{QueueDefinition, Waiting};
+use model::record::{Attempts, QueueDefinition, Waiting};
 use model::{ConnectionId, Position, Properties, Runs, Timestamp};
+use std::collections::BTreeMap;
 
 /// A declared queue with what waits in it.
 #[derive(Debug)]
@@ -102,10 +103,50 @@ impl Queue {
 
     /// Adds a new message.
     pub(crate) fn push(&mut self, position: Position, arrival: &Arrival) {
+        if let Some(due) = arrival.due {
+            return self.put_off(position, arrival, due);
+        }
         if self.rules.time_to_live.is_some() {
             self.backlog.ages.note(position, arrival.came);
         }
         self.backlog.push(position, self.traits(arrival));
+    }
+
+    /// A new message waits for its time.
+    fn put_off(&mut self, position: Position, arrival: &Arrival, due: Timestamp) {
+        let traits = self.traits(arrival);
+        self.backlog.keep(position, traits);
+        let ready = Ready {
+            position,
+            priority: traits.priority,
+            attempts: Attempts::NONE,
+            redelivered: false,
+        };
+        self.delayed.insert(arrival.came, due, ready);
+    }
+
+    /// Messages have waited for their time.
+    pub(crate) fn end_delays(&mut self, now: Timestamp, due: Vec<Ready>) {
+        let time_to_live = self.rules.time_to_live;
+        let mut risen: BTreeMap<u8, Vec<u64>> = BTreeMap::new();
+        for mut ready in due {
+            ready.priority = ready.priority.min(self.rules.max_priority);
+            match time_to_live {
+                _ if ready.attempts != Attempts::NONE => self.backlog.give_back(ready),
+                // It is ready for the first time: its time to live begins.
+                Some(time) => self.backlog.rise_ageless(ready, now, time),
+                None => {
+                    let of_priority = risen.entry(ready.priority).or_default();
+                    of_priority.push(ready.position.0);
+                }
+            }
+        }
+        for (priority, mut positions) in risen {
+            // Runs grow quickly only at their end.
+            positions.sort_unstable();
+            self.backlog
+                .rise(priority, &positions.into_iter().collect());
+        }
     }
 
     /// It may have something to hand out; false if that was known.
@@ -122,6 +163,7 @@ impl Queue {
                 Some(_) => arrival.bytes,
                 None => 0,
             },
+            ageless: false,
         }
     }
 
@@ -166,9 +208,11 @@ impl Queue {
     pub(crate) fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
         let message = self.backlog.next_expiry(self.rules.time_to_live);
         let unused = self.unused_at();
-        let delayed = self.delayed.next_due();
-        let times = message.into_iter().chain(unused).chain(delayed);
-        times.filter(|at| *at > now).min()
+        let times = message.into_iter().chain(unused);
+        let times = times.filter(|at| *at > now);
+        // Where very much is due at once, some of it is left to the next turn.
+        let delayed = self.delayed.next_due().map(|due| due.max(now));
+        times.chain(delayed).min()
     }
 
     /// When it goes unless somebody uses it.
@@ -177,10 +221,18 @@ impl Queue {
         Some(Timestamp(self.used.0.saturating_add(expires)))
     }
 
+    /// Takes all messages up to `last` that are ready or wait for their time.
+    pub(crate) fn purge(&mut self, last: Position) -> Runs {
+        let mut purged = self.backlog.purge(last);
+        let delayed = self.delayed.purge(last);
+        self.backlog.forget_all(&delayed);
+        purged.insert_all(&delayed);
+        purged
+    }
+
     /// All messages up to `last` that it holds, except those that channels have and those that ended in this turn.
     pub(crate) fn into_messages(mut self, last: Position) -> Runs {
-        let mut messages = self.backlog.purge(last);
-        messages.insert_all(&self.delayed.purge(last));
+        let mut messages = self.purge(last);
         for parked in self.parked.from(Position::NONE) {
             messages.insert(parked.position.0);
         }
@@ -193,21 +245,31 @@ impl Queue {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
     pub(crate) came: Timestamp,
+    /// Not to be delivered before.
+    pub(crate) due: Option<Timestamp>,
     pub(crate) priority: u8,
     pub(crate) expires: Option<Timestamp>,
     pub(crate) bytes: u32,
 }
 
 impl Arrival {
-    /// Of a message whose properties were checked when it was published.
-    pub(crate) fn of(came: Timestamp, properties: &Properties, body_length: usize) -> Self {
+    /// Of a message whose properties were checked when it was published. What is put off begins to live when its time
+    /// comes.
+    pub(crate) fn of(
+        came: Timestamp,
+        due: Option<Timestamp>,
+        properties: &Properties,
+        body_length: usize,
+    ) -> Self {
         let time_to_live = properties
             .expiration()
             .and_then(|text| text.parse::<u64>().ok());
+        let begins = due.unwrap_or(came);
         Self {
             came,
+            due,
             priority: properties.priority().unwrap_or(0),
-            expires: time_to_live.map(|time| Timestamp(came.0.saturating_add(time))),
+            expires: time_to_live.map(|time| Timestamp(begins.0.saturating_add(time))),
             bytes: u32::try_from(body_length).unwrap_or(u32::MAX),
         }
     }

@@ -137,7 +137,14 @@ impl Recovery {
     }
 
     fn message(&mut self, position: Position, message: &MessageRecord) {
-        let arrival = Arrival::of(message.accepted, &message.properties, message.body.len());
+        let MessageRecord {
+            accepted,
+            due,
+            properties,
+            body,
+            ..
+        } = message;
+        let arrival = Arrival::of(*accepted, *due, properties, body.len());
         for &queue in &message.queues {
             self.messages_of(queue).note(position, &arrival);
             self.next_queue = self.next_queue.max(QueueId(queue.0 + 1));

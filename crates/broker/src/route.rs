@@ -2,15 +2,16 @@
 
 mod hash;
 mod headers;
+mod kind;
+mod targets;
 mod topic;
 
-use hash::HashBindings;
-use headers::HeaderBindings;
+use kind::Kind;
 use model::record::{Destination, ExchangeDefinition, VhostDefinition};
-use model::{FieldTable, Properties, QueueId, ShortStr};
+use model::{FieldTable, Properties, QueueId, ShortStr, Value};
 use smallvec::{SmallVec, smallvec};
 use std::collections::{BTreeMap, HashMap};
-use topic::TopicTree;
+pub(crate) use targets::Targets;
 
 /// Where a virtual host stands in the broker's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,25 +37,22 @@ pub(crate) struct Exchange {
     /// How many they are.
     binding_count: usize,
     kind: Kind,
+    /// It puts messages off for as long as they say.
+    delays: bool,
     /// Where messages go that it finds nothing for.
     alternate: Option<ShortStr>,
     /// It had a binding: the last one's leaving deletes an auto-delete exchange.
     pub(crate) was_bound: bool,
 }
 
-/// How an exchange finds destinations.
-#[derive(Debug)]
-enum Kind {
-    /// The destinations of each key, in order.
-    Direct(HashMap<ShortStr, Vec<Destination>>),
-    Fanout,
-    Topic(TopicTree),
-    Headers(HeaderBindings),
-    ConsistentHash(HashBindings),
-}
-
-/// The queues that a message goes to, each once.
+/// Queues, each once.
 pub(crate) type Queues = SmallVec<[QueueId; 2]>;
+
+/// Exchanges on a message's way.
+type Exchanges<'a> = SmallVec<[&'a Exchange; 4]>;
+
+/// The type of exchanges that put messages off, and the argument that says how they route.
+const DELAYED_TYPE: (&str, &str) = ("x-delayed-message", "x-delayed-type");
 
 /// Exchanges that every virtual host has, and their kinds.
 const PREDECLARED: [(&str, &str); 6] = [
@@ -110,18 +108,49 @@ impl Vhost {
         self.exchanges.len().saturating_sub(PREDECLARED.len())
     }
 
-    /// The queues for a message that enters at `exchange`. An exchange that finds nothing passes on to its
-    /// alternate. Each is entered once, so that bindings and alternates in a circle end.
+    /// The queues for a message that enters at `exchange` and asks to be put off for `delay` milliseconds.
     pub(crate) fn route(
         &self,
         exchange: &Exchange,
         routing_keys: &[&[u8]],
         properties: &Properties,
+        delay: Option<u64>,
+    ) -> Targets {
+        let message = (routing_keys, properties);
+        let mut entered: SmallVec<[&ShortStr; 4]> = smallvec![&exchange.definition.name];
+        let first = smallvec![exchange];
+        let Some(delay) = delay else {
+            return self.walk(first, &mut entered, message, None).into();
+        };
+        let mut put_off = Exchanges::new();
+        let at_once = self.walk(first, &mut entered, message, Some(&mut put_off));
+        let mut later = self.walk(put_off, &mut entered, message, None);
+        later.retain(|queue| !at_once.contains(queue));
+        Targets {
+            at_once,
+            later,
+            delay,
+        }
+    }
+
+    /// The queues that exchanges lead to, except by those that put the message off: these are collected, where that
+    /// is asked for. An exchange that finds nothing passes on to its alternate. Each is entered once, so that
+    /// bindings and alternates in a circle end.
+    fn walk<'a>(
+        &'a self,
+        mut ahead: Exchanges<'a>,
+        entered: &mut SmallVec<[&'a ShortStr; 4]>,
+        (routing_keys, properties): (&[&[u8]], &Properties),
+        mut put_off: Option<&mut Exchanges<'a>>,
     ) -> Queues {
         let mut queues = Queues::new();
-        let mut entered: SmallVec<[&ShortStr; 4]> = smallvec![&exchange.definition.name];
-        let mut ahead: SmallVec<[&Exchange; 4]> = smallvec![exchange];
         while let Some(exchange) = ahead.pop() {
+            if exchange.delays
+                && let Some(put_off) = &mut put_off
+            {
+                put_off.push(exchange);
+                continue;
+            }
             let mut enter = |name| {
                 if !entered.contains(&name) {
                     entered.push(name);
@@ -185,14 +214,17 @@ impl Vhost {
 impl Exchange {
     /// An exchange without bindings, or what is wrong with the definition.
     pub(crate) fn new(definition: ExchangeDefinition) -> Result<Self, String> {
-        let kind = match definition.kind.as_str() {
-            "direct" => Kind::Direct(HashMap::new()),
-            "fanout" => Kind::Fanout,
-            "topic" => Kind::Topic(TopicTree::default()),
-            "headers" => Kind::Headers(HeaderBindings::default()),
-            "x-consistent-hash" => Kind::ConsistentHash(HashBindings::new(&definition.arguments)?),
-            unknown => return Err(format!("unknown exchange type '{unknown}'")),
+        let (delayed, argument) = DELAYED_TYPE;
+        let delays = definition.kind == delayed;
+        let kind = if delays {
+            let kind = definition.arguments.get(argument).and_then(Value::as_str);
+            kind.filter(|kind| *kind != delayed).ok_or_else(|| {
+                format!("Invalid argument, '{argument}' must be an existing exchange type")
+            })?
+        } else {
+            &definition.kind
         };
+        let kind = Kind::new(kind, &definition.arguments)?;
         let alternate = alternate_in(&definition.arguments);
         Ok(Self {
             definition,
@@ -201,6 +233,7 @@ impl Exchange {
             bindings: BTreeMap::new(),
             binding_count: 0,
             kind,
+            delays,
             was_bound: false,
         })
     }
@@ -318,39 +351,4 @@ impl Exchange {
 fn alternate_in(table: &FieldTable) -> Option<ShortStr> {
     let name = table.get("alternate-exchange")?.as_str()?;
     ShortStr::try_from(name).ok()
-}
-
-impl Kind {
-    fn add(&mut self, destination: &Destination, key: &ShortStr, arguments: &FieldTable) {
-        match self {
-            Self::Direct(keys) => {
-                let bound = keys.entry(key.clone()).or_default();
-                // Bindings that differ only in their arguments are one for routing.
-                if let Err(at) = bound.binary_search(destination) {
-                    bound.insert(at, destination.clone());
-                }
-            }
-            Self::Fanout => {}
-            Self::Topic(tree) => tree.add(key, destination),
-            Self::Headers(bindings) => bindings.add(destination, arguments),
-            Self::ConsistentHash(bindings) => bindings.add(key, destination),
-        }
-    }
-
-    fn remove(&mut self, destination: &Destination, key: &ShortStr, arguments: &FieldTable) {
-        match self {
-            Self::Direct(keys) => {
-                if let Some(bound) = keys.get_mut(key) {
-                    bound.retain(|other| other != destination);
-                    if bound.is_empty() {
-                        keys.remove(key);
-                    }
-                }
-            }
-            Self::Fanout => {}
-            Self::Topic(tree) => tree.remove(key, destination),
-            Self::Headers(bindings) => bindings.remove(destination, arguments),
-            Self::ConsistentHash(bindings) => bindings.remove(key, destination),
-        }
-    }
 }

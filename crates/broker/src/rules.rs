@@ -8,6 +8,8 @@ use model::{FieldTable, ShortStr, Value};
 pub(crate) struct Rules {
     /// Milliseconds that a message may wait.
     pub(crate) time_to_live: Option<u64>,
+    /// Milliseconds before which no message is delivered.
+    pub(crate) delivery_delay: Option<u64>,
     /// Milliseconds that the queue may be unused.
     pub(crate) expires: Option<u64>,
     /// The most ready messages.
@@ -101,6 +103,7 @@ impl Rules {
         let name = |name| text(name).map(ShortStr::truncated);
         Self {
             time_to_live: number("x-message-ttl"),
+            delivery_delay: number("x-delivery-delay").filter(|delay| *delay > 0),
             expires: number("x-expires"),
             max_length: number("x-max-length"),
             max_length_bytes: number("x-max-length-bytes"),

@@ -8,7 +8,7 @@ use crate::Broker;
 use crate::connection::{ChannelId, Refusal, precondition_failed};
 use crate::envelope::Envelope;
 use crate::request::bytes_of;
-use crate::route::Queues;
+use crate::route::Targets;
 use crate::settle::unknown_tag;
 use bytes::Bytes;
 use model::method::{basic, tx};
@@ -17,7 +17,7 @@ use model::{DeliveryTag, MethodId, Publish, QueueId, Timestamp};
 /// What a channel holds until it commits.
 #[derive(Debug, Default)]
 pub(crate) struct Transaction {
-    publishes: Vec<(Publish, Queues)>,
+    publishes: Vec<(Publish, Targets)>,
     verdicts: Vec<(DeliveryTag, Verdict)>,
     /// A publish was a repeat of one that may not have landed yet.
     pub(crate) repeats: bool,
@@ -92,15 +92,15 @@ impl Broker {
         let transaction = self.end_transaction(id, tx::Commit::ID)?;
         let before = self.landing.last();
         let (mut repeats, mut refused) = (transaction.repeats, false);
-        for (publish, mut queues) in transaction.publishes {
+        for (publish, mut targets) in transaction.publishes {
             // Those that were deleted meanwhile take nothing.
-            queues.retain(|queue| self.queues.contains_key(queue));
+            targets.retain(|queue| self.queues.contains_key(&queue));
             let envelope = Envelope::of(&publish.properties);
             let publishing = envelope.publishing()?;
             if self.is_repeat(id, publishing) {
                 repeats = true;
             } else {
-                refused |= !self.take_in(now, id, &publish, queues, publishing);
+                refused |= !self.take_in(now, id, &publish, targets, publishing);
             }
         }
         let mut settled: Vec<QueueId> = Vec::new();
@@ -157,9 +157,9 @@ impl Broker {
         &mut self,
         id: ChannelId,
         publish: &Publish,
-        queues: Queues,
+        targets: Targets,
     ) -> Result<(), Refusal> {
-        let bytes = bytes_of(publish) + queues.len() * size_of::<QueueId>();
+        let bytes = bytes_of(publish) + targets.len() * size_of::<QueueId>();
         // A copy: what is held for as long as the client likes must not keep whole read buffers alive.
         let publish = Publish {
             exchange: publish.exchange.detached(),
@@ -169,7 +169,7 @@ impl Broker {
             ..*publish
         };
         let transaction = self.room_in_transaction(id, bytes, basic::Publish::ID)?;
-        transaction.publishes.push((publish, queues));
+        transaction.publishes.push((publish, targets));
         Ok(())
     }
 

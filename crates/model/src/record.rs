@@ -149,7 +149,7 @@ pub enum Definition {
 #[expect(missing_docs, reason = "the names are the protocol's")]
 pub struct ExchangeDefinition {
     pub name: ShortStr,
-    /// `direct`, `fanout`, `topic`, `headers`, `x-consistent-hash`.
+    /// `direct`, `fanout`, `topic`, `headers`, `x-consistent-hash`, `x-delayed-message`.
     pub kind: ShortStr,
     pub durable: bool,
     pub auto_delete: bool,

@@ -208,6 +208,15 @@ const RULES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "A delay counts from the publish on, by exchange or queue; nothing is delivered before, and a restart changes nothing",
+        &[
+            "an_exchange_puts_off_what_asks_for_it_and_it_is_in_its_queue_at_once",
+            "a_queue_puts_off_all_that_comes_and_the_later_time_counts",
+            "a_delay_goes_on_after_a_restart_and_what_was_due_by_then_may_have_been_delivered",
+            "time_to_live_begins_when_the_delay_ends_and_does_not_begin_anew",
+        ],
+    ),
+    (
         "tune-ok above the offer, 0, or below the minimum is 530",
         &["what_tune_ok_may_say"],
     ),

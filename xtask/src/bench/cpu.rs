@@ -1,4 +1,4 @@
-//! The processor time of a server: user and system time of its process and of all that descend from it.
+//! What a server uses: the processor time of its process and of all that descend from it, and its memory.
 
 use anyhow::{Context, Result};
 use std::collections::HashMap;
@@ -40,6 +40,16 @@ pub(super) fn used_by_us() -> Result<Duration> {
     Ok(time(
         parse(&stat).context("our own times make no sense")?.own,
     ))
+}
+
+/// The memory of a process that is in use, in bytes: `VmRSS`.
+pub(super) fn memory_of(pid: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .context("cannot read the server's memory")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kib: u64 = kib.context("no VmRSS")?.trim().parse().context("VmRSS")?;
+    Ok(kib * 1024)
 }
 
 fn time(ticks: u64) -> Duration {

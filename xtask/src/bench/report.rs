@@ -159,32 +159,14 @@ impl Report {
         Some(rate(&line.median) / rate(&quorum.median))
     }
 
-    /// When, on what and how it was measured: a figure without this is worth nothing.
     fn circumstances(&self) -> String {
-        let said = |program: &str, args: &[&str]| {
-            let output = command(program, args)
-                .output()
-                .ok()
-                .filter(|output| output.status.success());
-            output.map_or("?".to_owned(), |output| {
-                String::from_utf8_lossy(&output.stdout).trim().to_owned()
-            })
-        };
-        let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let processor = processor
-            .lines()
-            .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         let rabbitmq = said(
             "dpkg-query",
             &["--show", "--showformat=${Version}", "rabbitmq-server"],
         );
         format!(
-            "Measured on {} at commit {}; {} × {}, Linux {}; RabbitMQ {rabbitmq}; medians of {} runs of {} s each.",
-            said("date", &["-u", "+%Y-%m-%d"]),
-            said("git", &["describe", "--always", "--dirty"]),
-            std::thread::available_parallelism().map_or(0, usize::from),
-            processor.map_or("unknown processor", |(_, name)| name.trim()),
-            said("uname", &["-r"]),
+            "{}; RabbitMQ {rabbitmq}; medians of {} runs of {} s each.",
+            when_and_where(),
             self.rounds,
             self.seconds,
         )
@@ -216,17 +198,48 @@ impl Report {
 
     /// Puts the tables between the two marks in docs/benchmarks.md.
     pub(super) fn write_into_the_documents(&self) -> Result<()> {
-        let path = root().join("docs/benchmarks.md");
-        let old = std::fs::read_to_string(&path).context("cannot read docs/benchmarks.md")?;
-        let (before, rest) = old
-            .split_once(BEGIN)
-            .context("docs/benchmarks.md has lost its first mark")?;
-        let (_, after) = rest
-            .split_once(END)
-            .context("docs/benchmarks.md has lost its second mark")?;
-        let new = format!("{before}{BEGIN}\n\n{}\n{END}{after}", self.table());
-        std::fs::write(&path, new).context("cannot write docs/benchmarks.md")
+        write_into("docs/benchmarks.md", BEGIN, &self.table())
     }
+}
+
+/// Puts figures between the two marks of a document.
+pub(super) fn write_into(document: &str, begin: &str, figures: &str) -> Result<()> {
+    let path = root().join(document);
+    let old = std::fs::read_to_string(&path).with_context(|| format!("cannot read {document}"))?;
+    let (before, rest) = old
+        .split_once(begin)
+        .with_context(|| format!("{document} has lost its first mark"))?;
+    let (_, after) = rest
+        .split_once(END)
+        .with_context(|| format!("{document} has lost its second mark"))?;
+    let new = format!("{before}{begin}\n\n{figures}\n{END}{after}");
+    std::fs::write(&path, new).with_context(|| format!("cannot write {document}"))
+}
+
+/// When and on what it was measured: a figure without this is worth nothing.
+pub(super) fn when_and_where() -> String {
+    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let processor = processor
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    format!(
+        "Measured on {} at commit {}; {} × {}, Linux {}",
+        said("date", &["-u", "+%Y-%m-%d"]),
+        said("git", &["describe", "--always", "--dirty"]),
+        std::thread::available_parallelism().map_or(0, usize::from),
+        processor.map_or("unknown processor", |(_, name)| name.trim()),
+        said("uname", &["-r"]),
+    )
+}
+
+fn said(program: &str, args: &[&str]) -> String {
+    let output = command(program, args)
+        .output()
+        .ok()
+        .filter(|output| output.status.success());
+    output.map_or("?".to_owned(), |output| {
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    })
 }
 
 const BEGIN: &str = "<!-- figures from here, written by `cargo xtask bench --write` -->";

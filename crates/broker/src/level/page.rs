@@ -22,12 +22,7 @@ impl Level {
             })
         });
         let returned = self.returned.range(begin..);
-        let returned = returned.map(|(position, attempts)| Ready {
-            position: *position,
-            priority: self.priority,
-            attempts: *attempts,
-            redelivered: true,
-        });
+        let returned = returned.map(|(position, one)| self.ready_again(*position, *one));
         let mut page: Vec<Ready> = fresh.take(most).chain(returned.take(most)).collect();
         page.retain(|ready| ready.position <= landed);
         page.sort_unstable_by_key(|ready| ready.position);

@@ -16,7 +16,7 @@ impl Level {
     /// Puts a message back that was picked.
     pub(crate) fn put_back(&mut self, ready: &Ready) {
         if ready.attempts != Attempts::NONE {
-            self.give_back(ready.position, ready.attempts);
+            self.give_back(ready, true);
             return;
         }
         let first = ready.position.0;
@@ -63,7 +63,13 @@ mod tests {
         (1..=9).for_each(|position| level.push(Position(position)));
         level.remove(Position(4));
         let attempts = Attempts { failed: 2, lost: 0 };
-        level.give_back(Position(4), attempts);
+        let returned = Ready {
+            position: Position(4),
+            priority: 0,
+            attempts,
+            redelivered: true,
+        };
+        level.give_back(&returned, true);
         let before = format!("{level:?}");
         for order in [[2, 3, 4, 5], [5, 4, 3, 2], [3, 5, 2, 4]] {
             let picked: Vec<Ready> = order

@@ -218,7 +218,7 @@ impl Heart {
 }
 
 /// Small enough for a script to reach them.
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     Limits {
         transactions_bytes_max: 1000,
         ..Limits::default()
@@ -263,7 +263,8 @@ fn on_channel(place: &str, request: &[&str]) -> Input {
 }
 
 /// Among the flags of a publish: `id=PUBLISHER:NUMBER`, `user=NAME`, `expiration=TEXT`, `priority=NUMBER`, `reply-to=NAME`,
-/// `message-id=TEXT`, `cc=KEY,KEY`, `bcc=KEY,KEY`, and any header as `header:NAME=TEXT` or
+/// `message-id=TEXT`,
+/// `cc=KEY,KEY`, `bcc=KEY,KEY`, `delay=MILLISECONDS`, and any header as `header:NAME=TEXT` or
 /// `header:NAME=#NUMBER`.
 fn properties(flags: &[&str]) -> Properties {
     let mut builder = PropertiesBuilder::new();
@@ -283,6 +284,10 @@ fn properties(flags: &[&str]) -> Properties {
             "priority" => builder = builder.priority(value.parse().expect("a small number")),
             "reply-to" => builder = builder.reply_to(&short(value)),
             "message-id" => builder = builder.message_id(&short(value)),
+            "delay" => {
+                let delay = Value::I64(value.parse().expect("a number"));
+                headers = headers.field("x-delay", delay);
+            }
             "cc" => headers = headers.field("CC", Value::Array(texts(value).values())),
             "bcc" => headers = headers.field("BCC", Value::Array(texts(value).values())),
             _ => {

@@ -133,8 +133,9 @@ fn show_record(record: &Record) -> String {
                 })
                 .collect();
             format!(
-                "message {} for {queues:?}{}{}",
+                "message {} for {queues:?}{}{}{}",
                 String::from_utf8_lossy(&message.body),
+                show_due(message.due),
                 show_properties(&message.properties),
                 remembered.concat()
             )
@@ -176,13 +177,19 @@ fn show_properties(properties: &Properties) -> String {
     for (name, _) in headers.filter(|(name, _)| !name.starts_with("x-")) {
         write!(shown, " header {name}").expect("a string takes all");
     }
-    let deaths = properties
-        .headers()
-        .and_then(|headers| headers.get("x-death"));
+    let header = |name| properties.headers().and_then(|headers| headers.get(name));
+    if let Some(delay) = header("x-delay") {
+        write!(shown, " x-delay {delay:?}").expect("a string takes all");
+    }
+    let deaths = header("x-death");
     if let Some(Value::Array(deaths)) = deaths {
         shown.push_str(&show_deaths(deaths, properties));
     }
     shown
+}
+
+fn show_due(due: Option<model::Timestamp>) -> String {
+    due.map_or_else(String::new, |due| format!(", due {due}"))
 }
 
 /// What x-death tells, and what came to be of the expiration.
