@@ -44,6 +44,7 @@ pub(crate) struct Link {
     heart: Heartbeat,
     clock: Clock,
     blocked: Option<String>,
+    extends: bool,
 }
 
 impl Link {
@@ -65,6 +66,7 @@ impl Link {
             heart: Heartbeat::new(Duration::ZERO, clock.now()),
             clock,
             blocked: None,
+            extends: false,
         };
         link.log_in(address, options).await?;
         Ok(link)
@@ -78,6 +80,12 @@ impl Link {
     /// Why the server takes no publishes for now, if it said so.
     pub(crate) fn blocked(&self) -> Option<&str> {
         self.blocked.as_deref()
+    }
+
+    /// Whether the server knows the request for more time. One that does not might take it for a message that this
+    /// user may not send, and close the channel.
+    pub(crate) fn extends(&self) -> bool {
+        self.extends
     }
 
     /// Appends a method on the channel to the output.

@@ -4,6 +4,7 @@
 mod delivery;
 mod shared;
 mod task;
+mod waiting;
 
 pub use delivery::Delivery;
 
@@ -19,6 +20,7 @@ use model::method::basic;
 use shared::Shared;
 use std::sync::Arc;
 use task::Task;
+use waiting::{Rounds, WaitingTime};
 
 /// Receives a queue's messages, each until it is acknowledged.
 ///
@@ -42,6 +44,10 @@ use task::Task;
 /// When the connection is lost, the receiver connects and subscribes again, and what was not acknowledged comes
 /// again. Settling a delivery of the lost connection then does nothing, except that with
 /// [`suppress_duplicates`](ReceiverBuilder::suppress_duplicates) its repeat is settled in its place.
+///
+/// What has come and waits for the application to take it does not lose its time, as long as the application goes on
+/// taking and settling: the receiver asks the server for more, and a delivery that waited for long gets its whole time
+/// when it is taken. An application that does nothing for that long loses what waits for it to other receivers.
 ///
 /// Dropping the receiver ends it in the background; [`close`](Self::close) says when everything that was settled
 /// has been heard by the server.
@@ -212,12 +218,12 @@ impl ReceiverBuilder {
         let clock = Clock::start();
         let mut connector = Connector::new(options, setup, clock);
         let link = connector.connect().await?;
-        let shared = Arc::new(Shared::default());
-        let task = Task::new(
-            shared.clone(),
-            Incoming::new(self.suppress),
-            self.end_on_cancel,
-        );
+        let policy = self.declare.unwrap_or_default();
+        let waiting = WaitingTime::of(policy.time_out());
+        let shared = Arc::new(Shared::new(clock, waiting));
+        let incoming = Incoming::new(self.suppress);
+        let rounds = Rounds::new(waiting);
+        let task = Task::new(shared.clone(), incoming, self.end_on_cancel, clock, rounds);
         tokio::spawn(task.run(connector, link));
         Ok(Receiver { shared })
     }

@@ -54,8 +54,8 @@ impl RetryPolicy {
     }
 
     /// How long a receiver may take to settle a delivery, at least a millisecond. It runs from the moment at which the
-    /// delivery left the server: what waits in the receiver's window waits in this time.
-    /// [`Delivery::extend`](crate::Delivery::extend) asks for more.
+    /// delivery left the server; the receiver asks for more time for what waits in its window.
+    /// [`Delivery::extend`](crate::Delivery::extend) asks for more for what is worked on.
     pub fn acknowledge_within(mut self, time: Duration) -> Self {
         self.time_out = Some(time);
         self
@@ -78,6 +78,11 @@ impl RetryPolicy {
     pub fn without_delivery_limit(mut self) -> Self {
         self.delivery_limit = None;
         self
+    }
+
+    /// How long an attempt may take, where the queue says so.
+    pub(crate) fn time_out(self) -> Option<Duration> {
+        self.time_out
     }
 
     /// As arguments of queue.declare.

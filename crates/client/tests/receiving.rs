@@ -1,10 +1,10 @@
 //! The receiver.
 
 use crate::peer::{CHANNEL, Peer, Port};
-use landfall_client::{Receiver, ReceiverBuilder};
+use landfall_client::{Receiver, ReceiverBuilder, RetryPolicy};
 use model::method::basic;
 use model::{Method, Properties, PropertiesBuilder, ReplyCode, ShortStr, TableBuilder, Value};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wire::Event;
 
 fn plain() -> ReceiverBuilder {
@@ -266,4 +266,46 @@ async fn a_queue_is_made_with_its_policy_and_taken_as_it_is_where_it_is() {
         assert_eq!(declarations(&port, refusals).await, expected);
         connect.abort();
     }
+}
+
+#[tokio::test]
+async fn more_time_is_asked_for_what_waits_while_the_application_is_at_work() {
+    let port = Port::open().await;
+    let time = Duration::from_millis(600);
+    let builder = plain().declare_with(RetryPolicy::default().acknowledge_within(time));
+    let (mut receiver, mut peer) = start(&port, builder).await;
+    for (tag, body) in [(1, "a"), (2, "b"), (3, "c")] {
+        peer.deliver(tag, 0, body).await;
+    }
+    let in_hand = next(&mut receiver).await;
+    let came = Instant::now();
+    let mut asked = [extension(&mut peer).await, extension(&mut peer).await];
+    asked.sort_unstable();
+    assert_eq!(
+        asked,
+        [(2, 0), (3, 0)],
+        "the one in hand is the application's business"
+    );
+    assert!(came.elapsed() < time);
+
+    // It does nothing for longer than that: nobody asks for what waits. What it then takes has its time from then on.
+    tokio::time::sleep(time).await;
+    let taken = next(&mut receiver).await;
+    assert_eq!(extension(&mut peer).await, (2, 0));
+    assert_eq!(extension(&mut peer).await, (3, 0), "it is at work again");
+    taken.ack();
+    in_hand.ack();
+    assert_eq!(peer.verdict().await, "..2");
+}
+
+/// The next request for more time: for which tag, and how many milliseconds.
+async fn extension(peer: &mut Peer) -> (i64, i64) {
+    let request = peer.publish().await;
+    assert_eq!(&*request.routing_key, "amq.landfall.extend");
+    let headers = request.properties.headers().expect("headers");
+    let header = |name| headers.get(name).and_then(Value::as_integer);
+    (
+        header("x-delivery-tag").expect("a tag"),
+        header("x-extend-ms").expect("a time"),
+    )
 }

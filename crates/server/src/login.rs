@@ -1,6 +1,7 @@
 //! How clients log in, and what the server says about itself before that. Who may is for the broker to say.
 
 use crate::config::Config;
+use model::publish::EXTEND_ROUTING_KEY;
 use model::{FieldTable, TableBuilder, Value};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ pub fn server_properties(config: &Config) -> FieldTable {
         ("per_consumer_qos", true),
         ("consumer_priorities", true),
         ("direct_reply_to", true),
+        (EXTEND_ROUTING_KEY, true),
     ];
     let capabilities = capabilities
         .iter()

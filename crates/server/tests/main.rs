@@ -17,6 +17,7 @@ mod lapin;
 mod limits;
 mod login;
 mod outbox;
+mod patience;
 mod slow;
 mod stop;
 mod transactions;

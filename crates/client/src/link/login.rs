@@ -6,6 +6,7 @@ use crate::error::LinkError;
 use crate::heartbeat::Heartbeat;
 use crate::options::Options;
 use model::method::connection;
+use model::publish::EXTEND_ROUTING_KEY;
 use model::{
     ConnectionError, FieldTable, Limits, Method, ReplyCode, ShortStr, TableBuilder, Value,
 };
@@ -74,7 +75,10 @@ impl Link {
     /// Waits for connection.start. What does not speak AMQP answers with anything, or says nothing and hangs up.
     async fn start(&mut self) -> Result<(), LinkError> {
         match self.connection_method().await {
-            Ok(Method::ConnectionStart(_)) => Ok(()),
+            Ok(Method::ConnectionStart(start)) => {
+                self.extends = can(&start.server_properties, EXTEND_ROUTING_KEY);
+                Ok(())
+            }
             Ok(_) | Err(LinkError::Protocol(_) | LinkError::Ended) => Err(LinkError::NotAmqp),
             Err(error) => Err(error),
         }
@@ -114,6 +118,14 @@ fn negotiated_heartbeat(theirs: u16, ours: Duration) -> u16 {
         (_, 0) => 0,
         (0, ours) => ours,
         (theirs, ours) => theirs.min(ours),
+    }
+}
+
+/// Whether a peer says in its properties that it can do something.
+fn can(properties: &FieldTable, capability: &str) -> bool {
+    match properties.get("capabilities") {
+        Some(Value::Table(capabilities)) => capabilities.get(capability) == Some(Value::Bool(true)),
+        _ => false,
     }
 }
 

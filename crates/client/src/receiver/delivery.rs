@@ -6,7 +6,7 @@ use crate::inbox::MessageKey;
 use crate::incoming::{Ticket, Verdict};
 use bytes::Bytes;
 use model::publish::{ACQUIRED_COUNT_HEADER, DELIVERY_COUNT_HEADER};
-use model::{Properties, PublishingId, ShortStr};
+use model::{Properties, PublishingId, ShortStr, Timestamp};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Contents {
     pub(super) ticket: Ticket,
+    /// When its time was last asked for, or it came.
+    pub(super) timed_from: Timestamp,
     pub(super) redelivered: bool,
     pub(super) exchange: ShortStr,
     pub(super) routing_key: ShortStr,
@@ -118,7 +120,7 @@ impl Delivery {
 
     /// Asks for so much time for this attempt, from now on; zero asks for the consumer's time-out once more. The
     /// request travels at once and is not answered. It comes too late if the attempt was given up: then the message
-    /// comes again, and settling this delivery still counts. Other servers than Landfall ignore it.
+    /// comes again, and settling this delivery still counts. Servers that do not know such requests are not asked.
     pub fn extend(&self, time: Duration) {
         if let Some(shared) = &self.shared {
             shared.extend(self.contents.ticket, time);

@@ -2,6 +2,8 @@
 
 use super::ReceiveCounts;
 use super::delivery::{Contents, Delivery};
+use super::waiting::WaitingTime;
+use crate::clock::Clock;
 use crate::incoming::{Ticket, Verdict};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,6 +14,8 @@ use tokio::sync::{Notify, Semaphore};
 #[derive(Debug, Default)]
 pub(super) struct Arrived {
     pub(super) deliveries: VecDeque<Contents>,
+    /// How many the application took.
+    pub(super) taken: u64,
     pub(super) counts: ReceiveCounts,
     pub(super) ended: bool,
 }
@@ -21,12 +25,16 @@ pub(super) struct Arrived {
 pub(super) struct Said {
     pub(super) settled: Vec<(Ticket, Verdict)>,
     pub(super) extended: Vec<(Ticket, Duration)>,
+    /// How often the application said anything.
+    pub(super) times: u64,
     pub(super) closing: bool,
 }
 
 /// Shared by a receiver, its deliveries and its task.
 #[derive(Debug)]
 pub(super) struct Shared {
+    clock: Clock,
+    waiting: WaitingTime,
     arrived: Mutex<Arrived>,
     /// Wakes the application.
     news: Notify,
@@ -37,9 +45,11 @@ pub(super) struct Shared {
     end: Semaphore,
 }
 
-impl Default for Shared {
-    fn default() -> Self {
+impl Shared {
+    pub(super) fn new(clock: Clock, waiting: WaitingTime) -> Self {
         Self {
+            clock,
+            waiting,
             arrived: Mutex::default(),
             news: Notify::new(),
             said: Mutex::default(),
@@ -47,9 +57,7 @@ impl Default for Shared {
             end: Semaphore::new(0),
         }
     }
-}
 
-impl Shared {
     pub(super) fn arrived(&self) -> MutexGuard<'_, Arrived> {
         self.arrived
             .lock()
@@ -67,7 +75,9 @@ impl Shared {
             {
                 let mut arrived = self.arrived();
                 if let Some(contents) = arrived.deliveries.pop_front() {
-                    return Some(Delivery::new(contents, self.clone()));
+                    arrived.taken += 1;
+                    drop(arrived);
+                    return Some(self.handed_out(contents));
                 }
                 if arrived.ended {
                     return None;
@@ -78,8 +88,25 @@ impl Shared {
     }
 
     pub(super) fn next_now(self: &Arc<Self>) -> Option<Delivery> {
-        let contents = self.arrived().deliveries.pop_front()?;
-        Some(Delivery::new(contents, self.clone()))
+        let mut arrived = self.arrived();
+        let contents = arrived.deliveries.pop_front()?;
+        arrived.taken += 1;
+        drop(arrived);
+        Some(self.handed_out(contents))
+    }
+
+    /// The application takes a delivery: where it waited for long, its time begins now.
+    fn handed_out(self: &Arc<Self>, contents: Contents) -> Delivery {
+        if self.waiting.is_short(self.clock.now(), contents.timed_from) {
+            self.extend(contents.ticket, Duration::ZERO);
+        }
+        Delivery::new(contents, self.clone())
+    }
+
+    /// How much the application has done so far; it matters only whether that grows.
+    pub(super) fn progress(&self) -> u64 {
+        let taken = self.arrived().taken;
+        taken + self.said().times
     }
 
     /// Hands what came to the application.
@@ -98,6 +125,7 @@ impl Shared {
     pub(super) fn settle(&self, ticket: Ticket, verdict: Verdict) {
         let mut said = self.said();
         said.settled.push((ticket, verdict));
+        said.times += 1;
         let first = said.settled.len() == 1;
         drop(said);
         if first {
@@ -107,7 +135,10 @@ impl Shared {
 
     /// The application needs more time for a delivery.
     pub(super) fn extend(&self, ticket: Ticket, time: Duration) {
-        self.said().extended.push((ticket, time));
+        let mut said = self.said();
+        said.extended.push((ticket, time));
+        said.times += 1;
+        drop(said);
         self.wake.notify_one();
     }
 

@@ -4,7 +4,9 @@
 use super::ReceiveCounts;
 use super::delivery::Contents;
 use super::shared::Shared;
+use super::waiting::Rounds;
 use crate::arrival::{Arrival, publisher_of};
+use crate::clock::Clock;
 use crate::connector::Connector;
 use crate::error::LinkError;
 use crate::extension;
@@ -14,6 +16,7 @@ use model::Method;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// Everything but the connection.
@@ -23,6 +26,8 @@ pub(super) struct Task {
     incoming: Incoming,
     end_on_cancel: bool,
     cancelled: bool,
+    clock: Clock,
+    rounds: Rounds,
     counts: ReceiveCounts,
     /// Empty between turns: kept for their room.
     came: Vec<Contents>,
@@ -30,12 +35,20 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn new(shared: Arc<Shared>, incoming: Incoming, end_on_cancel: bool) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        incoming: Incoming,
+        end_on_cancel: bool,
+        clock: Clock,
+        rounds: Rounds,
+    ) -> Self {
         Self {
             shared,
             incoming,
             end_on_cancel,
             cancelled: false,
+            clock,
+            rounds,
             counts: ReceiveCounts::default(),
             came: Vec::new(),
             settled: Vec::new(),
@@ -85,16 +98,33 @@ impl Task {
                 // Nothing more comes, but what came can be settled until the receiver is closed.
                 self.shared.no_more();
             }
-            let frame_max = link.frame_max();
-            self.incoming.extensions(|(tag, time)| {
-                extension::put(&mut link.output, tag, time, frame_max);
-            });
+            self.ask_for_time(link);
             self.incoming.answers(|answer| link.send(answer));
             if closing {
                 return Ok(());
             }
-            link.exchange(None, Some(&self.shared.wake)).await?;
+            link.exchange(self.rounds.wake_at(), Some(&self.shared.wake))
+                .await?;
         }
+    }
+
+    /// For what the application asks for, and for what waits for an application that is at work.
+    fn ask_for_time(&mut self, link: &mut Link) {
+        let now = self.clock.now();
+        if self.rounds.is_due(now) && self.rounds.begin(now, self.shared.progress()) {
+            for contents in &mut self.shared.arrived().deliveries {
+                if self.rounds.includes(now, contents.timed_from) {
+                    contents.timed_from = now;
+                    self.incoming.extended(contents.ticket, Duration::ZERO);
+                }
+            }
+        }
+        let (frame_max, extends) = (link.frame_max(), link.extends());
+        self.incoming.extensions(|(tag, time)| {
+            if extends {
+                extension::put(&mut link.output, tag, time, frame_max);
+            }
+        });
     }
 
     fn arrived(&mut self, arrival: Arrival, link: &mut Link) -> Result<(), LinkError> {
@@ -108,6 +138,7 @@ impl Task {
                 self.counts.redelivered += u64::from(deliver.redelivered);
                 self.came.push(Contents {
                     ticket,
+                    timed_from: self.clock.now(),
                     redelivered: deliver.redelivered,
                     exchange: deliver.exchange,
                     routing_key: deliver.routing_key,

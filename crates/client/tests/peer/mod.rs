@@ -47,7 +47,7 @@ impl Port {
             .expect("it can be accepted");
         Peer {
             stream,
-            connection: ServerConnection::new(&Limits::default(), FieldTable::new(), "PLAIN", NOW),
+            connection: ServerConnection::new(&Limits::default(), properties(), "PLAIN", NOW),
             input: BytesMut::new(),
         }
     }
@@ -58,6 +58,13 @@ impl Port {
         peer.set_up().await;
         peer
     }
+}
+
+/// What the peer says of itself.
+fn properties() -> FieldTable {
+    let able = TableBuilder::new().field("amq.landfall.extend", Value::Bool(true));
+    let table = TableBuilder::new().table("capabilities", &able.build());
+    table.build()
 }
 
 /// The peer's end of one connection.
