@@ -19,6 +19,7 @@ mod delays;
 mod delivery;
 mod exchanges;
 mod importing;
+mod journeys;
 mod late;
 mod limits;
 mod looking;

@@ -117,13 +117,24 @@ async fn show(api: &Api, journeys: &[Journey]) -> Result<Json<Value>, Failure> {
             true => look_up(api, journey).await?,
             false => Value::Null,
         };
+        let is_gone = now.as_array().is_some_and(Vec::is_empty);
+        let steps = of_message(&journey.steps, is_gone).iter().map(step);
         shown.push(json!({
             "message": journey.position.0,
-            "steps": journey.steps.iter().map(step).collect::<Vec<_>>(),
+            "steps": steps.collect::<Vec<_>>(),
             "now": now,
         }));
     }
     Ok(Json(Value::Array(shown)))
+}
+
+/// The steps without what happened to the server before the message came, and after it was gone.
+fn of_message(steps: &[Step], is_gone: bool) -> &[Step] {
+    let of_server = |step: &Step| matches!(step.what, What::Started | What::LeftOut);
+    let first = steps.iter().position(|step| !of_server(step)).unwrap_or(0);
+    let last = steps.iter().rposition(|step| !of_server(step)).unwrap_or(0);
+    let end = if is_gone { last + 1 } else { steps.len() };
+    &steps[first..end.max(first)]
 }
 
 /// Where a message is now, in each of its queues; nowhere, if it is gone from all of them.

@@ -123,6 +123,12 @@ impl Heart {
                 let at = self.broker.wake_at().map(|at| at.0.to_string());
                 return vec![at.unwrap_or_else(|| "never".into())];
             }
+            // What happens is told from here on, and what was told since.
+            ["tell"] => {
+                self.broker.tell_journeys();
+                None
+            }
+            ["journey"] => return super::journeys::told(&mut self.broker),
             ["stop"] => Some(Input::Stopping),
             ["operator", ref command @ ..] => Some(super::operating::asked(command)),
             ["login", id, user, password, ref place @ ..] => {
