@@ -10,6 +10,7 @@ mod bad_input;
 mod cli;
 mod compatibility;
 mod crash;
+mod delay;
 mod exactly_once;
 mod handshake;
 mod landing;
