@@ -125,7 +125,8 @@ endpoints! {
     GET "/api/landfall/queues/{vhost}/{name}" Vhost "one queue, and its oldest message" => queues::one;
     GET "/api/landfall/queues/{vhost}/{name}/messages" Read "messages in one `state`, page by page: `after`, `limit`, `body`" => messages::list;
     DELETE "/api/landfall/queues/{vhost}/{name}/messages" Configure "cancels messages that wait" => messages::cancel;
-    POST "/api/landfall/queues/{vhost}/{name}/redrive" Configure "sends dead letters back to where they died" => messages::redrive;
+    POST "/api/landfall/queues/{vhost}/{name}/redrive" Configure "parked messages are delivered again, dead letters go back to where they died" => messages::redrive;
+    POST "/api/landfall/queues/{vhost}/{name}/fire" Configure "delayed messages are delivered now" => messages::fire;
     GET "/api/exchanges" Management "exchanges and their arguments" => topology::exchanges;
     GET "/api/exchanges/{vhost}" Vhost "a virtual host's" => topology::exchanges_of_vhost;
     GET "/api/exchanges/{vhost}/{name}" Vhost "one exchange; the default one is `amq.default`" => topology::exchange;

@@ -15,7 +15,8 @@ pub(crate) fn message(status: &MessageStatus, content: &Content, body_most: usiz
         "position": status.position.0,
         "state": status.stands.state().word(),
         "priority": status.priority,
-        "delivered": status.delivered,
+        "failed": status.attempts.failed,
+        "lost": status.attempts.lost,
         "redelivered": status.redelivered,
         "accepted": message.accepted.0,
         "exchange": message.exchange.as_str(),
@@ -26,6 +27,11 @@ pub(crate) fn message(status: &MessageStatus, content: &Content, body_most: usiz
     match &status.stands {
         Stands::Ready => {}
         Stands::Unacked(holder) => shape["holder"] = self::holder(holder),
+        Stands::Delayed { due } => shape["due"] = due.0.into(),
+        Stands::Parked { why, since } => {
+            shape["why"] = (*why).into();
+            shape["parked"] = since.0.into();
+        }
         Stands::Leaving(why) => shape["why"] = (*why).into(),
     }
     if body_most > 0 {
@@ -44,6 +50,7 @@ fn holder(holder: &Holder) -> Json {
         "channel": holder.channel.0,
         "consumer_tag": holder.consumer_tag.as_deref(),
         "delivery_tag": holder.tag.0,
+        "due": holder.due.map(|due| due.0),
     })
 }
 

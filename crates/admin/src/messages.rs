@@ -98,8 +98,18 @@ pub(crate) async fn cancel(
     Path(path): Path<(String, String)>,
     Body(body): Body,
 ) -> Result<Json<Value>, Failure> {
-    let selection = Selection::read(&body, State::Ready, &[State::Ready])?;
+    let waiting = [State::Ready, State::Delayed, State::Parked];
+    let selection = Selection::read(&body, State::Ready, &waiting)?;
     work(&api, &path, &selection, Command::Cancel).await
+}
+
+pub(crate) async fn fire(
+    Shared(api): Shared<Api>,
+    Path(path): Path<(String, String)>,
+    Body(body): Body,
+) -> Result<Json<Value>, Failure> {
+    let selection = Selection::read(&body, State::Delayed, &[State::Delayed])?;
+    work(&api, &path, &selection, Command::Fire).await
 }
 
 pub(crate) async fn redrive(
@@ -107,7 +117,7 @@ pub(crate) async fn redrive(
     Path(path): Path<(String, String)>,
     Body(body): Body,
 ) -> Result<Json<Value>, Failure> {
-    let selection = Selection::read(&body, State::Ready, &[State::Ready])?;
+    let selection = Selection::read(&body, State::Parked, &[State::Parked, State::Ready])?;
     work(&api, &path, &selection, Command::Redrive).await
 }
 

@@ -142,6 +142,8 @@ pub(crate) fn queue_status(queue: &QueueStatus) -> Json {
         "messages": counts.total(),
         "messages_ready": counts.ready,
         "messages_unacknowledged": counts.unacked,
+        "messages_delayed": counts.delayed,
+        "messages_parked": counts.parked,
         "messages_leaving": counts.leaving,
     })
 }

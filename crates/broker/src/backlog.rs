@@ -26,7 +26,8 @@ pub(crate) struct Traits {
     pub(crate) expires: Option<Timestamp>,
     /// The length of its body; only where the queue limits the sum.
     pub(crate) bytes: u32,
-    /// It was put off, and has a time to live of its own from then on: it does not age with its neighbours.
+    /// It was put off, and has a time to live of its own from then on, or none any more: it does not age with its
+    /// neighbours.
     pub(crate) ageless: bool,
 }
 
@@ -38,8 +39,18 @@ impl Traits {
         self.ageless = true;
     }
 
+    /// An operator wants it delivered, however long that takes.
+    pub(crate) fn outlive(&mut self) {
+        self.expires = None;
+        self.ageless = true;
+    }
+
+    fn outlives(&self) -> bool {
+        self.ageless && self.expires.is_none()
+    }
+
     fn are_kept(&self) -> bool {
-        self.expires.is_some() || self.bytes > 0
+        self.expires.is_some() || self.bytes > 0 || self.ageless
     }
 }
 
@@ -148,9 +159,21 @@ impl Backlog {
         Some(position)
     }
 
-    /// Those that came back, with how often they were handed out in vain.
+    /// Those that wait otherwise than as they came: they came back, or an operator wants them delivered. With how
+    /// often they were handed out in vain.
     pub(crate) fn returned(&self) -> impl Iterator<Item = (Position, Attempts)> + '_ {
-        self.levels.iter().flat_map(Level::returned)
+        let all = self.levels.iter().flat_map(Level::returned);
+        all.filter(|(position, attempts)| *attempts != Attempts::NONE || self.outlives(*position))
+    }
+
+    /// A message's time to live does not count any more.
+    pub(crate) fn outlive(&mut self, position: Position) {
+        self.traits.entry(position).or_default().outlive();
+    }
+
+    /// Whether an operator wants the message delivered, however long that takes.
+    pub(crate) fn outlives(&self, position: Position) -> bool {
+        self.traits.get(&position).is_some_and(Traits::outlives)
     }
 
     /// A message that was handed out is done with.

@@ -3,7 +3,8 @@
 use crate::Broker;
 use crate::route::VhostIndex;
 use crate::settle::{WAITING_MAX, in_order};
-use model::record::{BindingDefinition, Place, Waiting};
+use crate::unacked::Unsettled;
+use model::record::{Attempts, BindingDefinition, Place, Waiting};
 use model::{ConnectionId, Definition, Position, QueueId, Record, ShortStr, Timestamp};
 
 impl Broker {
@@ -67,6 +68,8 @@ impl Broker {
             attempts,
         };
         let mut all: Vec<Waiting> = queue.backlog.returned().map(ready).collect();
+        let redriven = self.redrives.of(id).filter(|ready| ready.redelivered);
+        all.extend(redriven.map(|one| ready((one.position, one.attempts))));
         // One that was never handed out waits by its own word, which stands in its record.
         let delayed = queue.delayed.iter();
         let delayed = delayed.filter(|(_, ready)| ready.redelivered);
@@ -84,8 +87,11 @@ impl Broker {
         if queue.unacked > 0 {
             let channels = self.connections.values();
             let channels = channels.flat_map(|connection| connection.channels.values());
-            let tried = channels.flat_map(|channel| channel.unacked.tried_before());
-            let tried = tried.filter(|entry| entry.queue == id);
+            let tried = channels.flat_map(|channel| channel.unacked.entries_of(id));
+            let is_told = |entry: &&Unsettled| {
+                entry.attempts != Attempts::NONE || queue.backlog.outlives(entry.position)
+            };
+            let tried = tried.filter(is_told);
             let tried = tried.filter(|entry| !queue.again.is_settled(entry.position));
             all.extend(tried.map(|entry| ready((entry.position, entry.attempts))));
         }

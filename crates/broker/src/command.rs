@@ -97,8 +97,11 @@ pub enum Command {
     },
     /// Look into queues.
     Look(Look),
-    /// Send dead letters that are ready back to the queues in which they died.
+    /// Parked messages are to be handed out again, their attempts forgotten; dead letters that are ready go back to
+    /// the queues in which they died.
     Redrive(Chosen),
+    /// Delayed messages are to be handed out now.
+    Fire(Chosen),
     /// Messages that wait are not wanted any more.
     Cancel(Chosen),
 }

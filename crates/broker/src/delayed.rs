@@ -7,6 +7,7 @@
 //! and goes in the order of positions.
 
 mod block;
+mod page;
 
 use crate::backlog::Ready;
 use block::{Block, Entry};

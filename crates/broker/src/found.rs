@@ -129,6 +129,11 @@ impl Found {
             });
             live_from_due(&mut traits, time_to_live, began);
         }
+        // What is ready without having been handed out in vain is so because an operator wants it delivered.
+        let told = self.otherwise.iter();
+        for (position, _) in told.filter(|(_, told)| **told == (Place::Ready, Attempts::NONE)) {
+            traits.entry(*position).or_default().outlive();
+        }
         queue
             .backlog
             .restore(&in_order, &suspect, traits, &priorities);
@@ -148,7 +153,7 @@ impl Found {
                 position,
                 priority: level.map_or(0, |(priority, _)| *priority),
                 attempts,
-                redelivered: true,
+                redelivered: attempts != Attempts::NONE || !stopped || suspect.contains(position.0),
             };
             put_back(queue, now, ready, place);
         }

@@ -273,7 +273,7 @@ impl Level {
 
     /// Those that came back, with how often they were handed out in vain.
     pub(crate) fn returned(&self) -> impl Iterator<Item = (Position, Attempts)> + '_ {
-        let each = self.returned.iter().filter(|(_, one)| one.redelivered);
+        let each = self.returned.iter();
         each.map(|(position, one)| (*position, one.attempts))
     }
 
@@ -281,6 +281,11 @@ impl Level {
     pub(crate) fn add_delivered(&self, delivered: &mut Runs) {
         for fresh in self.fresh.iter().filter(|fresh| fresh.perhaps_delivered) {
             delivered.insert_run(fresh.run);
+        }
+        // Those with attempts are told with them.
+        let returned = self.returned.iter().filter(|(_, one)| one.redelivered);
+        for (position, _) in returned.filter(|(_, one)| one.attempts == Attempts::NONE) {
+            delivered.insert(position.0);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::command::{Answer, Command, CommandId, CommandRefused};
 use crate::pattern::Pattern;
+use crate::snapshot::State;
 use crate::{Broker, policy};
 use model::record::{
     PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
@@ -108,6 +109,10 @@ impl Broker {
             Command::Cancel(chosen) => {
                 let outcome = self.cancel_messages(&chosen)?;
                 return Ok(Some(Answer::Outcome(outcome)));
+            }
+            Command::Fire(chosen) => return Ok(Some(Answer::Outcome(self.fire(&chosen)?))),
+            Command::Redrive(chosen) if chosen.state == State::Parked => {
+                return Ok(Some(Answer::Outcome(self.redrive_parked(&chosen)?)));
             }
             Command::Redrive(chosen) => {
                 self.redrive_dead(id, &chosen)?;

@@ -5,9 +5,11 @@
 //! that cannot go back returns to its place.
 
 use crate::backlog::Ready;
+use crate::choose::NOT_THERE;
 use crate::command::{Answer, Chosen, CommandId, CommandRefused, Outcome, Stayed};
 use crate::death::Home;
 use crate::journey::{Errand, Event, Origin};
+use crate::snapshot::State;
 use crate::{Broker, Effect, death};
 use model::record::Ending;
 use model::{MessageRecord, Position, Publish, QueueId, Timestamp};
@@ -69,10 +71,14 @@ impl Broker {
         command: CommandId,
         chosen: &Chosen,
     ) -> Result<(), CommandRefused> {
+        if chosen.state != State::Ready {
+            let text = "only parked messages and dead letters that are ready can be redriven";
+            return Err(CommandRefused::Invalid(text.to_owned()));
+        }
         let redrive = Redrive {
             command,
             queue: self.queue_named(&chosen.vhost, &chosen.queue)?,
-            positions: chosen.checked_positions()?.into(),
+            positions: chosen.checked_positions()?.iter().copied().collect(),
             outcome: Outcome::default(),
         };
         self.redrives.wanted.push_back(redrive);
@@ -100,7 +106,7 @@ impl Broker {
         let landed = self.landing.landed();
         let queue = self.queues.get_mut(&id).filter(|_| position <= landed);
         let Some(ready) = queue.and_then(|queue| queue.backlog.pick(position)) else {
-            return self.redrives.stayed(position, NOT_READY.to_owned());
+            return self.redrives.stayed(position, NOT_THERE.to_owned());
         };
         self.redrives.reading.insert((id, position), ready);
         self.effects.push_back(Effect::Fetch {
@@ -119,7 +125,7 @@ impl Broker {
     ) {
         let Some(queue) = self.queues.get_mut(&id) else {
             // Deleted meanwhile, and its messages with it.
-            return self.redrives.stayed(ready.position, NOT_READY.to_owned());
+            return self.redrives.stayed(ready.position, NOT_THERE.to_owned());
         };
         let message = message.expect("a record lives as long as a queue holds its message");
         let home = death::home(&message.properties);
@@ -163,9 +169,6 @@ impl Broker {
         self.answer_when_landed(redrive.command, Ok(answer));
     }
 }
-
-/// Why a message stays that a consumer has, or that is gone.
-pub(crate) const NOT_READY: &str = "it does not wait there any more";
 
 /// The message as it was before it died. Its own time to live is not given back to it: an operator wants it
 /// delivered, however long that takes.

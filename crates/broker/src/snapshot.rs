@@ -7,6 +7,7 @@ pub(crate) use messages::PAGE_MAX;
 
 use crate::operate::no_vhost;
 use crate::{Answer, Broker, CommandRefused};
+use model::record::Attempts;
 use model::{ChannelNumber, ConnectionId, DeliveryTag, FieldTable, Position, ShortStr, Timestamp};
 
 /// What somebody wants to see.
@@ -129,19 +130,31 @@ pub enum State {
     Ready,
     /// Delivered and not settled, by position.
     Unacked,
+    /// Waiting for their time, by that time.
+    Delayed,
+    /// Waiting for an operator, by position.
+    Parked,
     /// On their way to the dead letters, or back from there, by position.
     Leaving,
 }
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Ready, Self::Unacked, Self::Leaving];
+    pub const ALL: [Self; 5] = [
+        Self::Ready,
+        Self::Unacked,
+        Self::Delayed,
+        Self::Parked,
+        Self::Leaving,
+    ];
 
     /// Its word.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Ready => "ready",
             Self::Unacked => "unacked",
+            Self::Delayed => "delayed",
+            Self::Parked => "parked",
             Self::Leaving => "leaving",
         }
     }
@@ -174,8 +187,8 @@ pub struct MessageStatus {
     pub position: Position,
     /// Its priority, as far as the queue knows priorities.
     pub priority: u8,
-    /// How often it was handed out, as far as is known.
-    pub delivered: u32,
+    /// How often it was handed out in vain, as far as is known.
+    pub attempts: Attempts,
     /// It may have been handed out before.
     pub redelivered: bool,
     /// Where it is.
@@ -189,6 +202,18 @@ pub enum Stands {
     Ready,
     /// Somebody has it.
     Unacked(Holder),
+    /// It waits for its time.
+    Delayed {
+        /// When that comes.
+        due: Timestamp,
+    },
+    /// It is out of attempts, or no queue takes it as a dead letter.
+    Parked {
+        /// The word of `x-death` for it.
+        why: &'static str,
+        /// Since when.
+        since: Timestamp,
+    },
     /// It is on its way to the dead letters, with the word of `x-death`; or `redriven`, on its way back from there.
     Leaving(&'static str),
 }
@@ -196,15 +221,22 @@ pub enum Stands {
 impl MessageStatus {
     /// Where the list goes on behind it.
     pub fn cursor(&self) -> Cursor {
+        let due = match self.stands {
+            Stands::Delayed { due } => due,
+            _ => Timestamp(0),
+        };
         Cursor {
-            due: Timestamp(0),
+            due,
             position: self.position,
         }
     }
 
     /// Why it is parked, if it is: in the word of `x-death`.
     pub const fn parked_because(&self) -> Option<&'static str> {
-        None
+        match self.stands {
+            Stands::Parked { why, .. } => Some(why),
+            _ => None,
+        }
     }
 }
 
@@ -214,6 +246,8 @@ impl Stands {
         match self {
             Self::Ready => State::Ready,
             Self::Unacked(_) => State::Unacked,
+            Self::Delayed { .. } => State::Delayed,
+            Self::Parked { .. } => State::Parked,
             Self::Leaving(_) => State::Leaving,
         }
     }
@@ -232,4 +266,6 @@ pub struct Holder {
     pub consumer_tag: Option<ShortStr>,
     /// The delivery tag.
     pub tag: DeliveryTag,
+    /// When the attempt is given up.
+    pub due: Option<Timestamp>,
 }

@@ -326,14 +326,6 @@ impl Unacked {
         unsettled.map(|(entry, _)| entry.queue)
     }
 
-    /// The deliveries in the client's hands whose messages had been handed out in vain before.
-    pub(crate) fn tried_before(&self) -> impl Iterator<Item = &Unsettled> {
-        let entries = self.entries.iter().filter(|(entry, state)| {
-            *state != State::Gone && !entry.late && entry.attempts != Attempts::NONE
-        });
-        entries.map(|(entry, _)| entry)
-    }
-
     /// Takes out everything that is in the client's hands, in order.
     pub(crate) fn drain(&mut self) -> Vec<Unsettled> {
         self.gaps = 0;

@@ -4,7 +4,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use server::config::ServeArgs;
 use server::manage::{
-    AuditArgs, DefinitionsArgs, MessageArgs, PermissionArgs, UserArgs, VhostArgs,
+    AuditArgs, DefinitionsArgs, MessageArgs, PermissionArgs, QueueArgs, UserArgs, VhostArgs,
 };
 use server::receive::{ReceiveArgs, receive};
 use server::send::{SendArgs, send};
@@ -40,6 +40,8 @@ enum Command {
     Vhost(VhostArgs),
     /// What users may do in virtual hosts: list, set, clear
     Permission(PermissionArgs),
+    /// Queues of a running server and their messages: list, show, peek, redrive, fire, cancel
+    Queue(QueueArgs),
     /// All definitions of a running server as one file, as RabbitMQ writes and reads it
     Definitions(DefinitionsArgs),
     /// What became of messages of a running server
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Permission(args) => server::manage::permission(args),
         Command::Message(args) => server::manage::message(args),
         Command::Audit(args) => server::manage::audit(args),
+        Command::Queue(args) => server::manage::queue(args),
         Command::Definitions(args) => server::manage::definitions(args),
     };
     match done {

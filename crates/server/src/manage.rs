@@ -1,11 +1,12 @@
-//! The commands of operators: `landfall user`, `vhost`, `permission`, `definitions`, `audit`, `message`, each a few requests to a
-//! running server's HTTP API.
+//! The commands of operators: `landfall user`, `vhost`, `permission`, `queue`, `definitions`, `audit`, `message`, each a
+//! few requests to a running server's HTTP API.
 
 mod api;
 mod audit;
 mod definitions;
 mod message;
 mod permission;
+mod queue;
 mod table;
 mod user;
 mod vhost;
@@ -14,6 +15,7 @@ pub use audit::{AuditArgs, audit};
 pub use definitions::{DefinitionsArgs, definitions};
 pub use message::{MessageArgs, message};
 pub use permission::{PermissionArgs, permission};
+pub use queue::{QueueArgs, queue};
 pub use user::{UserArgs, user};
 pub use vhost::{VhostArgs, vhost};
 

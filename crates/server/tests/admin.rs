@@ -12,12 +12,12 @@ use std::process::{Command, Output, Stdio};
 
 const WITH_API: [&str; 4] = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
 
-fn start(scratch: &Scratch) -> Landfall {
+pub(crate) fn start(scratch: &Scratch) -> Landfall {
     Landfall::start_with(&scratch.data_dir(), &WITH_API)
 }
 
 /// Runs `landfall` against a server, with something on standard input.
-fn landfall_with(api: &str, arguments: &[&str], input: &str) -> Output {
+pub(crate) fn landfall_with(api: &str, arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_landfall"))
         .args(arguments)
         .env("LANDFALL_ADMIN_URL", api)
@@ -35,7 +35,7 @@ fn landfall_with(api: &str, arguments: &[&str], input: &str) -> Output {
 
 /// Runs a command that must succeed; what it said.
 #[track_caller]
-fn landfall(api: &str, arguments: &[&str]) -> String {
+pub(crate) fn landfall(api: &str, arguments: &[&str]) -> String {
     let output = landfall_with(api, arguments, "");
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{arguments:?}: {complaint}");
@@ -44,13 +44,17 @@ fn landfall(api: &str, arguments: &[&str]) -> String {
 
 /// Runs a command that must fail; its complaint.
 #[track_caller]
-fn refused(api: &str, arguments: &[&str]) -> String {
+pub(crate) fn refused(api: &str, arguments: &[&str]) -> String {
     let output = landfall_with(api, arguments, "");
     assert!(!output.status.success(), "{arguments:?} succeeded");
     String::from_utf8(output.stderr).expect("text")
 }
 
-async fn connect(server: &Landfall, login: &str, vhost: &str) -> Result<Connection, lapin::Error> {
+pub(crate) async fn connect(
+    server: &Landfall,
+    login: &str,
+    vhost: &str,
+) -> Result<Connection, lapin::Error> {
     let url = format!("amqp://{login}@{}/{vhost}", server.address());
     Connection::connect(&url, ConnectionProperties::default()).await
 }

@@ -19,6 +19,7 @@ mod limits;
 mod login;
 mod outbox;
 mod patience;
+mod queues;
 mod slow;
 mod stop;
 mod transactions;

@@ -102,9 +102,10 @@ impl Fake {
                 done(true)
             }
             Command::Look(look) => seen(all, &look),
-            Command::Permitted { .. } | Command::Redrive(_) | Command::Cancel(_) => {
-                Err(CommandRefused::NotFound("no messages here".into()))
-            }
+            Command::Permitted { .. }
+            | Command::Redrive(_)
+            | Command::Fire(_)
+            | Command::Cancel(_) => Err(CommandRefused::NotFound("no messages here".into())),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Api;
 use super::real::Real;
 use expect_test::expect;
-use model::{FieldTable, Properties, PropertiesBuilder, ShortStr, TableBuilder};
+use model::{FieldTable, Properties, PropertiesBuilder, ShortStr, TableBuilder, Value};
 use std::fmt::Write;
 
 fn dying(to: &str) -> FieldTable {
@@ -58,7 +58,7 @@ async fn queues_are_counted_and_messages_shown_where_they_are() {
         .await;
     expect![[r#"
         GET /api/queues
-          200 [{"arguments":{"x-dead-letter-exchange":"","x-dead-letter-routing-key":"dead"},"auto_delete":false,"consumers":0,"durable":true,"exclusive":false,"messages":3,"messages_leaving":0,"messages_ready":2,"messages_unacknowledged":1,"name":"work","state":"running","type":"classic","vhost":"/"}]
+          200 [{"arguments":{"x-dead-letter-exchange":"","x-dead-letter-routing-key":"dead"},"auto_delete":false,"consumers":0,"durable":true,"exclusive":false,"messages":3,"messages_delayed":0,"messages_leaving":0,"messages_parked":0,"messages_ready":2,"messages_unacknowledged":1,"name":"work","state":"running","type":"classic","vhost":"/"}]
         GET /api/queues/%2F/work?columns=messages,messages_ready,messages_unacknowledged
           200 {"messages":3,"messages_ready":2,"messages_unacknowledged":1}
         GET /api/queues/%2F/none
@@ -72,17 +72,17 @@ async fn queues_are_counted_and_messages_shown_where_they_are() {
         GET /api/landfall/queues/%2F/work?columns=oldest
           200 {"oldest":{"accepted":3000,"position":6}}
         GET /api/landfall/queues/%2F/work/messages?state=unacked
-          200 {"messages":[{"accepted":2000,"delivered":1,"exchange":"","holder":{"channel":1,"connection":1,"consumer_tag":null,"delivery_tag":1,"user":"guest"},"payload_bytes":5,"position":5,"priority":0,"properties":{"headers":{"tenant":"blue"},"message_id":"id-of-blue"},"redelivered":false,"routing_key":"work","state":"unacked"}],"next":null}
+          200 {"messages":[{"accepted":2000,"exchange":"","failed":0,"holder":{"channel":1,"connection":1,"consumer_tag":null,"delivery_tag":1,"due":1804000,"user":"guest"},"lost":0,"payload_bytes":5,"position":5,"priority":0,"properties":{"headers":{"tenant":"blue"},"message_id":"id-of-blue"},"redelivered":false,"routing_key":"work","state":"unacked"}],"next":null}
         GET /api/landfall/queues/%2F/work/messages?body=3
-          200 {"messages":[{"accepted":3000,"delivered":0,"exchange":"","payload":"gr","payload_bytes":5,"payload_encoding":"string","payload_truncated":true,"position":6,"priority":0,"properties":{},"redelivered":false,"routing_key":"work","state":"ready"},{"accepted":4000,"delivered":0,"exchange":"","payload":"/wA=","payload_bytes":2,"payload_encoding":"base64","payload_truncated":false,"position":7,"priority":0,"properties":{},"redelivered":false,"routing_key":"work","state":"ready"}],"next":null}
+          200 {"messages":[{"accepted":3000,"exchange":"","failed":0,"lost":0,"payload":"gr","payload_bytes":5,"payload_encoding":"string","payload_truncated":true,"position":6,"priority":0,"properties":{},"redelivered":false,"routing_key":"work","state":"ready"},{"accepted":4000,"exchange":"","failed":0,"lost":0,"payload":"/wA=","payload_bytes":2,"payload_encoding":"base64","payload_truncated":false,"position":7,"priority":0,"properties":{},"redelivered":false,"routing_key":"work","state":"ready"}],"next":null}
         GET /api/landfall/queues/%2F/work/messages?limit=1
-          200 {"messages":[{"accepted":3000,"delivered":0,"exchange":"","payload_bytes":5,"position":6,"priority":0,"properties":{},"redelivered":false,"routing_key":"work","state":"ready"}],"next":"6"}
+          200 {"messages":[{"accepted":3000,"exchange":"","failed":0,"lost":0,"payload_bytes":5,"position":6,"priority":0,"properties":{},"redelivered":false,"routing_key":"work","state":"ready"}],"next":"6"}
         GET /api/landfall/queues/%2F/work/messages?limit=1&after=4
-          200 {"messages":[{"accepted":3000,"delivered":0,"exchange":"","payload_bytes":5,"position":6,"priority":0,"properties":{},"redelivered":false,"routing_key":"work","state":"ready"}],"next":"6"}
+          200 {"messages":[{"accepted":3000,"exchange":"","failed":0,"lost":0,"payload_bytes":5,"position":6,"priority":0,"properties":{},"redelivered":false,"routing_key":"work","state":"ready"}],"next":"6"}
         GET /api/landfall/queues/%2F/work/messages?limit=0
           200 {"messages":[],"next":null}
         GET /api/landfall/queues/%2F/work/messages?state=lost
-          400 {"error":"bad_request","reason":"state must be one of ready, unacked, leaving"}
+          400 {"error":"bad_request","reason":"state must be one of ready, unacked, delayed, parked, leaving"}
         GET /api/landfall/queues/%2F/work/messages?limit=1001
           400 {"error":"bad_request","reason":"limit must be from 0 to 1000"}
         GET /api/landfall/queues/%2F/work/messages?after=x
@@ -135,14 +135,14 @@ async fn dead_letters_go_back_all_or_some() {
         r#"{"filter":{"header":{"tenant":"red"}}}"#,
         r#"{"filter":7}"#,
         r#"{"state":"unacked","all":true}"#,
-        r#"{"all":true,"after":"x"}"#,
-        r#"{"filter":{"reason":"expired"}}"#,
-        r#"{"filter":{"headers":{"tenant":"green"}}}"#,
-        r#"{"filter":{"queue":"work","reason":"rejected","headers":{"tenant":"red"},"accepted_before":3500}}"#,
-        r#"{"filter":{"routing_key":"dead","accepted_from":4500,"exchange":""},"limit":1}"#,
-        r#"{"all":true,"limit":1}"#,
-        r#"{"all":true}"#,
-        r#"{"positions":[1,2]}"#,
+        r#"{"state":"ready","all":true,"after":"x"}"#,
+        r#"{"state":"ready","filter":{"reason":"expired"}}"#,
+        r#"{"state":"ready","filter":{"headers":{"tenant":"green"}}}"#,
+        r#"{"state":"ready","filter":{"queue":"work","reason":"rejected","headers":{"tenant":"red"},"accepted_before":3500}}"#,
+        r#"{"state":"ready","filter":{"routing_key":"dead","accepted_from":4500,"exchange":""},"limit":1}"#,
+        r#"{"state":"ready","all":true,"limit":1}"#,
+        r#"{"state":"ready","all":true}"#,
+        r#"{"state":"ready","positions":[1,2]}"#,
     ] {
         transcript += &api.transcript(&format!("{redrive} {body}")).await;
     }
@@ -160,25 +160,90 @@ async fn dead_letters_go_back_all_or_some() {
         POST /api/landfall/queues/%2F/dead/redrive {"filter":7}
           400 {"error":"bad_request","reason":"'filter': an object is expected"}
         POST /api/landfall/queues/%2F/dead/redrive {"state":"unacked","all":true}
-          400 {"error":"bad_request","reason":"'state' must be one of ready"}
-        POST /api/landfall/queues/%2F/dead/redrive {"all":true,"after":"x"}
+          400 {"error":"bad_request","reason":"'state' must be one of parked, ready"}
+        POST /api/landfall/queues/%2F/dead/redrive {"state":"ready","all":true,"after":"x"}
           400 {"error":"bad_request","reason":"'after' is not what was answered"}
-        POST /api/landfall/queues/%2F/dead/redrive {"filter":{"reason":"expired"}}
+        POST /api/landfall/queues/%2F/dead/redrive {"state":"ready","filter":{"reason":"expired"}}
           200 {"done":0,"looked_at":5,"next":null,"stayed":0,"stayed_because":[]}
-        POST /api/landfall/queues/%2F/dead/redrive {"filter":{"headers":{"tenant":"green"}}}
+        POST /api/landfall/queues/%2F/dead/redrive {"state":"ready","filter":{"headers":{"tenant":"green"}}}
           200 {"done":0,"looked_at":5,"next":null,"stayed":0,"stayed_because":[]}
-        POST /api/landfall/queues/%2F/dead/redrive {"filter":{"queue":"work","reason":"rejected","headers":{"tenant":"red"},"accepted_before":3500}}
+        POST /api/landfall/queues/%2F/dead/redrive {"state":"ready","filter":{"queue":"work","reason":"rejected","headers":{"tenant":"red"},"accepted_before":3500}}
           200 {"done":1,"looked_at":5,"next":null,"stayed":0,"stayed_because":[]}
-        POST /api/landfall/queues/%2F/dead/redrive {"filter":{"routing_key":"dead","accepted_from":4500,"exchange":""},"limit":1}
+        POST /api/landfall/queues/%2F/dead/redrive {"state":"ready","filter":{"routing_key":"dead","accepted_from":4500,"exchange":""},"limit":1}
           200 {"done":1,"looked_at":4,"next":null,"stayed":0,"stayed_because":[]}
-        POST /api/landfall/queues/%2F/dead/redrive {"all":true,"limit":1}
+        POST /api/landfall/queues/%2F/dead/redrive {"state":"ready","all":true,"limit":1}
           200 {"done":1,"looked_at":3,"next":null,"stayed":0,"stayed_because":[]}
-        POST /api/landfall/queues/%2F/dead/redrive {"all":true}
+        POST /api/landfall/queues/%2F/dead/redrive {"state":"ready","all":true}
           200 {"done":1,"looked_at":2,"next":null,"stayed":1,"stayed_because":[{"position":18,"why":"it did not die"}]}
-        POST /api/landfall/queues/%2F/dead/redrive {"positions":[1,2]}
+        POST /api/landfall/queues/%2F/dead/redrive {"state":"ready","positions":[1,2]}
           200 {"done":0,"looked_at":2,"next":null,"stayed":2,"stayed_because":[{"position":1,"why":"it does not wait there any more"},{"position":2,"why":"it does not wait there any more"}]}
         GET /api/landfall/queues?columns=name,messages
           200 [{"messages":1,"name":"dead"},{"messages":4,"name":"work"}]
+    "#]].assert_eq(&transcript);
+}
+
+#[tokio::test]
+async fn parked_messages_are_delivered_again_and_delayed_ones_now() {
+    let real = Real::new();
+    let rules = TableBuilder::new()
+        .field("x-delivery-limit", Value::I32(1))
+        .text("x-delayed-retry-type", "all")
+        .field("x-delayed-retry-min", Value::I32(60_000))
+        .field("x-delayed-retry-jitter", Value::I32(0));
+    real.declare("q", rules.build());
+    for tenant in ["blue", "red"] {
+        real.publish("q", of_tenant(tenant), tenant);
+        real.get("q");
+    }
+    real.requeue(1);
+    real.requeue(2);
+    let fire = r#"POST /api/landfall/queues/%2F/q/fire {"filter":{"headers":{"tenant":"blue"}}}"#;
+    let api = Api::over(real.clone());
+    let mut transcript = api
+        .transcript(&format!(
+            "
+            GET /api/queues/%2F/q?columns=messages,messages_ready,messages_delayed,messages_parked
+            GET /api/landfall/queues/%2F/q/messages?state=delayed&limit=1
+            GET /api/landfall/queues/%2F/q/messages?state=delayed&limit=1&after=63000.4
+            {fire}
+            GET /api/landfall/queues/%2F/q/messages?state=ready
+            "
+        ))
+        .await;
+    real.get("q");
+    real.requeue(3);
+    transcript += &api
+        .transcript(
+            r#"
+            GET /api/landfall/queues/%2F/q/messages?state=parked
+            POST /api/landfall/queues/%2F/q/redrive {"filter":{"reason":"expired"}}
+            POST /api/landfall/queues/%2F/q/redrive {"filter":{"reason":"delivery_limit"}}
+            DELETE /api/landfall/queues/%2F/q/messages {"state":"delayed","all":true}
+            GET /api/queues/%2F/q?columns=messages,messages_ready,messages_delayed,messages_parked
+            "#,
+        )
+        .await;
+    expect![[r#"
+        GET /api/queues/%2F/q?columns=messages,messages_ready,messages_delayed,messages_parked
+          200 {"messages":2,"messages_delayed":2,"messages_parked":0,"messages_ready":0}
+        GET /api/landfall/queues/%2F/q/messages?state=delayed&limit=1
+          200 {"messages":[{"accepted":2000,"due":63000,"exchange":"","failed":1,"lost":0,"payload_bytes":4,"position":5,"priority":0,"properties":{"headers":{"tenant":"blue"},"message_id":"id-of-blue"},"redelivered":true,"routing_key":"q","state":"delayed"}],"next":"63000.5"}
+        GET /api/landfall/queues/%2F/q/messages?state=delayed&limit=1&after=63000.4
+          200 {"messages":[{"accepted":2000,"due":63000,"exchange":"","failed":1,"lost":0,"payload_bytes":4,"position":5,"priority":0,"properties":{"headers":{"tenant":"blue"},"message_id":"id-of-blue"},"redelivered":true,"routing_key":"q","state":"delayed"}],"next":"63000.5"}
+        POST /api/landfall/queues/%2F/q/fire {"filter":{"headers":{"tenant":"blue"}}}
+          200 {"done":1,"looked_at":2,"next":null,"stayed":0,"stayed_because":[]}
+        GET /api/landfall/queues/%2F/q/messages?state=ready
+          200 {"messages":[{"accepted":2000,"exchange":"","failed":1,"lost":0,"payload_bytes":4,"position":5,"priority":0,"properties":{"headers":{"tenant":"blue"},"message_id":"id-of-blue"},"redelivered":true,"routing_key":"q","state":"ready"}],"next":null}
+        GET /api/landfall/queues/%2F/q/messages?state=parked
+          200 {"messages":[{"accepted":2000,"exchange":"","failed":2,"lost":0,"parked":3000,"payload_bytes":4,"position":5,"priority":0,"properties":{"headers":{"tenant":"blue"},"message_id":"id-of-blue"},"redelivered":true,"routing_key":"q","state":"parked","why":"delivery_limit"}],"next":null}
+        POST /api/landfall/queues/%2F/q/redrive {"filter":{"reason":"expired"}}
+          200 {"done":0,"looked_at":1,"next":null,"stayed":0,"stayed_because":[]}
+        POST /api/landfall/queues/%2F/q/redrive {"filter":{"reason":"delivery_limit"}}
+          200 {"done":1,"looked_at":1,"next":null,"stayed":0,"stayed_because":[]}
+        DELETE /api/landfall/queues/%2F/q/messages {"state":"delayed","all":true}
+          200 {"done":1,"looked_at":1,"next":null,"stayed":0,"stayed_because":[]}
+        GET /api/queues/%2F/q?columns=messages,messages_ready,messages_delayed,messages_parked
+          200 {"messages":1,"messages_delayed":0,"messages_parked":0,"messages_ready":1}
     "#]].assert_eq(&transcript);
 }
 

@@ -94,6 +94,13 @@ impl Real {
         });
     }
 
+    pub(super) fn requeue(&self, tag: u64) {
+        self.call(basic::Reject {
+            delivery_tag: DeliveryTag(tag),
+            requeue: true,
+        });
+    }
+
     fn call(&self, method: impl Into<Method>) {
         self.with(|heart| heart.input(Input::Method(CONNECTION, CHANNEL, method.into())));
     }

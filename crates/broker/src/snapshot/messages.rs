@@ -4,6 +4,7 @@ use super::{Cursor, Holder, MessageStatus, Page, Stands, State};
 use crate::Broker;
 use crate::backlog::Ready;
 use crate::connection::Connection;
+use crate::parked::ParkedMessage;
 use crate::queue::Queue;
 use crate::unacked::Unsettled;
 use model::record::Attempts;
@@ -26,7 +27,18 @@ impl Broker {
         let messages = match state {
             State::Ready => {
                 let page = queue.backlog.page(after.position, landed, most);
-                page.iter().map(ready).collect()
+                page.iter().map(|one| waiting(one, Stands::Ready)).collect()
+            }
+            State::Delayed => {
+                let page = queue
+                    .delayed
+                    .page((after.due, after.position), landed, most);
+                let shown = |(due, one): &(_, _)| waiting(one, Stands::Delayed { due: *due });
+                page.iter().map(shown).collect()
+            }
+            State::Parked => {
+                let parked = queue.parked.from(after.position.next());
+                parked.take(most).map(parked_message).collect()
             }
             State::Unacked => self.unacked(id, after.position, most),
             State::Leaving => self.leaving(queue, after.position, most),
@@ -36,7 +48,10 @@ impl Broker {
             next: last.map(MessageStatus::cursor),
             messages,
             until: Cursor {
-                due: Timestamp(0),
+                due: match state {
+                    State::Delayed => queue.delayed.latest(),
+                    _ => Timestamp(0),
+                },
                 position: landed,
             },
         }
@@ -65,7 +80,7 @@ impl Broker {
         let leaving = |position, why| MessageStatus {
             position,
             priority: 0,
-            delivered: 0,
+            attempts: Attempts::NONE,
             redelivered: true,
             stands: Stands::Leaving(why),
         };
@@ -93,7 +108,7 @@ impl Broker {
         MessageStatus {
             position: entry.position,
             priority: entry.priority,
-            delivered: entry.attempts.total() + 1,
+            attempts: entry.attempts,
             redelivered: entry.attempts != Attempts::NONE,
             stands: Stands::Unacked(Holder {
                 connection,
@@ -101,18 +116,32 @@ impl Broker {
                 channel,
                 consumer_tag: consumer.map(|consumer| consumer.tag.clone()),
                 tag: entry.tag,
+                due: entry.due,
             }),
         }
     }
 }
 
-fn ready(ready: &Ready) -> MessageStatus {
+fn waiting(ready: &Ready, stands: Stands) -> MessageStatus {
     MessageStatus {
         position: ready.position,
         priority: ready.priority,
-        delivered: ready.attempts.total(),
+        attempts: ready.attempts,
         redelivered: ready.redelivered,
-        stands: Stands::Ready,
+        stands,
+    }
+}
+
+fn parked_message(parked: ParkedMessage) -> MessageStatus {
+    MessageStatus {
+        position: parked.position,
+        priority: parked.priority,
+        attempts: parked.attempts,
+        redelivered: true,
+        stands: Stands::Parked {
+            why: parked.why.word(),
+            since: parked.at,
+        },
     }
 }
 

@@ -145,26 +145,26 @@ fn messages_are_seen_where_they_are_and_stay_there() {
                 land #9 message not-landed for [1]
             operator messages / q ready
                 operator: messages, #7 has landed
-                    #5 ready again, handed out 1 times, priority 0
-                    #6 ready, handed out 0 times, priority 0
-                    #7 ready, handed out 0 times, priority 0
+                    #5 ready again, failed 1, lost 0
+                    #6 ready
+                    #7 ready
             operator messages / q ready most=2
                 operator: messages, #7 has landed
-                    #5 ready again, handed out 1 times, priority 0
-                    #6 ready, handed out 0 times, priority 0
+                    #5 ready again, failed 1, lost 0
+                    #6 ready
                     more after=6
             operator messages / q ready most=2 after=5
                 operator: messages, #7 has landed
-                    #6 ready, handed out 0 times, priority 0
-                    #7 ready, handed out 0 times, priority 0
+                    #6 ready
+                    #7 ready
                     more after=7
             operator messages / q unacked
                 operator: messages, #7 has landed
-                    #3 unacked: [1] on 1.1 of guest by basic.get, handed out 1 times, priority 0
-                    #4 unacked: [1] on 2.1 of guest by c, handed out 1 times, priority 5
+                    #3 unacked: [1] on 1.1 of guest by basic.get, due 1801000
+                    #4 unacked: [1] on 2.1 of guest by c, due 1801000, priority 5
             operator messages / q unacked most=1
                 operator: messages, #7 has landed
-                    #3 unacked: [1] on 1.1 of guest by basic.get, handed out 1 times, priority 0
+                    #3 unacked: [1] on 1.1 of guest by basic.get, due 1801000
                     more after=3
             operator messages / q unacked most=1 after=4
                 operator: messages, #7 has landed
@@ -176,12 +176,12 @@ fn messages_are_seen_where_they_are_and_stay_there() {
             crash
             operator messages / q ready
                 operator: messages, #9 has landed
-                    #3 ready again, handed out 0 times, priority 0
-                    #4 ready again, handed out 0 times, priority 5
-                    #5 ready again, handed out 1 times, priority 0
-                    #6 ready again, handed out 0 times, priority 0
-                    #7 ready again, handed out 0 times, priority 0
-                    #9 ready again, handed out 0 times, priority 0
+                    #3 ready again
+                    #4 ready again, priority 5
+                    #5 ready again, failed 1, lost 0
+                    #6 ready again
+                    #7 ready again
+                    #9 ready again
         "#]],
     );
 }
@@ -228,11 +228,11 @@ fn messages_on_their_way_to_the_dead_letters_are_seen() {
                 fetch #4 of queue 1
             operator messages / q leaving
                 operator: messages, #4 has landed
-                    #3 leaving: rejected again, handed out 0 times, priority 0
-                    #4 leaving: expired again, handed out 0 times, priority 0
+                    #3 leaving: rejected again
+                    #4 leaving: expired again
             operator messages / q leaving after=3
                 operator: messages, #4 has landed
-                    #4 leaving: expired again, handed out 0 times, priority 0
+                    #4 leaving: expired again
             operator queue / q
                 operator: queues
                     q in /: 0 ready, 0 unacked, 0 delayed, 0 parked, 2 leaving; 0 consumers, oldest none, policy -, rules ["x-dead-letter-exchange"]

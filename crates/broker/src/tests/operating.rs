@@ -6,8 +6,8 @@ use crate::definitions::Definitions;
 use crate::snapshot::{Cursor, Look, MessageStatus, Page, QueueStatus, Stands, State};
 use crate::{Input, Login, Right, password_hash};
 use model::record::{
-    Hashing, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
-    VhostDefinition,
+    Attempts, Hashing, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition,
+    UserDefinition, VhostDefinition,
 };
 use model::{ConnectionId, Password, Position, ShortStr, Timestamp};
 
@@ -129,6 +129,9 @@ pub(super) fn command(words: &[&str]) -> Command {
         ["redrive", vhost, queue, state, ref positions @ ..] => {
             Command::Redrive(chosen(vhost, queue, state, positions))
         }
+        ["fire", vhost, queue, state, ref positions @ ..] => {
+            Command::Fire(chosen(vhost, queue, state, positions))
+        }
         ["cancel", vhost, queue, state, ref positions @ ..] => {
             Command::Cancel(chosen(vhost, queue, state, positions))
         }
@@ -243,16 +246,23 @@ fn show_message(message: &MessageStatus) -> String {
             let consumer = holder.consumer_tag.as_ref().map_or("basic.get", |tag| tag);
             let (connection, channel) = (holder.connection, holder.channel);
             let (user, tag) = (&holder.user, holder.tag);
-            format!("unacked: [{tag}] on {connection}.{channel} of {user} by {consumer}")
+            let due = holder.due.map_or("never".into(), |due| due.to_string());
+            format!("unacked: [{tag}] on {connection}.{channel} of {user} by {consumer}, due {due}")
         }
+        Stands::Delayed { due } => format!("delayed until {due}"),
+        Stands::Parked { why, since } => format!("parked since {since}: {why}"),
         Stands::Leaving(why) => format!("leaving: {why}"),
     };
-    let (position, times) = (message.position, message.delivered);
     let again = if message.redelivered { " again" } else { "" };
-    format!(
-        "#{position} {stands}{again}, handed out {times} times, priority {}",
-        message.priority
-    )
+    let tried = match message.attempts {
+        Attempts::NONE => String::new(),
+        Attempts { failed, lost } => format!(", failed {failed}, lost {lost}"),
+    };
+    let priority = match message.priority {
+        0 => String::new(),
+        priority => format!(", priority {priority}"),
+    };
+    format!("#{} {stands}{again}{tried}{priority}", message.position)
 }
 
 fn show_definitions(all: &Definitions) -> String {

@@ -56,6 +56,12 @@ impl Api {
         self.content(self.ask("POST", path, Some(body.to_owned()))?)
     }
 
+    /// Has something done and reads what came of it.
+    pub(super) fn act(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
+        let body = body.to_string().into_bytes();
+        self.content(self.ask(method, path, Some(body))?)
+    }
+
     /// Makes or changes something; says whether it was made.
     pub(super) fn put(&self, path: &str, body: &Value) -> Result<bool> {
         let body = body.to_string().into_bytes();

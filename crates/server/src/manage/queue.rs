@@ -1,0 +1,173 @@
+//! `landfall queue`.
+
+mod act;
+mod choice;
+mod look;
+
+use super::AdminServer;
+use super::api::{Api, part};
+use anyhow::Result;
+use choice::Choice;
+use clap::Subcommand;
+
+/// The options of `landfall queue`.
+#[derive(Debug, clap::Args)]
+pub struct QueueArgs {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    server: AdminServer,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List queues and how many messages they have in each state
+    #[command(after_help = "Example: landfall queue list --vhost /")]
+    List {
+        /// Only those of this virtual host
+        #[arg(long, value_name = "NAME")]
+        vhost: Option<String>,
+    },
+    /// Show one queue: what is in it, the rules in force, its oldest message
+    #[command(after_help = "Example: landfall queue show orders")]
+    Show {
+        #[command(flatten)]
+        queue: Named,
+    },
+    /// Show messages where they are; none is moved or marked as delivered
+    #[command(
+        after_help = "Example: landfall queue peek orders --state unacked --limit 20 --body 200"
+    )]
+    Peek {
+        #[command(flatten)]
+        queue: Named,
+        /// Those in this state: ready, unacked, delayed, parked, leaving
+        #[arg(long, value_name = "STATE", default_value = "ready")]
+        state: String,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Show messages that are out of attempts and wait for an operator
+    #[command(after_help = "Example: landfall queue parked orders --body")]
+    Parked {
+        #[command(flatten)]
+        queue: Named,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Show messages that wait for their time, by when it comes
+    #[command(after_help = "Example: landfall queue delayed orders --limit 50")]
+    Delayed {
+        #[command(flatten)]
+        queue: Named,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Have parked messages delivered again, their attempts forgotten; or send dead letters back where they died
+    #[command(
+        after_help = "Example: landfall queue redrive orders --all\n         landfall queue redrive dead --dead-letters --died-in orders --header tenant=blue"
+    )]
+    Redrive {
+        #[command(flatten)]
+        queue: Named,
+        /// This queue's dead letters go back to the queues in which they died, as they were sent
+        #[arg(long)]
+        dead_letters: bool,
+        #[command(flatten)]
+        choice: Choice,
+    },
+    /// Have delayed messages delivered now
+    #[command(after_help = "Example: landfall queue fire orders --position 4711")]
+    Fire {
+        #[command(flatten)]
+        queue: Named,
+        #[command(flatten)]
+        choice: Choice,
+    },
+    /// Remove messages that wait. They are gone for good
+    #[command(after_help = "Example: landfall queue cancel orders --older-than 24h --yes")]
+    Cancel {
+        #[command(flatten)]
+        queue: Named,
+        /// Those in this state: ready, delayed, parked
+        #[arg(long, value_name = "STATE", default_value = "ready")]
+        state: String,
+        #[command(flatten)]
+        choice: Choice,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Which queue.
+#[derive(Debug, clap::Args)]
+struct Named {
+    /// The queue's name
+    name: String,
+    /// The virtual host
+    #[arg(long, value_name = "NAME", default_value = "/")]
+    vhost: String,
+}
+
+impl Named {
+    fn path(&self) -> String {
+        let (vhost, name) = (part(&self.vhost), part(&self.name));
+        format!("/api/landfall/queues/{vhost}/{name}")
+    }
+}
+
+/// How much is shown.
+#[derive(Debug, clap::Args)]
+struct Page {
+    /// At most so many messages
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    limit: usize,
+    /// The first bytes of each body, too
+    #[arg(long, value_name = "BYTES", num_args = 0..=1, default_missing_value = "200")]
+    body: Option<u32>,
+}
+
+/// Runs `landfall queue`.
+pub fn queue(args: QueueArgs) -> Result<()> {
+    let api = Api::new(&args.server);
+    match args.action {
+        Action::List { vhost } => look::list(&args.server, &api, vhost.as_deref()),
+        Action::Show { queue } => look::show(&args.server, &api, &queue),
+        Action::Peek { queue, state, page } => {
+            look::peek(&args.server, &api, &queue, &state, &page)
+        }
+        Action::Parked { queue, page } => look::peek(&args.server, &api, &queue, "parked", &page),
+        Action::Delayed { queue, page } => look::peek(&args.server, &api, &queue, "delayed", &page),
+        Action::Redrive {
+            queue,
+            dead_letters,
+            choice,
+        } => {
+            let body = choice.body(if dead_letters { "ready" } else { "parked" })?;
+            let path = format!("{}/redrive", queue.path());
+            act::work(&args.server, &api, act::REDRIVE, &path, body)
+        }
+        Action::Fire { queue, choice } => {
+            let body = choice.body("delayed")?;
+            let path = format!("{}/fire", queue.path());
+            act::work(&args.server, &api, act::FIRE, &path, body)
+        }
+        Action::Cancel {
+            queue,
+            state,
+            choice,
+            yes,
+        } => {
+            let body = choice.body(&state)?;
+            if !yes {
+                let name = &queue.name;
+                act::ask(&format!(
+                    "remove {choice} ({state}) from queue '{name}' for good?"
+                ))?;
+            }
+            let path = format!("{}/messages", queue.path());
+            act::work(&args.server, &api, act::CANCEL, &path, body)
+        }
+    }
+}
