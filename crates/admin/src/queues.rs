@@ -17,6 +17,10 @@ fn shape(queue: &QueueStatus) -> Value {
     let mut shape = shapes::queue_status(queue);
     shape["policy"] = queue.policy.as_deref().into();
     shape["rules"] = fields::to_json(&queue.in_force);
+    if let Some(status) = queue.deduplication {
+        let (remembered, duplicates) = (status.remembered, status.duplicates);
+        shape["deduplication"] = json!({"remembered": remembered, "duplicates": duplicates});
+    }
     shape
 }
 

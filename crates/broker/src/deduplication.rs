@@ -168,13 +168,15 @@ impl Deduplication {
     pub(crate) fn told(&self, now: Timestamp) -> Vec<Record> {
         let mut queues: Vec<_> = self.remembering.iter().collect();
         queues.sort_unstable_by_key(|(queue, _)| **queue);
-        let of_queue = |(queue, remembering): (&QueueId, &Remembering)| {
-            let all: Vec<_> = remembering.window.all(now).collect();
-            let records = all.chunks(RECORD_MOST);
-            let records = records.map(|some| Record::Remembered(*queue, some.to_vec()));
-            records.collect::<Vec<_>>()
-        };
-        queues.into_iter().flat_map(of_queue).collect()
+        let mut records = Vec::new();
+        for (queue, remembering) in queues {
+            let mut all = remembering.window.all(now).peekable();
+            while all.peek().is_some() {
+                let some = all.by_ref().take(RECORD_MOST).collect();
+                records.push(Record::Remembered(*queue, some));
+            }
+        }
+        records
     }
 }
 

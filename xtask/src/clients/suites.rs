@@ -55,6 +55,7 @@ pub(crate) const SUITES: &[Suite] = &[
             "test_pika_deduplication.py",
             "test_pika_consumers.py",
             "test_pika_retry.py",
+            "test_pika_delay.py",
             "test_pika_conversations.py",
         ],
     },

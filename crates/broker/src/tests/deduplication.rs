@@ -618,6 +618,77 @@ fn what_comes_from_another_queue_is_no_publish() {
 }
 
 #[test]
+fn what_is_put_off_is_known_from_its_publish_on() {
+    check(
+        "
+        connect 1
+        1.1 open
+        1.1 declare q x-message-deduplication=true
+        landed
+        1.1 exchange later x-delayed-message x-delayed-type:fanout
+        landed
+        1.1 bind q later -
+        landed
+        1.1 publish later - a header:x-delay=#500 header:x-deduplication-header=1
+        1.1 publish later - b header:x-delay=#100 header:x-deduplication-header=1
+        1.1 publish - q c header:x-deduplication-header=1
+        1.1 publish - q d header:x-deduplication-header=2
+        1.1 publish later - e header:x-delay=#100 header:x-deduplication-header=2
+        landed
+        crash
+        connect 1
+        1.1 open
+        1.1 publish - q f header:x-deduplication-header=1
+        at 1500
+        1.1 publish - q g header:x-deduplication-header=1
+        1.1 get q
+        1.1 get q
+        1.1 get q
+        ",
+        expect![[r#"
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 declare q x-message-deduplication=true
+                land #2 queue 1 q
+            landed
+                1.1 queue.declare-ok q 0 0
+            1.1 exchange later x-delayed-message x-delayed-type:fanout
+                land #3 exchange later x-delayed-message
+            landed
+                1.1 exchange.declare-ok
+            1.1 bind q later -
+                land #4 bound later --> Queue(QueueId(1))
+            landed
+                1.1 queue.bind-ok
+            1.1 publish later - a header:x-delay=#500 header:x-deduplication-header=1
+                land #5 message a for [1], due 1500 x-delay I32(-500), remembered in 1
+            1.1 publish later - b header:x-delay=#100 header:x-deduplication-header=1
+            1.1 publish - q c header:x-deduplication-header=1
+            1.1 publish - q d header:x-deduplication-header=2
+                land #6 message d for [1], remembered in 1
+            1.1 publish later - e header:x-delay=#100 header:x-deduplication-header=2
+            landed
+            crash
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 publish - q f header:x-deduplication-header=1
+            at 1500
+            1.1 publish - q g header:x-deduplication-header=1
+            1.1 get q
+                1.1 get-ok [1] #5, 1 more
+            1.1 get q
+                1.1 get-ok [2] #6 redelivered after 0, 0 more
+            1.1 get q
+                1.1 basic.get-empty
+        "#]],
+    );
+}
+
+#[test]
 fn a_queue_made_again_and_one_by_a_policy_remember_nothing_from_before() {
     check(
         "
