@@ -120,7 +120,7 @@ endpoints! {
     GET "/api/queues" Management "queues, their arguments, and how many messages they have" => topology::queues;
     GET "/api/queues/{vhost}" Vhost "a virtual host's" => topology::queues_of_vhost;
     GET "/api/queues/{vhost}/{name}" Vhost "one queue" => topology::queue;
-    GET "/api/landfall/queues" Management "queues with what is in them by state, and their rules in force" => queues::list;
+    GET "/api/landfall/queues" Management "queues with what is in them by state, their rules in force, and of those that deduplicate how many messages they remember and how many they have known again since the start" => queues::list;
     GET "/api/landfall/queues/{vhost}" Vhost "a virtual host's" => queues::of_vhost;
     GET "/api/landfall/queues/{vhost}/{name}" Vhost "one queue, and its oldest message" => queues::one;
     GET "/api/landfall/queues/{vhost}/{name}/messages" Read "messages in one `state`, page by page: `after`, `limit`, `body`" => messages::list;
