@@ -57,12 +57,14 @@ describe('amqplib', { timeout: 120_000 }, () => {
     await channel.assertQueue(name, { durable: true });
   });
 
-  afterEach(async () => {
+  const tidyUp = async () => {
     await connection.close().catch(() => {});
     const cleaner = await connect();
     await (await cleaner.createChannel()).deleteQueue(name);
     await cleaner.close();
-  });
+  };
+
+  afterEach(tidyUp);
 
   it('publishes with confirms, consumes and acknowledges', async () => {
     const bodies = Array.from({ length: 500 }, (_, number) => `message ${number}`);
@@ -409,7 +411,11 @@ describe('amqplib', { timeout: 120_000 }, () => {
 
   it('gets what it is silent about again, later and later, and acknowledges late', async (test) => {
     const { product } = connection.connection.serverProperties;
-    if (product !== 'Landfall') return test.skip(`${product} has no waits of growing length`);
+    if (product !== 'Landfall') {
+      // Nobody tidies up after a test that skips itself, and a connection that is left keeps the program alive.
+      await tidyUp();
+      return test.skip(`${product} has no waits of growing length`);
+    }
     const unit = 1000;
     const silent = await extraQueue('silent', {
       arguments: {
