@@ -1,8 +1,9 @@
-//! Random histories of a queue whose messages expire, overflow and are rejected: whatever happens when, and
-//! whenever the node dies, a confirmed message that nobody acknowledged is in its queue or among the dead letters
-//! (promise P2), and nothing is there that was not sent (P4).
+//! Random histories of a queue whose messages expire, overflow and are rejected, and are sent back by an operator:
+//! whatever happens when, and whenever the node dies, a confirmed message that nobody acknowledged is in its queue or
+//! among the dead letters (promise P2), and nothing is there that was not sent (P4).
 
-use crate::{Broker, Effect, Input, Opened, Recovery};
+use crate::snapshot::State;
+use crate::{Broker, Chosen, Command, CommandId, Effect, Input, Opened, Recovery};
 use model::method::{basic, confirm, queue};
 use model::{
     ChannelNumber, ConnectionId, DeliveryTag, Limits, MessageRecord, Method, Position, Publish,
@@ -24,6 +25,8 @@ enum Step {
     /// So many of the messages that the broker asked for are handed in.
     Fetch(usize),
     Wait(u64),
+    /// An operator sends so many dead letters back; some may be gone, or in somebody's hands.
+    Redrive(usize),
     Checkpoint,
     Crash,
 }
@@ -38,6 +41,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Requeue),
         4 => (1usize..4).prop_map(Step::Fetch),
         3 => (1u64..40).prop_map(Step::Wait),
+        3 => (1usize..6).prop_map(Step::Redrive),
         1 => Just(Step::Checkpoint),
         1 => Just(Step::Crash),
     ]
@@ -140,6 +144,7 @@ impl World {
                 self.now = self.now + std::time::Duration::from_millis(*time);
                 self.end_turn();
             }
+            (Step::Redrive(count), _) => self.redrive(*count),
             (Step::Checkpoint, _) => self.input(Input::CheckpointWanted),
             (Step::Crash, _) => self.come_back(),
             (Step::Ack | Step::Reject | Step::Requeue, None) => {}
@@ -178,6 +183,27 @@ impl World {
             queue: name(queue),
             ..Default::default()
         });
+    }
+
+    /// The positions are those of all messages that were ever meant for the dead letters.
+    fn redrive(&mut self, count: usize) {
+        let records = self.lane.iter();
+        let dead = records.filter_map(|(position, record)| match record {
+            Record::Message(message) => {
+                let headers = message.properties.headers();
+                let died = headers.is_some_and(|headers| headers.get("x-death").is_some());
+                died.then_some(*position)
+            }
+            _ => None,
+        });
+        let dead: Vec<Position> = dead.collect();
+        let chosen = Chosen {
+            vhost: name("/"),
+            queue: name("dead"),
+            state: State::Ready,
+            positions: dead.into_iter().rev().take(count).collect(),
+        };
+        self.input(Input::Command(CommandId(1), Command::Redrive(chosen)));
     }
 
     fn land(&mut self, count: usize) {
