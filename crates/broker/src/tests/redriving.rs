@@ -694,3 +694,75 @@ fn what_an_operator_made_ready_stays_so_over_checkpoints_and_restarts() {
         "#]],
     );
 }
+
+#[test]
+fn no_rule_of_its_queue_keeps_a_redriven_message_waiting_or_away() {
+    check(
+        "
+        connect 1
+        1.1 open
+        1.1 declare q x-dead-letter-exchange: x-dead-letter-routing-key:dead x-message-deduplication=true x-delivery-delay=500 x-max-length=1 x-overflow:reject-publish
+        1.1 declare dead
+        landed
+        1.1 publish - q a header:x-deduplication-header=one
+        landed
+        at 1600
+        1.1 get q
+        1.1 reject 1
+        fetched
+        landed
+        1.1 publish - q b header:x-deduplication-header=two
+        landed
+        operator messages / dead ready
+        operator redrive / dead ready 5
+        fetched
+        landed
+        operator messages / q ready
+        operator messages / q delayed
+        ",
+        expect![[r#"
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 declare q x-dead-letter-exchange: x-dead-letter-routing-key:dead x-message-deduplication=true x-delivery-delay=500 x-max-length=1 x-overflow:reject-publish
+                land #2 queue 1 q
+            1.1 declare dead
+            landed
+                1.1 queue.declare-ok q 0 0
+                land #3 queue 2 dead
+            1.1 publish - q a header:x-deduplication-header=one
+                land #4 message a for [1], due 1500, remembered in 1
+            landed
+                1.1 queue.declare-ok dead 0 0
+            at 1600
+            1.1 get q
+                1.1 get-ok [1] #4, 0 more
+            1.1 reject 1
+                fetch #4 of queue 1
+            fetched
+                land #5 message a for [2], dead: rejected in q 1 times, no expiration
+                land #6 dead-lettered in 1: #4+1
+            landed
+            1.1 publish - q b header:x-deduplication-header=two
+                land #7 message b for [1], due 2100, remembered in 1
+            landed
+            operator messages / dead ready
+                operator: messages, #7 has landed
+                    #5 ready
+            operator redrive / dead ready 5
+                fetch #5 of queue 2
+            fetched
+                land #8 message a for [1]
+                land #9 redriven in 2: #5+1
+            landed
+                operator: done with 1
+            operator messages / q ready
+                operator: messages, #9 has landed
+                    #8 ready
+            operator messages / q delayed
+                operator: messages, #9 has landed
+                    #7 delayed until 2100
+        "#]],
+    );
+}
