@@ -116,9 +116,9 @@ pub(crate) fn crash(args: &CrashArgs) -> Result<()> {
         "landfall-server",
         "--test",
         "end_to_end",
+        "--",
         "crash::",
         "exactly_once::",
-        "--",
         "--nocapture",
     ])
     .env("LANDFALL_TEST_KILLS", args.kills.to_string()))

@@ -6,6 +6,8 @@
 //! - `unread` is received only at the end: what is in it then is what landed, so each publishing id is there once
 //!   however often it was transmitted.
 
+mod phases;
+
 use crate::harness::raw::Raw;
 use crate::harness::{Landfall, Scratch};
 use client::{Options, Receiver, SendCounts, Sender};
