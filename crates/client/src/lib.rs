@@ -8,9 +8,6 @@
 //! comes back when the connection is lost, and can spare the application repeats. Both keep their memory within a
 //! window.
 //!
-//! What a message does happens once where an [`Inbox`] is part of the transaction that does it; with the feature
-//! `postgres` there is one for PostgreSQL, and an outbox for what a transaction decides to send.
-//!
 //! In reading order: [`Options`] (where the servers are), [`Sender`], [`Receiver`]; then the state machines behind
 //! them, `outgoing` and `incoming`, which know no sockets and no clock; then the shell around those, `link` and the
 //! two `task`s.
