@@ -250,6 +250,8 @@ async fn messages_are_cancelled_by_those_who_say_which_and_are_sure() {
         &["queue", "cancel", "q", "--header", "tenant=b", "--yes"],
     );
     assert_eq!(cancelled, "1 cancelled\n");
+    let nothing = landfall(api, &["queue", "redrive", "q", "--all"]);
+    assert!(nothing.starts_with("nothing is parked here"), "{nothing}");
     let left = landfall(api, &["queue", "redrive", "q", "--dead-letters", "--all"]);
     assert!(
         left.starts_with("0 redriven\n2 stayed where they are:\n"),

@@ -144,9 +144,12 @@ pub fn queue(args: QueueArgs) -> Result<()> {
             dead_letters,
             choice,
         } => {
-            let body = choice.body(if dead_letters { "ready" } else { "parked" })?;
+            let (state, act) = match dead_letters {
+                true => ("ready", act::REDRIVE_DEAD_LETTERS),
+                false => ("parked", act::REDRIVE),
+            };
             let path = format!("{}/redrive", queue.path());
-            act::work(&args.server, &api, act::REDRIVE, &path, body)
+            act::work(&args.server, &api, act, &path, choice.body(state)?)
         }
         Action::Fire { queue, choice } => {
             let body = choice.body("delayed")?;

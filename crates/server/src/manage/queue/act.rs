@@ -11,21 +11,31 @@ use std::io::{BufRead, IsTerminal, Write};
 pub(super) struct Act {
     method: &'static str,
     done: &'static str,
+    /// Said where no message is in the state that it is for.
+    nothing: &'static str,
 }
 
 pub(super) const REDRIVE: Act = Act {
     method: "POST",
     done: "redriven",
+    nothing: "nothing is parked here; --dead-letters sends dead letters back where they died",
+};
+
+pub(super) const REDRIVE_DEAD_LETTERS: Act = Act {
+    nothing: "nothing is ready here",
+    ..REDRIVE
 };
 
 pub(super) const FIRE: Act = Act {
     method: "POST",
     done: "fired",
+    nothing: "nothing is delayed here",
 };
 
 pub(super) const CANCEL: Act = Act {
     method: "DELETE",
     done: "cancelled",
+    nothing: "nothing waits here in that state",
 };
 
 /// The most messages that are named of those with which nothing was done.
@@ -87,6 +97,9 @@ pub(super) fn work(
             "stayed_because": because,
         });
         return say(&format!("{told:#}"));
+    }
+    if looked_at == 0 {
+        return say(act.nothing);
     }
     let mut lines = vec![format!("{done} {}", act.done)];
     if stayed > 0 {
