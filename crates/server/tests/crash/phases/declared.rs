@@ -17,9 +17,20 @@ pub(super) const RETRY_MIN: Duration = Duration::from_millis(100);
 pub(super) async fn connect(address: SocketAddr) -> Result<Connection, lapin::Error> {
     let url = format!("amqp://{address}");
     let dialing = Connection::connect(&url, ConnectionProperties::default());
-    match timeout(Duration::from_secs(10), dialing).await {
-        Ok(connected) => connected,
-        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+    soon("connect", dialing).await
+}
+
+/// What a client may wait for in vain: lapin does not always notice that the server died meanwhile.
+pub(super) async fn soon<T>(
+    what: &str,
+    asked: impl Future<Output = Result<T, lapin::Error>>,
+) -> Result<T, lapin::Error> {
+    match timeout(Duration::from_secs(10), asked).await {
+        Ok(answered) => answered,
+        Err(_) => {
+            println!("the client hears nothing of {what}");
+            Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into())
+        }
     }
 }
 

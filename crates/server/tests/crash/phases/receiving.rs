@@ -1,7 +1,7 @@
 //! A receiver with changing luck, that comes back whenever the server does.
 
 use super::super::Chance;
-use super::declared::{DELIVERY_LIMIT, RETRY_MIN, channel, connect};
+use super::declared::{DELIVERY_LIMIT, RETRY_MIN, channel, connect, soon};
 use super::ledger::{Ledger, wall_clock};
 use lapin::message::{Delivery, DeliveryResult};
 use lapin::options::{
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// Consumes from one queue.
 pub(super) struct Receiver(JoinHandle<()>);
@@ -48,27 +48,30 @@ impl Receiver {
 impl Receiving {
     async fn run(&mut self, address: SocketAddr) -> Result<(), lapin::Error> {
         let connection = connect(address).await?;
-        let channel = channel(&connection).await?;
-        channel.basic_qos(30, BasicQosOptions::default()).await?;
+        let channel = soon("declare", channel(&connection)).await?;
+        let prefetch = channel.basic_qos(30, BasicQosOptions::default());
+        soon("basic.qos", prefetch).await?;
         let options = BasicConsumeOptions::default();
         let (queue, tag) = (self.queue.into(), "".into());
-        let consumer = channel
-            .basic_consume(queue, tag, options, FieldTable::default())
-            .await?;
+        let consume = channel.basic_consume(queue, tag, options, FieldTable::default());
+        let consumer = soon("basic.consume", consume).await?;
         let (sender, mut deliveries) = mpsc::unbounded_channel();
         consumer.set_delegate(move |delivery: DeliveryResult| {
             // Nobody listens any more once the receiver has died.
             let _ = sender.send(delivery.ok().flatten());
             std::future::ready(())
         });
-        // `None` where the connection is gone.
-        while let Some(Some(delivery)) = deliveries.recv().await {
+        loop {
+            let delivery = match timeout(Duration::from_millis(500), deliveries.recv()).await {
+                Ok(Some(Some(delivery))) => delivery,
+                Err(_) if connection.status().connected() => continue,
+                _ => return Ok(()),
+            };
             let (queue, id) = self.ledger.delivered(&delivery.data);
-            if !self.settle(&delivery, &queue, id).await? {
-                return connection.close(200, "dies".into()).await;
+            if !soon("settling", self.settle(&delivery, &queue, id)).await? {
+                return soon("close", connection.close(200, "dies".into())).await;
             }
         }
-        Ok(())
     }
 
     /// False if the receiver dies over the message, with all that it has.

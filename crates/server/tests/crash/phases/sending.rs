@@ -1,7 +1,7 @@
 //! A publisher that comes back whenever the server does.
 
 use super::super::Chance;
-use super::declared::{channel, connect, table};
+use super::declared::{channel, connect, soon, table};
 use super::ledger::{Ledger, body, wall_clock};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::AMQPValue;
@@ -68,15 +68,14 @@ impl Sending {
 
     async fn run(&mut self, address: SocketAddr) -> Result<(), lapin::Error> {
         let connection = connect(address).await?;
-        let channel = channel(&connection).await?;
-        channel
-            .confirm_select(ConfirmSelectOptions::default())
-            .await?;
+        let channel = soon("declare", channel(&connection)).await?;
+        let confirms = ConfirmSelectOptions::default();
+        soon("confirm.select", channel.confirm_select(confirms)).await?;
         while !self.is_done() {
-            self.send_some(&channel).await?;
+            soon("basic.publish", self.send_some(&channel)).await?;
             sleep(Duration::from_millis(15)).await;
         }
-        connection.close(200, "done".into()).await
+        soon("close", connection.close(200, "done".into())).await
     }
 
     /// What waits for its confirm, some new messages, and some that are known.
