@@ -5,7 +5,7 @@ use crate::route::VhostIndex;
 use crate::settle::{WAITING_MAX, in_order};
 use crate::unacked::Unsettled;
 use model::record::{Attempts, BindingDefinition, Place, Waiting};
-use model::{ConnectionId, Definition, Position, QueueId, Record, ShortStr, Timestamp};
+use model::{ConnectionId, Definition, Position, QueueId, Record, Runs, ShortStr, Timestamp};
 
 impl Broker {
     /// Writes every definition, every publisher, what waits otherwise than it came, and what queues remember, again:
@@ -56,6 +56,12 @@ impl Broker {
             }
         }
         self.land(Record::Stopped, true);
+    }
+
+    /// The lane does not end with its stop any more: what is delivered from now on, a crash would forget. A record that
+    /// says nothing is enough.
+    pub(crate) fn tell_started(&mut self) {
+        self.land(Record::Delivered(QueueId(0), Runs::new()), true);
     }
 
     /// All messages of a queue that wait otherwise than as they came. Those in somebody's hands would be ready if

@@ -101,7 +101,7 @@ impl Recovery {
     }
 
     /// The broker as it was. Exclusive queues end with their connections, so those that are left from before
-    /// go now; what is to land about it is among the effects.
+    /// go now; what is to land about it is among the effects, and should have landed before anybody is served.
     pub fn finish(mut self, now: Timestamp) -> Broker {
         let mut broker = Broker::empty(&self.limits);
         broker.landing = Landing::recovered(self.last);
@@ -122,6 +122,9 @@ impl Recovery {
         broker.publishers = self.publishers;
         if self.fresh {
             broker.furnish();
+        }
+        if self.stopped {
+            broker.tell_started();
         }
         let exclusive = broker
             .queues

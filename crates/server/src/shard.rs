@@ -98,8 +98,14 @@ impl Shard {
     /// Runs until the server was asked to stop, all clients are gone and all is landed.
     pub async fn run(mut self) -> Result<(), ShardFailure> {
         let mut turn = Turn::new();
-        // The effects of recovery's end, if there are any.
+        // What recovery's end wants landed comes before anybody is served: after a clean stop it says that the lane
+        // goes on, and without it a crash would leave deliveries unmarked (promise P4).
         self.end_turn(self.clock.now())?;
+        while self.lander.is_landing() {
+            let landed = self.lander.landed().await?;
+            self.landed(landed);
+            self.end_turn(self.clock.now())?;
+        }
         while !self.is_done() {
             if let Some(landed) = self.wait(&mut turn).await? {
                 self.landed(landed);

@@ -13,7 +13,6 @@ mod crash;
 mod delay;
 mod exactly_once;
 mod handshake;
-mod journey;
 mod landing;
 mod lapin;
 mod limits;

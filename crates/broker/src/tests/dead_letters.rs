@@ -392,6 +392,7 @@ fn a_clean_stop_remembers_that_a_dying_message_was_delivered() {
                 land #5 stopped
             landed
             crash
+                land #6 delivered in 0: 
             connect 1
                 1.0 connection.open-ok
             1.1 open

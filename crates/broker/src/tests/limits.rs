@@ -341,6 +341,7 @@ fn what_comes_back_to_a_full_queue_at_a_stop_is_dropped_before_the_stop_is_told(
                 land #7 stopped
             landed
             crash
+                land #8 delivered in 0: 
             connect 1
                 1.0 connection.open-ok
             1.1 open

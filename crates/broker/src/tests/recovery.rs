@@ -123,6 +123,7 @@ fn after_a_clean_stop_only_what_was_delivered_is_suspect() {
                 land #8 stopped
             landed
             crash
+                land #9 delivered in 0: 
             connect 2
                 2.0 connection.open-ok
             2.1 open
@@ -286,12 +287,66 @@ fn what_was_relocated_after_a_clean_stop_does_not_make_it_unclean() {
             landed
             relocated
             crash
+                land #5 delivered in 0: 
             connect 2
                 2.0 connection.open-ok
             2.1 open
                 2.1 channel.open-ok
             2.1 get q
                 2.1 get-ok [1] #3, 0 more
+        "#]],
+    );
+}
+
+#[test]
+fn a_crash_after_a_clean_stop_and_a_start_suspects_what_was_delivered_in_between() {
+    check(
+        "connect 1
+         1.1 open
+         1.1 declare q durable
+         1.1 publish - q a
+         landed
+         stop
+         landed
+         crash
+         landed
+         connect 2
+         2.1 open
+         2.1 get q
+         crash
+         connect 3
+         3.1 open
+         3.1 get q",
+        expect![[r#"
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 declare q durable
+                land #2 queue 1 q
+            1.1 publish - q a
+                land #3 message a for [1]
+            landed
+                1.1 queue.declare-ok q 0 0
+            stop
+                land #4 stopped
+            landed
+            crash
+                land #5 delivered in 0: 
+            landed
+            connect 2
+                2.0 connection.open-ok
+            2.1 open
+                2.1 channel.open-ok
+            2.1 get q
+                2.1 get-ok [1] #3, 0 more
+            crash
+            connect 3
+                3.0 connection.open-ok
+            3.1 open
+                3.1 channel.open-ok
+            3.1 get q
+                3.1 get-ok [1] #3 redelivered after 0, 0 more
         "#]],
     );
 }

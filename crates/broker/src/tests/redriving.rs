@@ -301,6 +301,7 @@ fn what_was_never_delivered_is_not_marked_by_a_redrive_that_failed() {
                 land #4 stopped
             landed
             crash
+                land #5 delivered in 0: 
             connect 1
                 1.0 connection.open-ok
             1.1 open
@@ -676,6 +677,7 @@ fn what_an_operator_made_ready_stays_so_over_checkpoints_and_restarts() {
                 land #20 stopped
             landed
             crash
+                land #21 delivered in 0: 
             at 90000
             operator messages / later ready
                 operator: messages, #20 has landed

@@ -79,52 +79,53 @@ fn a_delay_goes_on_after_a_restart_and_what_was_due_by_then_may_have_been_delive
     check(
         &script.replace("END", "stop\nlanded\ncrash"),
         expect![[r#"
-        connect 1
-            1.0 connection.open-ok
-        1.1 open
-            1.1 channel.open-ok
-        1.1 declare q
-            land #2 queue 1 q
-        1.1 exchange later x-delayed-message x-delayed-type:fanout
-            land #3 exchange later x-delayed-message
-        landed
-            1.1 queue.declare-ok q 0 0
-            1.1 exchange.declare-ok
-        1.1 bind q later -
-            land #4 bound later --> Queue(QueueId(1))
-        landed
-            1.1 queue.bind-ok
-        1.1 publish later - a delay=100
-            land #5 message a for [1], due 1100 x-delay I32(-100)
-        1.1 publish later - b delay=200
-            land #6 message b for [1], due 1200 x-delay I32(-200)
-        1.1 publish later - c delay=300
-            land #7 message c for [1], due 1300 x-delay I32(-300)
-        1.1 publish later - d delay=100
-            land #8 message d for [1], due 1100 x-delay I32(-100)
-        landed
-        at 1150
-        1.1 get q
-            1.1 get-ok [1] #5, 1 more
-        1.1 ack 1
-            land #9 settled in 1: #5+1
-        landed
-        stop
-            land #10 stopped
-        landed
-        crash
-        connect 1
-            1.0 connection.open-ok
-        1.1 open
-            1.1 channel.open-ok
-        1.1 consume q c
-            1.1 basic.consume-ok c
-            1.1 deliver to c [1] #8
-        at 1200
-            1.1 deliver to c [2] #6
-        at 1300
-            1.1 deliver to c [3] #7
-    "#]],
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 declare q
+                land #2 queue 1 q
+            1.1 exchange later x-delayed-message x-delayed-type:fanout
+                land #3 exchange later x-delayed-message
+            landed
+                1.1 queue.declare-ok q 0 0
+                1.1 exchange.declare-ok
+            1.1 bind q later -
+                land #4 bound later --> Queue(QueueId(1))
+            landed
+                1.1 queue.bind-ok
+            1.1 publish later - a delay=100
+                land #5 message a for [1], due 1100 x-delay I32(-100)
+            1.1 publish later - b delay=200
+                land #6 message b for [1], due 1200 x-delay I32(-200)
+            1.1 publish later - c delay=300
+                land #7 message c for [1], due 1300 x-delay I32(-300)
+            1.1 publish later - d delay=100
+                land #8 message d for [1], due 1100 x-delay I32(-100)
+            landed
+            at 1150
+            1.1 get q
+                1.1 get-ok [1] #5, 1 more
+            1.1 ack 1
+                land #9 settled in 1: #5+1
+            landed
+            stop
+                land #10 stopped
+            landed
+            crash
+                land #11 delivered in 0: 
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 consume q c
+                1.1 basic.consume-ok c
+                1.1 deliver to c [1] #8
+            at 1200
+                1.1 deliver to c [2] #6
+            at 1300
+                1.1 deliver to c [3] #7
+        "#]],
     );
 }
 
