@@ -10,7 +10,7 @@ use bytes::Bytes;
 use model::method::{exchange, queue};
 use model::{
     ChannelNumber, ConnectionId, DeliveryTag, FieldTable, Method, Properties, Publish, ShortStr,
-    Timestamp,
+    TableBuilder, Timestamp,
 };
 
 /// The one channel of every connection.
@@ -166,8 +166,20 @@ impl Founder {
         for planned in &plan.exchanges {
             it.call(exchange::Declare {
                 exchange: short(&planned.name),
-                kind: short(planned.kind.name()),
+                kind: short(if planned.delays {
+                    "x-delayed-message"
+                } else {
+                    planned.kind.name()
+                }),
                 durable: true,
+                arguments: if planned.delays {
+                    let arguments = TableBuilder::new();
+                    arguments
+                        .text("x-delayed-type", planned.kind.name())
+                        .build()
+                } else {
+                    FieldTable::default()
+                },
                 ..exchange::Declare::default()
             });
             for (queue, key) in &planned.bindings {

@@ -4,8 +4,10 @@ use crate::lane::MessageId;
 use crate::plan::short;
 use crate::random::{Random, mixed};
 use bytes::Bytes;
-use model::publish::{PUBLISHER_ID_HEADER, PUBLISHING_ID_HEADER};
-use model::{Properties, PropertiesBuilder, ShortStr, TableBuilder, Value};
+use model::publish::{
+    EXTEND_ROUTING_KEY, EXTEND_TAG_HEADER, PUBLISHER_ID_HEADER, PUBLISHING_ID_HEADER,
+};
+use model::{Properties, PropertiesBuilder, Publish, ShortStr, TableBuilder, Value};
 
 /// The body of a message: its number, and bytes that nobody could guess.
 pub(crate) fn body(message: MessageId, length: usize) -> Bytes {
@@ -46,13 +48,47 @@ pub(crate) fn properties(
     builder
 }
 
-/// The properties with the headers by which a retransmission is known.
-pub(crate) fn numbered(builder: PropertiesBuilder, publisher: &str, id: u64) -> Properties {
-    let id = i64::try_from(id).expect("small");
-    let headers = TableBuilder::new()
-        .text(PUBLISHER_ID_HEADER, publisher)
-        .field(PUBLISHING_ID_HEADER, Value::I64(id));
-    builder.headers(&headers.build()).build()
+/// The properties with the headers by which a retransmission is known, and by which a message asks to be put off.
+pub(crate) fn with_headers(
+    builder: PropertiesBuilder,
+    number: Option<(&str, u64)>,
+    delay: Option<u64>,
+) -> Properties {
+    let value = |number: u64| Value::I64(i64::try_from(number).expect("small"));
+    let mut headers = TableBuilder::new();
+    if let Some((publisher, id)) = number {
+        headers = headers
+            .text(PUBLISHER_ID_HEADER, publisher)
+            .field(PUBLISHING_ID_HEADER, value(id));
+    }
+    if let Some(delay) = delay {
+        headers = headers.field("x-delay", value(delay));
+    }
+    let headers = headers.build();
+    if headers.is_empty() {
+        return builder.build();
+    }
+    builder.headers(&headers).build()
+}
+
+/// What asks for more time for a delivery.
+pub(crate) fn extension(tag: u64) -> Publish {
+    let tag = Value::I64(i64::try_from(tag).expect("small"));
+    let headers = TableBuilder::new().field(EXTEND_TAG_HEADER, tag).build();
+    Publish {
+        routing_key: short(EXTEND_ROUTING_KEY),
+        properties: PropertiesBuilder::new().headers(&headers).build(),
+        ..Publish::default()
+    }
+}
+
+/// The delivery that more time is asked for, if that is what is published.
+pub(crate) fn extends(publish: &Publish) -> Option<u64> {
+    if *publish.routing_key != *EXTEND_ROUTING_KEY {
+        return None;
+    }
+    let tag = publish.properties.headers()?.get(EXTEND_TAG_HEADER)?;
+    u64::try_from(tag.as_integer()?).ok()
 }
 
 /// Whose message it is, and its number there.

@@ -28,6 +28,11 @@ features! {
     Retry: 50, "Queues with a wait before what came back is delivered again.";
     DeliveryLimit: 40, "Queues with a limit on how often a message comes back.";
     Timeout: 40, "Queues with a time in which receivers must acknowledge.";
+    Extend: 30, "Receivers that ask for more time.";
+    Deduplication: 40, "Queues that remember messages and take none twice.";
+    Duplicates: 30, "Senders that send the same message again and again.";
+    Delay: 40, "Exchanges and queues that put messages off.";
+    Redrive: 40, "Operators who send dead letters back.";
     SingleActive: 15, "Queues with one consumer at a time.";
     PlainSenders: 50, "Senders with confirms and without publishing ids.";
     Transactions: 35, "Senders that commit.";

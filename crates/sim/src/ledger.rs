@@ -9,12 +9,13 @@ mod requests;
 mod rules;
 
 use crate::content;
-use crate::lane::{Lane, MessageId, Said, message_of};
+use crate::lane::{Landed, Lane, MessageId, Said, message_of};
 use crate::plan::Plan;
-use broker::{Effect, Input};
+use broker::{Account, Answer, Effect, Input};
 use model::method::basic;
 use model::{
-    ChannelNumber, ConnectionId, Method, Position, Properties, Publish, Record, ShortStr, Timestamp,
+    ChannelNumber, ConnectionId, Method, Position, Properties, Publish, QueueId, Record, ShortStr,
+    Timestamp,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, VecDeque};
@@ -38,6 +39,8 @@ pub(crate) struct Sent {
     pub(crate) route: u64,
     pub(crate) properties: Properties,
     pub(crate) expires_after: Option<u64>,
+    /// For so long its exchange is to put it off, in milliseconds.
+    pub(crate) delay: Option<u64>,
     pub(crate) confirmed: bool,
     /// How often it was written to a connection, and where it stood on the last one.
     transmissions: u32,
@@ -93,6 +96,9 @@ pub(crate) struct Ledger {
     delivered: FxHashMap<(usize, Position), u32>,
     acked: FxHashSet<(usize, Position)>,
     rejected: FxHashSet<(usize, Position)>,
+    /// What an operator has asked to be sent back, and the messages that were.
+    redrives: FxHashSet<(usize, Position)>,
+    redriven: FxHashSet<MessageId>,
     /// What may be marked as delivered before though it was not: a crash forgot.
     suspect: Position,
     /// Up to where the messages of a sender's channel have been delivered first, by queue and priority.
@@ -118,6 +124,8 @@ impl Ledger {
             delivered: FxHashMap::default(),
             acked: FxHashSet::default(),
             rejected: FxHashSet::default(),
+            redrives: FxHashSet::default(),
+            redriven: FxHashSet::default(),
             suspect: Position::NONE,
             first_delivered: FxHashMap::default(),
             received: FxHashSet::default(),
@@ -176,7 +184,7 @@ impl Ledger {
         let died = properties
             .headers()
             .is_some_and(|headers| headers.get("x-death").is_some());
-        let same = if died {
+        let same = if died || sent.delay.is_some() || self.redriven.contains(&message) {
             properties.message_id() == sent.properties.message_id()
                 && properties.priority() == sent.properties.priority()
         } else {
@@ -190,7 +198,7 @@ impl Ledger {
     // What passes between shell and broker.
 
     /// An input is about to be handled.
-    pub(crate) fn input(&mut self, plan: &Plan, input: &Input) {
+    pub(crate) fn input(&mut self, plan: &Plan, now: Timestamp, input: &Input) {
         match input {
             Input::ChannelOpened(connection, number) => {
                 self.channels
@@ -199,7 +207,11 @@ impl Ledger {
             Input::ChannelClosed(connection, number) => self.forget((*connection, *number)),
             Input::ConnectionClosed(connection) => self.forget_connection(*connection),
             Input::Publish(connection, number, publish) => {
-                self.published(plan, (*connection, *number), publish);
+                let channel = (*connection, *number);
+                match content::extends(publish) {
+                    Some(tag) => self.extended(now, channel, tag),
+                    None => self.published(plan, channel, publish),
+                }
             }
             Input::Method(connection, number, method) => {
                 self.asked((*connection, *number), method);
@@ -216,6 +228,38 @@ impl Ledger {
             }
             _ => {}
         }
+    }
+
+    /// The time of a delivery begins anew.
+    fn extended(&mut self, now: Timestamp, channel: Channel, tag: u64) {
+        let Some(dealings) = self.channels.get_mut(&channel) else {
+            return;
+        };
+        let Some(given) = dealings.given.get(&tag) else {
+            dealings.mistaken = Some(406);
+            return;
+        };
+        let holder = self.holders.get_mut(&(given.queue, given.position));
+        if let Some(holder) = holder.filter(|holder| (holder.channel, holder.tag) == (channel, tag))
+        {
+            holder.since = now;
+        }
+    }
+
+    /// An operator sends dead letters back to where they died.
+    pub(crate) fn redrives(&mut self, queue: usize, positions: &[Position]) {
+        for position in positions {
+            self.redrives.insert((queue, *position));
+            let message = self.lane.message(*position).map(|landed| landed.message);
+            self.redriven.extend(message);
+        }
+    }
+
+    /// The dead letters of a queue, some of them.
+    pub(crate) fn dead_letters(&self, queue: usize, most: usize) -> Vec<Position> {
+        let alive = self.lane.alive().into_iter();
+        let of_queue = alive.filter(|(_, of)| *of == queue);
+        of_queue.map(|(position, _)| position).take(most).collect()
     }
 
     fn published(&mut self, plan: &Plan, channel: Channel, publish: &Publish) {
@@ -345,6 +389,14 @@ impl Ledger {
                 self.check_close(plan, channel, error.code.number(), &error.text);
                 self.forget(channel);
             }
+            Effect::Answer(_, Ok(Answer::Accounts(accounts))) => {
+                for account in accounts {
+                    self.check_account(account);
+                }
+            }
+            Effect::Answer(_, Err(error)) => {
+                self.blame("P10", format!("an operator is refused: {error}"));
+            }
             Effect::Unbalanced(account) => {
                 self.blame("P10", format!("the audit finds a difference: {account:?}"));
             }
@@ -353,6 +405,40 @@ impl Ledger {
                 self.blame("P10", format!("connection {connection} was closed: {text}"));
             }
             _ => {}
+        }
+    }
+
+    /// What a queue accepted has ended or is here, and is what the lane says (P10).
+    fn check_account(&mut self, account: &Account) {
+        let Some(queue) = self.names.get(account.queue.name.as_str()) else {
+            return;
+        };
+        let held = self.lane.holds.get(queue).copied().unwrap_or(0);
+        if account.surplus() != 0 || account.all_here() != held {
+            self.blame(
+                "P10",
+                format!("the lane holds {held} messages of {account:?}"),
+            );
+        }
+    }
+
+    /// A queue that remembers a message takes it once (P5).
+    fn check_known(&mut self, plan: &Plan, landed: &Landed) {
+        for place in self.lane.places(landed.message) {
+            let before = self.lane.message(*place);
+            let before = before.map(|before| before.queues.iter().collect::<Vec<_>>());
+            let both = |id: &&QueueId| before.iter().flatten().any(|queue| *queue == *id);
+            for id in landed.queues.iter().filter(both) {
+                let rules = self.lane.queues.get(id).map(|queue| &plan.queues[*queue]);
+                let known = rules.and_then(|rules| rules.deduplication);
+                if known.is_some_and(|known| known.forgets_nothing()) {
+                    let what = format!(
+                        "message {} lands twice in queue {id}, which remembers it",
+                        landed.message
+                    );
+                    return self.blame("P5", what);
+                }
+            }
         }
     }
 
@@ -479,9 +565,20 @@ impl Ledger {
                 if landed.died_in.is_none() {
                     let sent = &self.sent[landed.message as usize];
                     let (route, message) = (sent.route, landed.message);
-                    // A queue that is full may have refused it.
-                    let refused =
-                        (0..plan.queues.len()).filter(|queue| plan.queues[*queue].refuses);
+                    let delays = sent.delay.is_some()
+                        || plan.queues.iter().any(|queue| queue.delay.is_some());
+                    let redriven = self.redriven.contains(&message);
+                    if !redriven {
+                        self.check_known(plan, landed);
+                    }
+                    // A queue that is full may have refused it, or one that remembers it; and where it is due at
+                    // different times it lands more than once.
+                    let refused = (0..plan.queues.len()).filter(|queue| {
+                        let rules = &plan.queues[*queue];
+                        let known =
+                            rules.deduplication.is_some() && !self.lane.places(message).is_empty();
+                        rules.refuses || known || delays || redriven
+                    });
                     let refused = refused.fold(0, |all, queue| all | 1 << queue);
                     if queues & !route != 0 || (queues ^ route) & !refused != 0 {
                         self.blame(
@@ -527,7 +624,7 @@ impl Ledger {
     }
 
     /// The server starts from what the disk has told; all that had landed is among it (P1).
-    pub(crate) fn recovered(&mut self, plan: &Plan, last: Position, clean: bool) {
+    pub(crate) fn recovered(&mut self, plan: &Plan, now: Timestamp, last: Position, clean: bool) {
         if last < self.landed {
             let landed = self.landed;
             return self.blame(
@@ -541,7 +638,13 @@ impl Ledger {
         self.holders.clear();
         self.acked.clear();
         self.rejected.clear();
-        self.delivered.retain(|(_, position), _| *position <= last);
+        // A clock that was set back lets a message wait anew that was due and delivered before: nobody knows that.
+        let lane = &self.lane;
+        self.delivered.retain(|key, _| {
+            let due = lane.message(key.1).and_then(|landed| landed.due);
+            let told = lane.waiting.contains_key(key);
+            key.1 <= last && (told || due.is_none_or(|due| due <= now))
+        });
         if !clean {
             self.suspect = last;
         }
@@ -645,6 +748,7 @@ impl Sent {
             route,
             properties,
             expires_after,
+            delay: None,
             confirmed: false,
             transmissions: 0,
             on: (0, 0),

@@ -48,6 +48,23 @@ pub(crate) struct QueuePlan {
     pub(crate) delivery_limit: Option<u64>,
     /// Milliseconds.
     pub(crate) timeout: Option<u64>,
+    pub(crate) deduplication: Option<DeduplicationPlan>,
+    /// Milliseconds.
+    pub(crate) delay: Option<u64>,
+}
+
+/// What a queue remembers: how many, and for how long in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DeduplicationPlan {
+    pub(crate) size: u64,
+    pub(crate) time: Option<u64>,
+}
+
+impl DeduplicationPlan {
+    /// Whether a run ends before anything is forgotten.
+    pub(crate) fn forgets_nothing(self) -> bool {
+        self.size > 5000 && self.time.is_none()
+    }
 }
 
 /// The wait before a message is delivered again, in milliseconds.
@@ -106,6 +123,18 @@ impl QueuePlan {
         if let Some(time) = self.timeout {
             table = table.field("x-consumer-timeout", number(time));
         }
+        if let Some(plan) = self.deduplication {
+            table = table
+                .field("x-message-deduplication", Value::Bool(true))
+                .text("x-deduplication-property", "message_id")
+                .field("x-cache-size", number(plan.size));
+            if let Some(time) = plan.time {
+                table = table.field("x-cache-ttl", number(time));
+            }
+        }
+        if let Some(delay) = self.delay {
+            table = table.field("x-delivery-delay", number(delay));
+        }
         if self.max_priority > 0 {
             table = table.field("x-max-priority", number(self.max_priority.into()));
         }
@@ -120,6 +149,8 @@ impl QueuePlan {
 pub(crate) struct ExchangePlan {
     pub(crate) name: String,
     pub(crate) kind: Kind,
+    /// Messages say for how long it is to put them off.
+    pub(crate) delays: bool,
     /// A queue, and the key of its binding.
     pub(crate) bindings: Vec<(usize, String)>,
 }
@@ -164,6 +195,10 @@ pub(crate) struct SenderPlan {
     /// So many of a hundred messages expire by themselves.
     pub(crate) expiring: u64,
     pub(crate) prioritized: bool,
+    /// So many of a hundred are to be put off.
+    pub(crate) delayed: u64,
+    /// So many of a hundred are sent twice.
+    pub(crate) repeated: u64,
 }
 
 #[derive(Debug)]
@@ -179,6 +214,8 @@ pub(crate) struct ReceiverPlan {
     pub(crate) rejected: u64,
     pub(crate) silent: u64,
     pub(crate) multiple: bool,
+    /// It asks for more time now and then.
+    pub(crate) extends: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +235,7 @@ impl Plan {
     pub(crate) fn drawn(random: &mut Random) -> Self {
         let mix = Mix::drawn(random);
         let queues = draw_queues(&mix, random);
-        let exchanges = draw_exchanges(&queues, random);
+        let exchanges = draw_exchanges(&mix, &queues, random);
         let stormy = random.within(10 * SECOND..120 * SECOND);
         let senders = draw_senders(&mix, &queues, &exchanges, stormy, random);
         let receivers = draw_receivers(&mix, &queues, random);
@@ -279,6 +316,13 @@ fn draw_queues(mix: &Mix, random: &mut Random) -> Vec<QueuePlan> {
                 .then(|| *random.pick(&[0, 1, 3, 20])),
             timeout: (mix.has(Feature::Timeout) && random.percent(60))
                 .then(|| *random.pick(&[50, 500, 3000, 30_000])),
+            deduplication: (mix.has(Feature::Deduplication) && random.percent(60)).then(|| {
+                let size = *random.pick(&[10, 10_000, 10_000]);
+                let time = *random.pick(&[None, None, Some(5000)]);
+                DeduplicationPlan { size, time }
+            }),
+            delay: (mix.has(Feature::Delay) && random.percent(40))
+                .then(|| *random.pick(&[0, 5, 700, 20_000])),
             ..QueuePlan::default()
         })
         .collect();
@@ -310,7 +354,7 @@ fn draw_queues(mix: &Mix, random: &mut Random) -> Vec<QueuePlan> {
 
 const WORDS: [&str; 3] = ["red", "green", "blue"];
 
-fn draw_exchanges(queues: &[QueuePlan], random: &mut Random) -> Vec<ExchangePlan> {
+fn draw_exchanges(mix: &Mix, queues: &[QueuePlan], random: &mut Random) -> Vec<ExchangePlan> {
     (0..random.below(4))
         .map(|number| {
             let kind = *random.pick(&[Kind::Direct, Kind::Fanout, Kind::Topic]);
@@ -326,10 +370,12 @@ fn draw_exchanges(queues: &[QueuePlan], random: &mut Random) -> Vec<ExchangePlan
                 };
                 (queue, key)
             });
+            let bindings = bindings.collect();
             ExchangePlan {
                 name: format!("x{number}"),
                 kind,
-                bindings: bindings.collect(),
+                bindings,
+                delays: mix.has(Feature::Delay) && random.percent(60),
             }
         })
         .collect()
@@ -380,6 +426,8 @@ fn draw_senders(
                 0
             },
             prioritized: mix.has(Feature::Priority),
+            delayed: if mix.has(Feature::Delay) { 50 } else { 0 },
+            repeated: if mix.has(Feature::Duplicates) { 10 } else { 0 },
         });
     }
     senders
@@ -439,6 +487,7 @@ fn draw_receivers(mix: &Mix, queues: &[QueuePlan], random: &mut Random) -> Vec<R
                 rejected: some(Feature::Reject, &[0, 2, 10], random),
                 silent: some(Feature::Silence, &[0, 1, 5], random),
                 multiple: mix.has(Feature::Multiple) && random.percent(50),
+                extends: mix.has(Feature::Extend),
             });
         }
     }

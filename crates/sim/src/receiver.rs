@@ -178,6 +178,12 @@ impl Receiver {
         if plan.work == 0 {
             return self.answer(it, held);
         }
+        if plan.extends && !it.calm && it.random.percent(20) {
+            it.publish(content::extension(tag.0));
+        }
+        if plan.extends && !it.calm && it.random.percent(20) {
+            it.publish(content::extension(tag.0));
+        }
         let work = if it.calm {
             plan.work.min(MS)
         } else {

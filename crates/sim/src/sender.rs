@@ -227,7 +227,12 @@ impl Sender {
                     outgoing.accept(it.time(), Message::new(body), message);
                     *undecided += 1;
                 }
-                Way::Confirmed { .. } => self.write_confirmed(it, message),
+                Way::Confirmed { .. } => {
+                    self.write_confirmed(it, message);
+                    if it.random.percent(it.plan.senders[self.number].repeated) {
+                        self.write_confirmed(it, message);
+                    }
+                }
                 Way::Transaction { held, .. } => {
                     held.push(message);
                     self.write(it, message);
@@ -270,14 +275,17 @@ impl Sender {
             .then(|| u8::try_from(it.random.below(12)).expect("small"));
         let builder = content::properties(message, length, expires_after, priority);
         self.made += 1;
-        let properties = match plan.assurance {
-            Assurance::Numbered => content::numbered(builder, &self.publisher(), self.made),
-            _ => builder.build(),
-        };
         let (exchange, key) = it.random.pick(&plan.targets).clone();
+        let delays = exchange.is_some_and(|exchange| it.plan.exchanges[exchange].delays);
+        let delay = (delays && it.random.percent(plan.delayed))
+            .then(|| *it.random.pick(&[1, 40, 3000, 60_000]));
+        let publisher = self.publisher();
+        let number = (plan.assurance == Assurance::Numbered).then_some((&*publisher, self.made));
+        let properties = content::with_headers(builder, number, delay);
         let route = it.plan.route(exchange, &key);
-        it.ledger
-            .made(Sent::new((exchange, key), route, properties, expires_after));
+        let mut sent = Sent::new((exchange, key), route, properties, expires_after);
+        sent.delay = delay;
+        it.ledger.made(sent);
         (message, length)
     }
 

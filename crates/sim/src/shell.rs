@@ -7,7 +7,7 @@ use crate::plan::{MS, Plan};
 use crate::plant::{self, Plant};
 use crate::random::Random;
 use crate::trace::Trace;
-use broker::{Broker, Delivery, Effect, Input, Recovery, Written};
+use broker::{Broker, Command, CommandId, Delivery, Effect, Input, Recovery, Written};
 use model::method::basic;
 use model::{
     ChannelNumber, ConnectionId, Limits, Method, Position, Properties, QueueId, Record, Timestamp,
@@ -79,6 +79,7 @@ pub(crate) struct Shell {
     started_at: u64,
     started: u64,
     plant: Option<Plant>,
+    commands: u64,
     /// Confirms that a planted bug holds back.
     held: Vec<Effect>,
     random: Random,
@@ -127,10 +128,10 @@ impl Shell {
             }
         };
         trace.number(last.0);
-        ledger.recovered(plan, last, start.clean);
-        ledger.check_told(&told);
         let started_at = BEGINNING + start.now / 1000;
         let started_at = started_at.saturating_add_signed(start.clock_set);
+        ledger.recovered(plan, Timestamp(started_at), last, start.clean);
+        ledger.check_told(&told);
         let reader = store.reader();
         let mut shell = Self {
             broker: recovery.finish(Timestamp(started_at)),
@@ -150,12 +151,18 @@ impl Shell {
             started_at,
             started: start.now,
             plant: start.plant,
+            commands: 0,
             held: Vec::new(),
             random: Random::new(seed),
         };
         let mut it = Turn::new(start.now, plan, ledger, trace);
         shell.perform(&mut it);
         shell.end_turn(&mut it);
+        // Nobody is served before it.
+        while shell.landing.is_some() && !it.outcome.failed {
+            shell.landed(&mut it);
+        }
+        it.outcome.landing = false;
         Some((shell, it.outcome))
     }
 
@@ -190,7 +197,7 @@ impl Shell {
 
     pub(crate) fn handle(&mut self, it: &mut Turn<'_>, input: Input) {
         note_input(it.trace, &input);
-        it.ledger.input(it.plan, &input);
+        it.ledger.input(it.plan, self.clock(it.now), &input);
         let input = match self.plant {
             Some(plant) => plant.on_input(input),
             None => Some(input),
@@ -559,6 +566,13 @@ impl Shell {
     /// The memory that waits for landing must be nothing when nothing is under way (P9).
     pub(crate) fn waiting_bytes(&self) -> usize {
         self.broker.waiting_bytes()
+    }
+
+    /// An operator asks for something.
+    pub(crate) fn operate(&mut self, it: &mut Turn<'_>, command: Command) {
+        self.commands += 1;
+        self.handle(it, Input::Command(CommandId(self.commands), command));
+        self.end_turn(it);
     }
 
     /// Nothing is under way between broker and disk.

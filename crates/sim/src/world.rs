@@ -14,7 +14,8 @@ use crate::receiver::Receiver;
 use crate::sender::Sender;
 use crate::shell::{Outcome, Shell, Start, Turn};
 use crate::trace::Trace;
-use broker::Input;
+use broker::snapshot::State;
+use broker::{Chosen, Command, Input};
 use model::{ConnectionId, Position, QueueId};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -50,6 +51,8 @@ enum Event {
     /// A client wakes.
     Wake(usize, Option<usize>, Wake),
     Fault,
+    /// An operator looks for dead letters.
+    Operate,
     /// The server starts.
     Start,
     /// The disk has room again.
@@ -206,6 +209,11 @@ impl World {
             }
         }
         if ended {
+            let audit = Command::Audit {
+                vhost: None,
+                queue: None,
+            };
+            let _ = self.with_shell(|shell, it| shell.operate(it, audit));
             self.check_end();
         }
         Report {
@@ -287,6 +295,7 @@ impl World {
             Event::ClientSees(connection) => self.client_sees(connection),
             Event::Wake(actor, connection, wake) => self.wake(actor, connection, wake),
             Event::Fault => self.fault(),
+            Event::Operate => self.operate(),
             Event::Start => self.start(),
             Event::Emptied => self.disk.set_room(Room::Open),
             Event::Calm => self.calm_down(),
@@ -515,9 +524,39 @@ impl World {
                 self.after(after, Event::Wake(actor, None, Wake::Send));
             }
         }
+        if self.plan.mix.has(Feature::Redrive) {
+            self.after(SECOND, Event::Operate);
+        }
         let first = self.random.around(self.plan.fault_every);
         self.after(first, Event::Fault);
         self.after(self.plan.stormy, Event::Calm);
+    }
+
+    /// Some dead letters go back to where they died.
+    fn operate(&mut self) {
+        let dead = self
+            .plan
+            .queues
+            .iter()
+            .position(|queue| queue.name == "dead");
+        let Some(dead) = dead.filter(|_| !self.calm || self.now < self.calm_since + 10 * SECOND)
+        else {
+            return;
+        };
+        let positions = self.ledger.dead_letters(dead, 20);
+        if self.shell.is_some() && !positions.is_empty() && self.now >= self.paused_until {
+            self.ledger.redrives(dead, &positions);
+            let chosen = Chosen {
+                vhost: crate::plan::short("/"),
+                queue: crate::plan::short("dead"),
+                state: State::Ready,
+                positions,
+            };
+            let outcome = self.with_shell(|shell, it| shell.operate(it, Command::Redrive(chosen)));
+            self.follow(outcome);
+        }
+        let next = self.random.within(SECOND..10 * SECOND);
+        self.after(next, Event::Operate);
     }
 
     fn calm_down(&mut self) {

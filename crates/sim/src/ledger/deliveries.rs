@@ -115,7 +115,15 @@ impl Ledger {
             }
             _ => {}
         }
-        let due = self.lane.message(position).and_then(|landed| landed.due);
+        let landed = self.lane.message(position);
+        // What an operator sends back is put off by nothing any more.
+        let came = landed.filter(|landed| !self.redriven.contains(&landed.message));
+        let due = came.and_then(|landed| {
+            let own = self.sent[landed.message as usize].delay;
+            let own = own.filter(|_| landed.died_in.is_none());
+            let delay = own.max(plan.queues[key.0].delay).filter(|delay| *delay > 0);
+            delay.map(|delay| Timestamp(landed.accepted.0 + delay))
+        });
         if let Some(due) = due.filter(|due| *due > now && waiting.is_none()) {
             self.blame(
                 "P2",
@@ -140,7 +148,11 @@ impl Ledger {
         };
         let sent = &self.sent[landed.message as usize];
         // Of what was sent more than once it is not known which one landed, and dead letters come as they died.
-        if sent.transmissions != 1 || landed.died_in.is_some() || landed.due.is_some() {
+        if sent.transmissions != 1
+            || landed.died_in.is_some()
+            || landed.due.is_some()
+            || self.redriven.contains(&landed.message)
+        {
             return;
         }
         let priority = sent.properties.priority().unwrap_or(0);

@@ -79,11 +79,13 @@ impl Ledger {
             None => self.sent[landed.message as usize].expires_after,
             Some(_) => None,
         };
+        // The time to live of what was put off begins when it is due.
+        let since = landed.due.unwrap_or(landed.accepted);
         let time = [rules.time_to_live, own_time].into_iter().flatten().min();
         let holds = self.lane.holds.get(&queue).copied().unwrap_or(0);
         let delivered = self.delivered.get(&key).copied().unwrap_or(0);
         Reasons {
-            expired: time.is_some_and(|time| now.0 >= landed.accepted.0 + time),
+            expired: time.is_some_and(|time| now.0 >= since.0 + time),
             // Between the decision and the end of a dead letter others may have left.
             over: !rules.refuses && rules.max_length.is_some_and(|most| holds > most)
                 || self
@@ -125,7 +127,7 @@ impl Ledger {
             Ending::Expired => leaves.expired && !dead_letters,
             Ending::DeadLettered => rules.dead_letters_to.is_some() && leaves.any(),
             Ending::Dropped => !dead_letters && (leaves.over || leaves.rejected),
-            Ending::Redriven => false,
+            Ending::Redriven => self.redrives.contains(&key),
         };
         if !justified {
             let checker = if ending == Ending::Acknowledged {
