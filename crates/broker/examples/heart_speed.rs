@@ -10,11 +10,12 @@
     reason = "a measurement reads the clock and prints"
 )]
 
+use landfall_broker::journey::Journey;
 use landfall_broker::{Broker, Effect, Input, Opened, Recovery, Written};
 use model::method::{basic, confirm, exchange, queue};
 use model::{
-    ChannelNumber, ConnectionId, DeliveryTag, Limits, Method, Position, Publish, ShortStr,
-    Timestamp,
+    ChannelNumber, ConnectionId, DeliveryTag, Limits, Method, Position, Properties,
+    PropertiesBuilder, Publish, ShortStr, Timestamp,
 };
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,9 @@ const CONNECTION: ConnectionId = ConnectionId(1);
 const CHANNEL: ChannelNumber = ChannelNumber(1);
 
 fn main() {
-    whole_journey();
+    for (told, with_id) in [(false, false), (true, false), (false, true), (true, true)] {
+        whole_journey(told, with_id);
+    }
     for kind in ["direct", "fanout", "topic", "headers", "x-consistent-hash"] {
         for bindings in [1, 10, 100] {
             let mut broker = connected();
@@ -126,9 +129,14 @@ fn routed(broker: &mut Broker, exchange: &ShortStr, keys: &[ShortStr], count: u3
     best
 }
 
-fn whole_journey() {
+/// A message from publish to acknowledgement; whether what happens to it is told, and whether it has a message id.
+fn whole_journey(told: bool, with_id: bool) {
     let name = ShortStr::from_static("q");
     let mut broker = connected();
+    let mut journey = Journey::default();
+    if told {
+        broker.tell_journeys();
+    }
     let declare = queue::Declare {
         queue: name.clone(),
         no_wait: true,
@@ -151,6 +159,14 @@ fn whole_journey() {
     let publish = Publish {
         routing_key: name,
         body: vec![7; 1024].into(),
+        properties: match with_id {
+            true => PropertiesBuilder::new()
+                .message_id(&ShortStr::from_static(
+                    "0b9f6a3e-6f3d-4d0a-9d6c-3f2e1b7a5c88",
+                ))
+                .build(),
+            false => Properties::default(),
+        },
         ..Default::default()
     };
     for batch in [1, 10, 100] {
@@ -176,9 +192,13 @@ fn whole_journey() {
                 multiple: true,
             };
             broker.handle(NOW, call(ack));
+            broker.take_journey(&mut journey);
+            journey.clear();
         }
         let each = started.elapsed() / (turns * batch);
-        println!("{batch:>4} messages a turn: {each:?} each");
+        let told = if told { ", journeys told" } else { "" };
+        let with_id = if with_id { ", message ids" } else { "" };
+        println!("{batch:>4} messages a turn{with_id}{told}: {each:?} each");
     }
 }
 

@@ -14,6 +14,7 @@ mod dead_history;
 mod dead_letters;
 mod deduplication;
 mod deduplication_history;
+mod deduplication_mixed;
 mod definitions;
 mod delays;
 mod delivery;

@@ -13,6 +13,7 @@ mod crash;
 mod delay;
 mod exactly_once;
 mod handshake;
+mod journey;
 mod landing;
 mod lapin;
 mod limits;

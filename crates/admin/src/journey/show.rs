@@ -4,10 +4,12 @@ use super::{Client, Journey, Step, Wanted, What};
 use crate::access::Caller;
 use crate::answer::Failure;
 use crate::endpoints::Api;
+use crate::message_shapes;
+use crate::operator::Content;
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
 use broker::journey::{Errand, Outcome, QueueName, Then};
-use broker::snapshot::{Cursor, Look, MessageStatus, Stands};
+use broker::snapshot::{Cursor, Look};
 use broker::{Answer, Command, Definitions, snapshot};
 use model::record::{Ending, Reason};
 use model::{Position, PublishingId, ShortStr, Timestamp};
@@ -157,12 +159,23 @@ async fn look_up(api: &Api, journey: &Journey) -> Result<Value, Failure> {
                 Err(failure) => return Err(failure),
             };
             let here = page.iter().find(|one| one.position == journey.position);
-            if let Some(message) = here {
-                found.push(stands(&vhost, &queue, message));
+            if let Some(status) = here
+                && let Some(content) = content(api, journey.position).await?
+            {
+                let mut shown = message_shapes::message(status, &content, 0);
+                shown["vhost"] = vhost.as_str().into();
+                shown["queue"] = queue.as_str().into();
+                found.push(shown);
             }
         }
     }
     Ok(Value::Array(found))
+}
+
+/// What a message says, without its body.
+async fn content(api: &Api, position: Position) -> Result<Option<Content>, Failure> {
+    let reading = api.read(vec![position], 0).await?.pop();
+    Ok(reading.and_then(|reading| reading.content))
 }
 
 /// Right before the message in a list of messages.
@@ -181,20 +194,6 @@ fn before(journey: &Journey, state: snapshot::State) -> Cursor {
             .unwrap_or_default(),
         position: Position(journey.position.0.saturating_sub(1)),
     }
-}
-
-fn stands(vhost: &ShortStr, queue: &ShortStr, message: &MessageStatus) -> Value {
-    let mut shown = json!({
-        "vhost": vhost.as_str(),
-        "queue": queue.as_str(),
-        "state": message.stands.state().word(),
-    });
-    if let Stands::Unacked(holder) = &message.stands {
-        shown["connection"] = holder.connection.0.into();
-        shown["user"] = holder.user.as_str().into();
-        shown["consumer_tag"] = holder.consumer_tag.as_ref().map(ShortStr::as_str).into();
-    }
-    shown
 }
 
 fn step(step: &Step) -> Value {

@@ -59,6 +59,9 @@ pub(super) const HEADER: usize = 48;
 const MAGIC: [u8; 4] = *b"LFJB";
 const VERSION: u16 = 1;
 
+/// The most runs of one item: more are told by several.
+const RUNS_MAX: usize = 16_384;
+
 /// No block is longer.
 pub(super) const LENGTH_MAX: usize = 64 * 1024 * 1024;
 
@@ -298,18 +301,17 @@ impl Builder {
     }
 
     fn settled(&mut self, queue: QueueId, ending: Ending, positions: &Runs) {
-        self.of_queue(kind::SETTLED, queue);
-        self.bytes.push(ending as u8);
-        let runs = positions.as_slice();
-        self.bytes.put(runs.len() as u64);
-        let mut end = 0;
-        for run in runs {
-            self.bytes.put(run.first - end);
-            self.bytes.put(run.count - 1);
-            end = run.end();
-        }
-        if let (Some(first), Some(last)) = (runs.first(), runs.last()) {
-            self.widen(first.first, last.end() - 1);
+        for runs in positions.as_slice().chunks(RUNS_MAX) {
+            self.of_queue(kind::SETTLED, queue);
+            self.bytes.push(ending as u8);
+            self.bytes.put(runs.len() as u64);
+            let mut end = 0;
+            for run in runs {
+                self.bytes.put(run.first - end);
+                self.bytes.put(run.count - 1);
+                end = run.end();
+            }
+            self.widen(runs[0].first, end - 1);
         }
     }
 

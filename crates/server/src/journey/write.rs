@@ -89,8 +89,10 @@ impl Teller {
         broker.take_journey(&mut told);
         if !told.is_empty() {
             self.begin(now);
-            self.write(&told, broker);
+            self.write(now, &told, broker);
         }
+        // Names share the buffers that they came in.
+        told.clear();
         self.told = told;
         for connection in self.left.drain(..) {
             self.peers.remove(&connection);
@@ -134,7 +136,7 @@ impl Teller {
         }
     }
 
-    fn write(&mut self, told: &Journey, broker: &Broker) {
+    fn write(&mut self, now: Timestamp, told: &Journey, broker: &Broker) {
         for published in &told.published {
             for queue in &published.queues {
                 self.name_queue(*queue, told, broker);
@@ -143,6 +145,7 @@ impl Teller {
                 self.name_connection(connection, told, broker);
             }
             self.block.published(published);
+            self.cut_if_long(now);
         }
         for (position, id) in told.message_ids() {
             self.block.message_id(position, id);
@@ -156,6 +159,15 @@ impl Teller {
                 }
             }
             self.block.event(event);
+            self.cut_if_long(now);
+        }
+    }
+
+    /// However much happens in a turn, no block is much longer than others.
+    fn cut_if_long(&mut self, now: Timestamp) {
+        if self.block.len() >= BLOCK_BYTES {
+            self.hand_over();
+            self.begin(now);
         }
     }
 

@@ -38,9 +38,13 @@ fn now(now: &Value) -> String {
     }
     let places = places.iter().map(|place| {
         let mut told = format!("{} in '{}'", text(&place["state"]), text(&place["queue"]));
-        if let Some(user) = place["user"].as_str() {
-            let tag = consumer(place);
+        let holder = &place["holder"];
+        if let Some(user) = holder["user"].as_str() {
+            let tag = consumer(holder);
             write!(told, ", with {tag} of {}", clean(user)).expect("strings take all");
+        }
+        if let Some(bytes) = place["payload_bytes"].as_u64() {
+            write!(told, " ({bytes} bytes)").expect("strings take all");
         }
         told
     });
