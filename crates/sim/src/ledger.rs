@@ -209,7 +209,7 @@ impl Ledger {
             Input::Publish(connection, number, publish) => {
                 let channel = (*connection, *number);
                 match content::extends(publish) {
-                    Some(tag) => self.extended(now, channel, tag),
+                    Some(tag) => self.extended(plan, now, channel, tag),
                     None => self.published(plan, channel, publish),
                 }
             }
@@ -231,7 +231,7 @@ impl Ledger {
     }
 
     /// The time of a delivery begins anew.
-    fn extended(&mut self, now: Timestamp, channel: Channel, tag: u64) {
+    fn extended(&mut self, plan: &Plan, now: Timestamp, channel: Channel, tag: u64) {
         let Some(dealings) = self.channels.get_mut(&channel) else {
             return;
         };
@@ -239,8 +239,11 @@ impl Ledger {
             dealings.mistaken = Some(406);
             return;
         };
+        // One that is late stays late.
+        let timeout = plan.queues[given.queue].timeout.unwrap_or(TIMEOUT_USUAL);
         let holder = self.holders.get_mut(&(given.queue, given.position));
         if let Some(holder) = holder.filter(|holder| (holder.channel, holder.tag) == (channel, tag))
+            && now.0 < holder.since.0 + timeout
         {
             holder.since = now;
         }
