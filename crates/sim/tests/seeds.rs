@@ -20,7 +20,7 @@ fn a_seed_gives_the_same_bytes_each_time() {
 #[test]
 fn planted_bugs_are_found() {
     let plants = [
-        (Plant::ConfirmBeforeSync, "P3"),
+        (Plant::ConfirmBeforeSync, "P1"),
         (Plant::ByteChanged, "P4"),
         (Plant::NumbersForgotten, "P5"),
         (Plant::OrderSwapped, "P6"),
