@@ -5,8 +5,8 @@ use crate::backlog::{Ready, Traits};
 use crate::delayed::Delayed;
 use crate::otherwise::Otherwise;
 use crate::parked::ParkedMessage;
-use crate::queue::{Arrival, Queue};
-use model::record::{Attempts, Ending, Place, Tally, Waiting};
+use crate::queue::Queue;
+use model::record::{Arrival, Attempts, Ending, Place, Tally, Waiting};
 use model::{Position, Run, Runs, Timestamp};
 use std::collections::BTreeMap;
 

@@ -4,12 +4,11 @@ use crate::connection::{ChannelId, Refusal, access_refused, not_found, precondit
 use crate::envelope::{BCC_HEADER, Envelope, Numbered, check_expiration, check_user};
 use crate::extend::is_extension;
 use crate::journey::Origin;
-use crate::queue::Arrival;
 use crate::reply_to::check_token;
 use crate::route::{Exchange, Queues, Targets, Vhost};
 use crate::{Broker, Effect};
 use model::method::{basic, confirm};
-use model::record::{Fingerprint, Publishing};
+use model::record::{Arrival, Fingerprint, Publishing};
 use model::{
     ConnectionError, MessageRecord, Position, Properties, PropertiesBuilder, Publish, QueueId,
     Record, ReplyCode, ShortStr, Timestamp,

@@ -12,8 +12,8 @@ use crate::parked::Parked;
 use crate::route::VhostIndex;
 use crate::rules::Rules;
 use crate::willing::Willing;
-use model::record::{Attempts, QueueDefinition, Waiting};
-use model::{ConnectionId, Position, Properties, Runs, Timestamp};
+use model::record::{Arrival, Attempts, QueueDefinition, Waiting};
+use model::{ConnectionId, Position, Runs, Timestamp};
 use std::collections::BTreeMap;
 
 /// A declared queue with what waits in it.
@@ -238,39 +238,5 @@ impl Queue {
         }
         self.dying.add_to(&mut messages);
         messages
-    }
-}
-
-/// What queues must know of a message that comes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Arrival {
-    pub(crate) came: Timestamp,
-    /// Not to be delivered before.
-    pub(crate) due: Option<Timestamp>,
-    pub(crate) priority: u8,
-    pub(crate) expires: Option<Timestamp>,
-    pub(crate) bytes: u32,
-}
-
-impl Arrival {
-    /// Of a message whose properties were checked when it was published. What is put off begins to live when its time
-    /// comes.
-    pub(crate) fn of(
-        came: Timestamp,
-        due: Option<Timestamp>,
-        properties: &Properties,
-        body_length: usize,
-    ) -> Self {
-        let time_to_live = properties
-            .expiration()
-            .and_then(|text| text.parse::<u64>().ok());
-        let begins = due.unwrap_or(came);
-        Self {
-            came,
-            due,
-            priority: properties.priority().unwrap_or(0),
-            expires: time_to_live.map(|time| Timestamp(begins.0.saturating_add(time))),
-            bytes: u32::try_from(body_length).unwrap_or(u32::MAX),
-        }
     }
 }

@@ -10,12 +10,12 @@ use crate::found::Found;
 use crate::landing::Landing;
 use crate::policy::Policies;
 use crate::publishers::Publishers;
-use crate::queue::{Arrival, Queue};
+use crate::queue::Queue;
 use crate::relearned::Relearned;
 use crate::route::{Exchange, Vhost, VhostIndex};
 use crate::rules::Rules;
 use model::record::{
-    BindingDefinition, Destination, ExchangeDefinition, Fingerprint, QueueDefinition,
+    BindingDefinition, Destination, ExchangeDefinition, Fingerprint, MessageHead, QueueDefinition,
     VhostDefinition,
 };
 use model::{Definition, Limits, MessageRecord, Position, QueueId, Record, ShortStr, Timestamp};
@@ -100,6 +100,13 @@ impl Recovery {
         }
     }
 
+    /// Takes in what is known of a live message that stands before the first record told. All else that its record
+    /// said, a checkpoint has told again.
+    pub fn know(&mut self, position: Position, head: &MessageHead) {
+        self.last = self.last.max(position);
+        self.note(position, head);
+    }
+
     /// The broker as it was. Exclusive queues end with their connections, so those that are left from before
     /// go now; what is to land about it is among the effects, and should have landed before anybody is served.
     pub fn finish(mut self, now: Timestamp) -> Broker {
@@ -139,19 +146,15 @@ impl Recovery {
         broker
     }
 
-    fn message(&mut self, position: Position, message: &MessageRecord) {
-        let MessageRecord {
-            accepted,
-            due,
-            properties,
-            body,
-            ..
-        } = message;
-        let arrival = Arrival::of(*accepted, *due, properties, body.len());
-        for &queue in &message.queues {
-            self.messages_of(queue).note(position, &arrival);
+    fn note(&mut self, position: Position, head: &MessageHead) {
+        for &queue in &head.queues {
+            self.messages_of(queue).note(position, &head.arrival);
             self.next_queue = self.next_queue.max(QueueId(queue.0 + 1));
         }
+    }
+
+    fn message(&mut self, position: Position, message: &MessageRecord) {
+        self.note(position, &MessageHead::of(message));
         for (queue, fingerprint) in &message.fingerprints {
             self.remember(*queue, position, *fingerprint);
         }

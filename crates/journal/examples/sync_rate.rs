@@ -27,8 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let landings: u64 = arguments.next().map_or(Ok(20_000), |text| text.parse())?;
     let scratch = tempfile::tempdir_in(base)?;
 
-    let (mut journal, _) =
-        Journal::open(Options::new(scratch.path().join("data")), &mut |_, _| {})?;
+    let (mut journal, _) = Journal::open(Options::new(scratch.path().join("data")), &mut |_| {})?;
     let file = File::create(scratch.path().join("plain"))?;
     for at in 0..PREWRITTEN / CHUNK as u64 {
         file.write_all_at(&[0; CHUNK], at * CHUNK as u64)?;

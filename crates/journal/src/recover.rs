@@ -32,7 +32,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use store::chunk;
-use store::{Entry, LiveSet};
+use store::{Entry, LiveSet, Told};
 
 /// How many bytes of the tail are copied at once.
 const COPY: usize = 1024 * 1024;
@@ -161,7 +161,7 @@ impl Lane {
         directory: &Directory,
         key: Key,
         numbers: &[u64],
-        tell: &mut dyn FnMut(Position, Record),
+        tell: &mut dyn FnMut(Told),
     ) -> Result<Self, OpenError> {
         let mut lane = Self {
             places: Places::default(),
@@ -204,7 +204,7 @@ impl Lane {
         mut scan: Scan<'_>,
         path: &Path,
         is_last: bool,
-        tell: &mut dyn FnMut(Position, Record),
+        tell: &mut dyn FnMut(Told),
     ) -> Result<Option<Position>, OpenError> {
         while let Some((offset, chunk)) = scan.next_chunk().map_err(failed("read", path))? {
             self.opening = self.opening.max(scan.opening_of(&chunk));
@@ -219,14 +219,14 @@ impl Lane {
         Ok(scan.next_position())
     }
 
-    fn enter(&mut self, segment: u64, entry: Entry, tell: &mut dyn FnMut(Position, Record)) {
+    fn enter(&mut self, segment: u64, entry: Entry, tell: &mut dyn FnMut(Told)) {
         self.live.enter(segment, &entry);
         self.recovered.records += 1;
         self.recovered.clean = entry.record == Record::Stopped;
         if let Record::Checkpoint { begin, .. } = entry.record {
             self.checkpoint = begin;
         }
-        tell(entry.position, entry.record);
+        tell(Told::Record(entry.position, entry.record));
     }
 
     /// The last two columns of the table in `scan.rs`.

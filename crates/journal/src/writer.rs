@@ -11,12 +11,12 @@ use crate::reader::Shared;
 use crate::reclaim::Reclaiming;
 use crate::recover::{self, Lane, Listing, Recovered};
 use crate::stock::{Maker, Stock};
-use model::{Position, Record};
+use model::Position;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
-use store::{Chunk, Landed, LandedChunk, LiveSet, Reader, Store, StoreFailure};
+use store::{Chunk, Landed, LandedChunk, LiveSet, Reader, Store, StoreFailure, Told};
 
 /// How a data directory is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Journal {
     /// wrote it, or the disk fails. What was told until then is to be forgotten.
     pub fn open(
         options: Options,
-        tell: &mut dyn FnMut(Position, Record),
+        tell: &mut dyn FnMut(Told),
     ) -> Result<(Self, Recovered), OpenError> {
         Self::open_on(Arc::new(RealDisk), Maker::Thread, options, tell)
     }
@@ -80,7 +80,7 @@ impl Journal {
         disk: Arc<dyn Disk>,
         maker: Maker,
         options: Options,
-        tell: &mut dyn FnMut(Position, Record),
+        tell: &mut dyn FnMut(Told),
     ) -> Result<(Self, Recovered), OpenError> {
         let began = Instant::now();
         if !(4096..=1 << 31).contains(&options.segment_bytes) {

@@ -5,6 +5,7 @@
 //! settling and its queue's declaration does not matter.
 
 mod access;
+mod arrival;
 mod fate;
 mod fingerprint;
 mod tally;
@@ -12,6 +13,7 @@ pub use access::{
     Hashing, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
     VhostDefinition,
 };
+pub use arrival::{Arrival, MessageHead};
 pub use fate::{Attempts, Ending, Place, Reason, Waiting};
 pub use fingerprint::Fingerprint;
 pub use tally::Tally;

@@ -11,6 +11,7 @@ use journal::{Journal, Options};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use store::Told;
 use tokio::net::TcpListener;
 use tracing::{debug, error, info};
 
@@ -69,8 +70,9 @@ fn open(config: &Config, clock: Clock) -> anyhow::Result<(Journal, Broker)> {
         disk_free_limit: config.disk_free_limit,
         cache_bytes: CACHE_BYTES,
     };
-    let (journal, recovered) = Journal::open(options, &mut |position, record| {
-        recovery.apply(position, record);
+    let (journal, recovered) = Journal::open(options, &mut |told| match told {
+        Told::Record(position, record) => recovery.apply(position, record),
+        Told::Head(position, head) => recovery.know(position, &head),
     })?;
     info!(
         data_dir = %config.data_dir.display(),

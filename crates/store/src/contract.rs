@@ -12,8 +12,19 @@
 //! 5. A reader finds every live message that has landed, by its position, from any thread.
 
 use crate::chunk::{Chunk, LandedChunk};
-use model::Position;
+use model::record::MessageHead;
+use model::{Position, Record};
 use std::sync::Arc;
+
+/// What an opening tells of its lane. Records come in the order in which they landed, from the first that is still
+/// needed for more than its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// A record, as it landed.
+    Record(Position, Record),
+    /// A live message whose record stands before the first one told. Told before all records.
+    Head(Position, MessageHead),
+}
 
 /// The writing half of a lane; one thread owns it.
 pub trait Store: Send {

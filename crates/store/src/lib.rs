@@ -6,7 +6,7 @@
 //! touches a file or a socket: that is the business of the stores.
 
 pub mod contract;
-pub use contract::{Landed, ReadError, Reader, Room, Store, StoreFailure};
+pub use contract::{Landed, ReadError, Reader, Room, Store, StoreFailure, Told};
 
 pub mod chunk;
 pub use chunk::{

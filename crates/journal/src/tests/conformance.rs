@@ -9,8 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use store::Store;
 use store::conformance::{self, Harness, Opened};
+use store::{Store, Told};
 use tempfile::TempDir;
 
 const SEGMENT_BYTES: u64 = 128 * 1024;
@@ -33,8 +33,9 @@ fn scratch() -> TempDir {
 
 fn open(disk: Arc<dyn Disk>, maker: Maker, dir: &Path) -> Opened {
     let mut told = Vec::new();
-    let opened = Journal::open_on(disk, maker, options(dir), &mut |position, record| {
-        told.push((position, record));
+    let opened = Journal::open_on(disk, maker, options(dir), &mut |one| match one {
+        Told::Record(position, record) => told.push((position, record)),
+        Told::Head(..) => panic!("all records are read"),
     });
     let (journal, recovered) = opened.expect("the journal opens");
     assert_eq!(recovered.records, told.len() as u64);

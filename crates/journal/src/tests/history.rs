@@ -44,8 +44,9 @@ pub(crate) type Opened = Result<(Journal, Recovered, Told), OpenError>;
 pub(crate) fn open(disk: &Arc<SimDisk>) -> Opened {
     let mut told = Vec::new();
     let shared = Arc::new(SharedDisk(disk.clone()));
-    let opened = Journal::open_on(shared, Maker::Caller, options(), &mut |position, record| {
-        told.push((position, record));
+    let opened = Journal::open_on(shared, Maker::Caller, options(), &mut |one| match one {
+        store::Told::Record(position, record) => told.push((position, record)),
+        store::Told::Head(..) => panic!("all records are read"),
     });
     opened.map(|(journal, recovered)| (journal, recovered, told))
 }

@@ -13,7 +13,7 @@ fn open(dir: &Path) -> Result<Journal, OpenError> {
         disk_free_limit: 0,
         ..Options::new(dir)
     };
-    Journal::open(options, &mut |_, _| {}).map(|(journal, _)| journal)
+    Journal::open(options, &mut |_| {}).map(|(journal, _)| journal)
 }
 
 fn refusal(dir: &Path) -> String {
@@ -64,7 +64,7 @@ fn lengths_that_cannot_be_are_refused() {
             segment_bytes,
             ..Options::new(dir.path())
         };
-        let outcome = Journal::open(options, &mut |_, _| {});
+        let outcome = Journal::open(options, &mut |_| {});
         assert!(matches!(outcome, Err(OpenError::Option(_))));
     }
 }

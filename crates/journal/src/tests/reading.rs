@@ -88,7 +88,7 @@ fn readers_see_live_messages_while_segments_come_and_go() {
         cache_bytes: 8 * 1024,
         ..Options::new(dir.path())
     };
-    let (mut journal, _) = Journal::open(options, &mut |_, _| {}).expect("it opens");
+    let (mut journal, _) = Journal::open(options, &mut |_| {}).expect("it opens");
     let reader = journal.reader();
     let live = Mutex::new(BTreeSet::new());
     let (done, read) = (AtomicBool::new(false), AtomicU64::new(0));

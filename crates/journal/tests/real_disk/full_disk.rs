@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use store::{ChunkBuilder, Landed, Room, Store, StoreFailure};
+use store::{ChunkBuilder, Landed, Room, Store, StoreFailure, Told};
 
 const SEGMENT_BYTES: u64 = 4 << 20;
 const BODY: usize = 100_000;
@@ -27,7 +27,11 @@ fn try_open(dir: &Path) -> Result<Lane, OpenError> {
         ..Options::new(dir)
     };
     let (mut live, mut last) = (BTreeSet::new(), 0);
-    let (journal, _) = Journal::open(options, &mut |position, record| {
+    let (journal, _) = Journal::open(options, &mut |one| {
+        let (position, record) = match one {
+            Told::Record(position, record) => (position, record),
+            Told::Head(..) => panic!("all records are read"),
+        };
         last = last.max(position.0);
         match record {
             Record::Message(message) => {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use store::{ChunkBuilder, Store};
+use store::{ChunkBuilder, Store, Told};
 
 const SEGMENT_BYTES: u64 = 4 << 20;
 
@@ -23,8 +23,11 @@ fn options(dir: &Path) -> Options {
 
 fn open(dir: &Path) -> (Journal, BTreeMap<u64, Record>) {
     let mut told = BTreeMap::new();
-    let opened = Journal::open(options(dir), &mut |position, record| {
-        told.insert(position.0, record);
+    let opened = Journal::open(options(dir), &mut |one| match one {
+        Told::Record(position, record) => {
+            told.insert(position.0, record);
+        }
+        Told::Head(..) => panic!("all records are read"),
     });
     let (journal, _) = opened.expect("the journal opens: nothing that had landed is damaged");
     (journal, told)
