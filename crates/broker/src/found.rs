@@ -32,34 +32,39 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Whether the queue's rules will ask for it is not known yet: its definition may come later.
-    pub(crate) fn note(&mut self, position: Position, arrival: &Arrival) {
-        let is_new = self.landed.insert(position.0);
-        if let Some(due) = arrival.due.filter(|_| is_new) {
-            let ready = Ready {
-                position,
-                priority: arrival.priority,
-                attempts: Attempts::NONE,
-                redelivered: false,
-            };
-            self.put_off.insert(arrival.came, due, ready);
+    /// Messages of neighbouring positions came, all alike. Whether the queue's rules will ask for what is said of them is
+    /// not known yet: its definition may come later.
+    pub(crate) fn note(&mut self, run: Run, arrival: &Arrival) {
+        let positions = (run.first..run.end()).map(Position);
+        if let Some(due) = arrival.due {
+            for position in positions.clone() {
+                if !self.landed.contains(position.0) {
+                    let ready = Ready {
+                        position,
+                        priority: arrival.priority,
+                        attempts: Attempts::NONE,
+                        redelivered: false,
+                    };
+                    self.put_off.insert(arrival.came, due, ready);
+                }
+            }
         }
-        self.ages.note(position, arrival.came);
+        self.landed.insert_run(run);
+        self.ages.note(Position(run.first), arrival.came);
+        self.ages.note(Position(run.end() - 1), arrival.came);
         if arrival.priority > 0 {
             let of_priority = self.priorities.entry(arrival.priority).or_default();
-            of_priority.insert(position.0);
+            of_priority.insert_run(run);
         }
         if let Some(expires) = arrival.expires {
-            self.expiring.insert(position, expires);
+            self.expiring
+                .extend(positions.map(|position| (position, expires)));
         }
         match self.lengths.last_mut() {
-            Some((run, length)) if run.end() == position.0 && *length == arrival.bytes => {
-                run.count += 1;
+            Some((last, length)) if last.end() == run.first && *length == arrival.bytes => {
+                last.count += run.count;
             }
-            _ => {
-                let first = position.0;
-                self.lengths.push((Run { first, count: 1 }, arrival.bytes));
-            }
+            _ => self.lengths.push((run, arrival.bytes)),
         }
     }
 

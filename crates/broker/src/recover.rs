@@ -18,7 +18,7 @@ use model::record::{
     BindingDefinition, Destination, ExchangeDefinition, Fingerprint, MessageHead, QueueDefinition,
     VhostDefinition,
 };
-use model::{Definition, Limits, MessageRecord, Position, QueueId, Record, ShortStr, Timestamp};
+use model::{Definition, Limits, Position, QueueId, Record, Run, ShortStr, Timestamp};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, HashMap};
 
@@ -82,7 +82,13 @@ impl Recovery {
             self.stopped = matches!(record, Record::Stopped);
         }
         match record {
-            Record::Message(message) => self.message(position, &message),
+            Record::Message(message) => self.know(
+                Run {
+                    first: position.0,
+                    count: 1,
+                },
+                &MessageHead::of(&message),
+            ),
             Record::Settled(queue, how, runs) => self.messages_of(queue).settle(how, &runs),
             Record::Waiting(queue, all) => self.messages_of(queue).tell_waiting(&all),
             Record::Remembered(queue, all) => {
@@ -100,11 +106,33 @@ impl Recovery {
         }
     }
 
-    /// Takes in what is known of a live message that stands before the first record told. All else that its record
-    /// said, a checkpoint has told again.
-    pub fn know(&mut self, position: Position, head: &MessageHead) {
-        self.last = self.last.max(position);
-        self.note(position, head);
+    /// Takes in messages of neighbouring positions by what their records say without the bodies.
+    pub fn know(&mut self, run: Run, head: &MessageHead) {
+        let last = Position(run.end() - 1);
+        if last > self.last {
+            self.last = last;
+            self.stopped = false;
+        }
+        for &queue in &head.queues {
+            self.messages_of(queue).note(run, &head.arrival);
+            self.next_queue = self.next_queue.max(QueueId(queue.0 + 1));
+        }
+        let first = Position(run.first);
+        for (queue, fingerprint) in &head.fingerprints {
+            self.remember(*queue, first, *fingerprint);
+        }
+        let removed = |vhost| self.vhosts_removed.get(vhost).copied();
+        if let Some(publishing) = &head.publisher
+            && removed(&publishing.vhost).is_none_or(|removed| first > removed)
+        {
+            let vhost = self.vhost(&publishing.vhost);
+            let landed = Run {
+                first: publishing.id.0,
+                count: run.count,
+            };
+            let landed = [landed].into_iter().collect();
+            self.publishers.learn(vhost, &publishing.publisher, &landed);
+        }
     }
 
     /// The broker as it was. Exclusive queues end with their connections, so those that are left from before
@@ -144,28 +172,6 @@ impl Recovery {
         }
         broker.look_at_all();
         broker
-    }
-
-    fn note(&mut self, position: Position, head: &MessageHead) {
-        for &queue in &head.queues {
-            self.messages_of(queue).note(position, &head.arrival);
-            self.next_queue = self.next_queue.max(QueueId(queue.0 + 1));
-        }
-    }
-
-    fn message(&mut self, position: Position, message: &MessageRecord) {
-        self.note(position, &MessageHead::of(message));
-        for (queue, fingerprint) in &message.fingerprints {
-            self.remember(*queue, position, *fingerprint);
-        }
-        let removed = |vhost| self.vhosts_removed.get(vhost).copied();
-        if let Some(publishing) = &message.publisher
-            && removed(&publishing.vhost).is_none_or(|removed| position > removed)
-        {
-            let vhost = self.vhost(&publishing.vhost);
-            let landed = [publishing.id.0].into_iter().collect();
-            self.publishers.learn(vhost, &publishing.publisher, &landed);
-        }
     }
 
     fn remember(&mut self, queue: QueueId, position: Position, message: Fingerprint) {

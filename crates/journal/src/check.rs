@@ -1,16 +1,18 @@
 //! Looking at a data directory without changing it: what it holds, whether all of it is whole, and what a start
 //! would do.
 
+use crate::checkpoint::Checkpoint;
 use crate::disk::{Access, Disk, RealDisk};
 use crate::error::{OpenError, failed};
 use crate::identity::Key;
+use crate::lane::{Opened, goes_on};
 use crate::names::Layout;
 use crate::recover::Listing;
 use crate::scan::{Ending, Scan};
-use model::{Position, Record};
+use model::{Position, Record, Run, Runs};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use store::{Entry, LandedChunk, LiveSet};
+use store::{Density, Entry, LandedChunk, LiveSet};
 
 /// What a data directory holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,27 +88,42 @@ pub(crate) fn check_on(disk: &dyn Disk, dir: &Path) -> Result<Report, OpenError>
     })?;
     let mut checking = Checking {
         live: LiveSet::new(),
+        checkpoint: Checkpoint::none(),
+        next: Position::NONE.next(),
         last: Position::NONE,
+        found: Runs::new(),
         report: Report {
             dir: dir.to_owned(),
             ..Report::default()
         },
     };
-    let listing = Listing::read(disk, &layout)?;
-    checking.report.segments = listing.segments.len() as u64;
-    checking.report.spares = listing.spares.len() as u64;
-    if let Some(number) = listing.gap() {
-        checking.problem(format!("segment {number} is missing"));
+    match Checkpoint::read(disk, &layout, key) {
+        Ok(checkpoint) => {
+            checking.next = checkpoint.begin;
+            checking.checkpoint = checkpoint;
+        }
+        Err(error @ OpenError::Io { .. }) => return Err(error),
+        Err(error) => checking.problem(error.to_string()),
     }
-    let mut next = None;
-    for number in &listing.segments {
-        let path = layout.segment(*number);
-        let file = disk
-            .open(&path, Access::Read)
-            .map_err(failed("open", &path))?;
-        let scan = Scan::new(&*file, key, *number, next).map_err(failed("read", &path))?;
-        let is_last = Some(number) == listing.segments.last();
-        next = checking.segment(scan, &path, is_last)?;
+    let listing = Listing::read(disk, &layout)?;
+    let (segments, _) = Opened::all(disk, &layout, key, &listing, Access::Read)?;
+    checking.report.segments = segments.len() as u64;
+    checking.report.spares = listing.spares.len() as u64;
+    let last = segments.last().map(|segment| segment.number);
+    for segment in segments {
+        let scan = Scan::new(&*segment.file, key, segment.number, None);
+        let scan = scan.map_err(failed("read", &segment.path))?;
+        if checking.begin(&segment) {
+            checking.segment(scan, &segment.path, last == Some(segment.number))?;
+            checking.stand_for(&segment);
+        }
+    }
+    let missing = checking.checkpoint.map.live.without(&checking.found);
+    for run in missing.as_slice() {
+        let (from, to) = (run.first, run.end() - 1);
+        checking.problem(format!(
+            "the live messages {from} to {to} are in no segment"
+        ));
     }
     let live = checking.live.total();
     (checking.report.live_messages, checking.report.live_bytes) = (live.messages, live.bytes);
@@ -115,8 +132,13 @@ pub(crate) fn check_on(disk: &dyn Disk, dir: &Path) -> Result<Report, OpenError>
 
 struct Checking {
     live: LiveSet,
+    checkpoint: Checkpoint,
+    /// The position that must come next, behind the checkpoint's first record.
+    next: Position,
     /// The last position that was met.
     last: Position,
+    /// The messages that the checkpoint names and that are there, or for which copies stand.
+    found: Runs,
     report: Report,
 }
 
@@ -125,22 +147,36 @@ impl Checking {
         self.report.problems.push(text);
     }
 
-    /// Checks one segment; returns the position that the next should begin with, none if that cannot be known.
-    fn segment(
-        &mut self,
-        mut scan: Scan<'_>,
-        path: &Path,
-        is_last: bool,
-    ) -> Result<Option<Position>, OpenError> {
+    /// Whether a segment stands where it may.
+    fn begin(&mut self, segment: &Opened) -> bool {
+        let from = segment.from.unwrap_or(self.next);
+        let path = segment.path.display();
+        if from <= self.last {
+            self.problem(format!("{path}: position {from} comes again"));
+            return false;
+        }
+        if !goes_on(self.checkpoint.begin, self.next, from) {
+            let (from, to) = (self.next, from.0 - 1);
+            self.problem(format!(
+                "the records {from} to {to} are missing before {path}"
+            ));
+        }
+        self.live.begin(segment.number, from, segment.density);
+        true
+    }
+
+    /// Copies stand for all that was live among their positions when they were made.
+    fn stand_for(&mut self, segment: &Opened) {
+        let first = segment.from.unwrap_or(self.next).0;
+        if segment.density == Density::Sparse && self.last.0 >= first {
+            let count = self.last.0 - first + 1;
+            self.found.insert_run(Run { first, count });
+        }
+    }
+
+    /// Checks one segment.
+    fn segment(&mut self, mut scan: Scan<'_>, path: &Path, is_last: bool) -> Result<(), OpenError> {
         while let Some((offset, chunk)) = scan.next_chunk().map_err(failed("read", path))? {
-            if chunk.first() != Position::NONE && chunk.first() <= self.last {
-                let first = chunk.first();
-                self.problem(format!(
-                    "{}: position {first} comes again at byte {offset}",
-                    path.display()
-                ));
-                return Ok(None);
-            }
             self.chunk(&chunk, path, offset);
         }
         let offset = scan.offset();
@@ -150,29 +186,32 @@ impl Checking {
             Ending::Damaged { what, next } => {
                 format!("{what}, but what was written later stands at byte {next}")
             }
-            Ending::Closed => return Ok(scan.next_position()),
+            Ending::Closed => return Ok(()),
             Ending::Unwritten | Ending::Leftover | Ending::Torn { .. } if !is_last => {
                 "the segment ends before its end mark, but there are later segments".into()
             }
-            Ending::Unwritten | Ending::Leftover => return Ok(scan.next_position()),
+            Ending::Unwritten | Ending::Leftover => return Ok(()),
             Ending::Torn { bytes } => {
                 self.report.torn_bytes = bytes;
                 self.report.clean = false;
-                return Ok(scan.next_position());
+                return Ok(());
             }
         };
         self.problem(format!("{}: at byte {offset}: {problem}", path.display()));
-        Ok(None)
+        Ok(())
     }
 
     fn chunk(&mut self, chunk: &LandedChunk, path: &Path, offset: u64) {
         self.report.chunks += 1;
         self.report.bytes += chunk.bytes().len() as u64;
-        self.last = self.last.max(chunk.last());
+        self.last = self.last.max(chunk.span().1);
+        if chunk.last() >= self.checkpoint.begin {
+            self.next = chunk.last().next();
+        }
         for entry in chunk.records() {
             match entry {
                 Ok(entry) => {
-                    self.live.enter(chunk.segment(), &entry);
+                    self.account(&entry);
                     self.report.clean = entry.record == Record::Stopped;
                     self.report.records.count(&entry);
                 }
@@ -180,6 +219,28 @@ impl Checking {
                     self.problem(format!("{}: at byte {offset}: {error}", path.display()));
                 }
             }
+        }
+    }
+
+    /// What is live: before the checkpoint what it names, and from there on what was not settled.
+    fn account(&mut self, entry: &Entry) {
+        let Checkpoint { begin, map } = &self.checkpoint;
+        let is_old = entry.position < *begin;
+        if is_old && map.live.contains(entry.position.0) {
+            self.found.insert(entry.position.0);
+        }
+        match (&entry.record, entry.born()) {
+            (_, Some(mut born)) if !is_old || map.live.contains(entry.position.0) => {
+                match map.queues_in_part(entry.position) {
+                    Some(left) => {
+                        born.queues = left.clone();
+                        self.live.born_in_part(&born);
+                    }
+                    None => self.live.born(&born),
+                }
+            }
+            (Record::Settled(queue, _, runs), _) if !is_old => self.live.settled(*queue, runs),
+            _ => {}
         }
     }
 }

@@ -59,6 +59,10 @@ pub(crate) trait DiskFile: Send + Sync {
     /// Reads at `offset`; returns how many bytes were read, 0 at the end.
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize>;
 
+    /// Makes the file so long that `length` bytes can be written without asking for room; what was not written reads
+    /// as zeros.
+    fn reserve(&self, length: u64) -> io::Result<()>;
+
     /// Returns when the file's bytes and length would survive the loss of power.
     fn sync(&self) -> io::Result<()>;
 

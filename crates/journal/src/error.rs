@@ -42,15 +42,17 @@ pub enum OpenError {
         /// The segment file.
         path: PathBuf,
     },
-    /// A segment is not there though segments before and behind it are.
+    /// Records are not there that must be: a segment file is gone.
     #[error(
-        "segment {number} is missing from {dir}: what had landed in it is lost unless the file is put back"
+        "the records {from} to {to} are missing before {path}: what had landed there is lost unless the segment's file is put back"
     )]
-    MissingSegment {
-        /// The directory of the segments.
-        dir: PathBuf,
-        /// The segment.
-        number: u64,
+    MissingRecords {
+        /// The segment behind them, or the directory of the segments.
+        path: PathBuf,
+        /// The first of them.
+        from: u64,
+        /// The last.
+        to: u64,
     },
     /// Bytes that had landed are not what was written, and more that landed stands behind them.
     #[error(

@@ -4,6 +4,8 @@
 //! LOCK                          held by the process that has the directory open; its id
 //! format                        the version of the layout, and the directory's own key
 //! segments/000000000001.seg     a segment, by its number
+//! segments/000000000001.sum     what it holds without the bodies
+//! segments/checkpoint           which messages before the last checkpoint are live
 //! segments/spare-1              a file written ahead of use
 //! segments/spare-2.tmp          a file that is being made
 //! ```
@@ -15,6 +17,10 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Name {
     /// The segment of this number.
     Segment(u64),
+    /// The summary of the segment of this number.
+    Summary(u64),
+    /// What the last checkpoint keeps.
+    Checkpoint,
     /// A spare file.
     Spare(u64),
     /// A file that was being made when the power went; it holds nothing that counts.
@@ -22,6 +28,8 @@ pub(crate) enum Name {
 }
 
 const SEGMENT_END: &str = ".seg";
+const SUMMARY_END: &str = ".sum";
+const CHECKPOINT: &str = "checkpoint";
 const SPARE_START: &str = "spare-";
 const UNFINISHED_END: &str = ".tmp";
 
@@ -33,6 +41,10 @@ impl Name {
             return Some(Self::Unfinished);
         } else if let Some(digits) = text.strip_suffix(SEGMENT_END) {
             Self::Segment(number(digits)?)
+        } else if let Some(digits) = text.strip_suffix(SUMMARY_END) {
+            Self::Summary(number(digits)?)
+        } else if text == CHECKPOINT {
+            Self::Checkpoint
         } else {
             Self::Spare(number(text.strip_prefix(SPARE_START)?)?)
         };
@@ -42,6 +54,8 @@ impl Name {
     fn text(self) -> String {
         match self {
             Self::Segment(number) => format!("{number:012}{SEGMENT_END}"),
+            Self::Summary(number) => format!("{number:012}{SUMMARY_END}"),
+            Self::Checkpoint => CHECKPOINT.to_owned(),
             Self::Spare(number) => format!("{SPARE_START}{number}"),
             Self::Unfinished => unreachable!("an unfinished file has the name of what it will be"),
         }
@@ -86,6 +100,14 @@ impl Layout {
         self.segments.join(Name::Segment(number).text())
     }
 
+    pub(crate) fn summary(&self, number: u64) -> PathBuf {
+        self.segments.join(Name::Summary(number).text())
+    }
+
+    pub(crate) fn checkpoint(&self) -> PathBuf {
+        self.segments.join(CHECKPOINT)
+    }
+
     pub(crate) fn spare(&self, number: u64) -> PathBuf {
         self.segments.join(Name::Spare(number).text())
     }
@@ -115,6 +137,8 @@ mod tests {
             Some(Name::Segment(u64::MAX))
         );
         assert_eq!(read(&layout.spare(3)), Some(Name::Spare(3)));
+        assert_eq!(read(&layout.summary(7)), Some(Name::Summary(7)));
+        assert_eq!(read(&layout.checkpoint()), Some(Name::Checkpoint));
         let unfinished = Layout::unfinished(&layout.segment(7));
         assert_eq!(read(&unfinished), Some(Name::Unfinished));
     }

@@ -1,14 +1,15 @@
 //! The reading half: finds a live message's chunk in memory, or reads it from the disk.
 
-use crate::cache::{Cache, Key};
+use crate::cache::Cache;
 use crate::disk;
-use crate::places::{INDEX_STEP, Place, Places, Stretch};
+use crate::places::{Places, Stretch};
+use crate::summary::SECTION_STEP;
 use bytes::Bytes;
 use model::Position;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use store::chunk::{self, ChunkError, HEADER_LENGTH};
-use store::{LandedChunk, ReadError, Reader};
+use store::{Density, LandedChunk, ReadError, Reader};
 
 /// What the writer and the readers of a lane share.
 pub(crate) struct Shared {
@@ -20,6 +21,8 @@ pub(crate) struct Shared {
 enum Failure {
     Io(io::Error),
     NotThere(String),
+    /// Copies stand for it, and it is not among them.
+    NotCopied,
 }
 
 impl Shared {
@@ -51,22 +54,17 @@ impl Shared {
         let mut block = Bytes::new();
         while offset < stretch.to && found.is_none() {
             let chunk = next_chunk(stretch, offset, &mut block)?;
-            let here = offset;
             offset += chunk.bytes().len() as u64;
-            let key = if stretch.relocated {
-                Key::Place(Place::new(stretch.segment, here))
-            } else if chunk.last() == Position::NONE {
-                continue;
-            } else {
-                Key::First(chunk.first())
-            };
             let chunk = Arc::new(chunk);
-            self.cache().read(key, chunk.clone());
+            self.cache().read(chunk.clone());
             if chunk.contains(position) {
                 found = Some(chunk);
             }
         }
         found.ok_or_else(|| {
+            if stretch.density == Density::Sparse {
+                return Failure::NotCopied;
+            }
             let (segment, from) = (stretch.segment, stretch.from);
             Failure::NotThere(format!(
                 "it is in no chunk behind byte {from} of segment {segment}"
@@ -89,7 +87,7 @@ fn next_chunk(stretch: &Stretch, offset: u64, block: &mut Bytes) -> Result<Lande
         Ok(Bytes::from(bytes))
     };
     if block.len() < HEADER_LENGTH {
-        let ahead = (stretch.to - offset).clamp(INDEX_STEP, 2 * INDEX_STEP);
+        let ahead = (stretch.to - offset).clamp(SECTION_STEP, 2 * SECTION_STEP);
         *block = fill(ahead)?;
     }
     let header = chunk::header(block).map_err(|error| wrong(&error))?;
@@ -110,11 +108,7 @@ fn next_chunk(stretch: &Stretch, offset: u64, block: &mut Bytes) -> Result<Lande
 
 impl Reader for Shared {
     fn cached(&self, position: Position) -> Option<Arc<LandedChunk>> {
-        if let Some(chunk) = self.cache().get(position) {
-            return Some(chunk);
-        }
-        let place = self.places().relocated(position)?;
-        self.cache().get_relocated(place)
+        self.cache().get(position)
     }
 
     fn read(&self, position: Position) -> Result<Arc<LandedChunk>, ReadError> {
@@ -137,6 +131,7 @@ impl Reader for Shared {
             }
             return Err(match failure {
                 Failure::Io(source) => ReadError::Io { position, source },
+                Failure::NotCopied => ReadError::Gone(position),
                 Failure::NotThere(what) => ReadError::Damaged { position, what },
             });
         }

@@ -1,182 +1,340 @@
 //! Giving back the room of what nobody needs.
 //!
-//! Segments go from the front of the lane only: a settling stands behind its message, so it is still there for as
-//! long as the message is. The front segment goes when no message in it is live and the last checkpoint began
-//! behind it. What is alive in it is moved to the tail when the lane holds more dead bytes than live ones: so one
-//! slow queue pins about as much again as it holds, and a backlog that is read from its front is never moved.
+//! A segment that stands before the last checkpoint and in which nothing is live goes, wherever in the lane it is: what
+//! settlings it held, the checkpoint has noted ([`crate::checkpoint`]). If the checkpoint names messages of it as live
+//! that were settled since, it waits for the next one: so a start can tell a segment that was given back from one that
+//! is missing. Where much more is dead than live, what is left of neighbouring segments is copied into one
+//! ([`crate::compact`]): so a slow queue pins little more than its own bytes, and what was copied is not copied again
+//! before it is dead for the most part.
 
-use crate::stock::Spare;
+use crate::checkpoint::Checkpoint;
+use crate::compact::{Compacted, Plan};
+use crate::keeper::{Done, Job};
+use crate::places::Segment;
+use crate::stock::Dead;
 use crate::writer::Journal;
 use model::Position;
-use std::sync::Arc;
-use store::{ChunkBuilder, LandedChunk, ReadError, Reader, Room, StoreFailure};
+use std::io;
+use store::{LiveMap, StoreFailure};
 
-/// The dead bytes beside as many dead as live ones that are left alone, in segments.
-const SLACK_SEGMENTS: u64 = 2;
-/// The most bytes that are moved between two landings, unless a single message is longer.
-const STEP_MAX: u64 = 256 * 1024;
-/// A step is at most this part of a segment.
-const STEPS_PER_SEGMENT: u64 = 16;
-/// Bytes that may be moved for each byte that lands: enough to be quicker than the lane grows, since a moved byte
-/// frees at least two.
-const MOVED_PER_LANDED: u64 = 4;
-/// The most segments that are given back after one landing.
-const FREED_PER_LANDING: usize = 4;
-/// A checkpoint is wanted when so many segments would have to be read to know the definitions.
-const CHECKPOINT_SEGMENTS: usize = 16;
+/// A checkpoint is wanted when so many segments would have to be told again by the next start.
+const CHECKPOINT_SEGMENTS: usize = 8;
+/// So many bytes land for each byte that the last checkpoint took, before the next is wanted.
+const LANDED_PER_CHECKPOINT: u64 = 16;
+/// Of the bytes before the checkpoint so many may be dead for each live one: one in so many.
+const LIVE_PER_DEAD: u64 = 6;
+/// And besides so many segments.
+const SLACK_SEGMENTS: u64 = 1;
+/// What frees so many bytes for each that is copied is worth it always.
+const NEXT_TO_NOTHING: u64 = 32;
 
 /// How far reclaiming is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Reclaiming {
-    /// No definition before this position is needed.
-    checkpoint: Position,
+    /// No record before this position is needed but live messages.
+    begin: Position,
     /// The segment that was the tail when a checkpoint was last asked for.
     asked: u64,
-    /// Bytes that may be moved now.
-    allowance: u64,
-    /// In which segment messages are being moved, and the position to go on from.
-    moving: (u64, Position),
-    /// The front segment holds a live message that cannot be read; it stays.
-    stuck: Option<u64>,
+    /// The bytes that the last checkpoint took, and those that have landed since.
+    checkpoint_bytes: u64,
+    landed_since: u64,
+    /// The begin of a checkpoint whose records have landed, and whose file has not been written yet.
+    to_write: Option<Position>,
+    /// The begin of the checkpoint that is being written, and the segments that it names messages of, by number.
+    writing: Position,
+    mapping: Vec<u64>,
+    /// Something may be given back or copied now that could not before.
+    due: bool,
+    /// A checkpoint would let something go, or there is too much that only a checkpoint makes short to tell.
+    wanted: bool,
+    /// Segments with live messages that cannot be read; they stay.
+    stuck: Vec<u64>,
+}
+
+/// What is in one segment that is not written to any more.
+#[derive(Clone, Copy)]
+struct Closed {
+    number: u64,
+    used: u64,
+    /// The bytes of its live messages, never more than all.
+    live: u64,
+    is_dead: bool,
+    mapped: bool,
+    last: Position,
+    stuck: bool,
 }
 
 impl Reclaiming {
-    pub(crate) fn new(checkpoint: Position) -> Self {
+    pub(crate) fn new(begin: Position) -> Self {
         Self {
-            checkpoint,
-            ..Self::default()
+            begin,
+            asked: 0,
+            checkpoint_bytes: 0,
+            landed_since: 0,
+            to_write: None,
+            writing: begin,
+            mapping: Vec::new(),
+            due: true,
+            wanted: false,
+            stuck: Vec::new(),
         }
     }
 
-    /// A checkpoint has landed: no definition before `begin` is needed.
-    pub(crate) fn checkpoint_landed(&mut self, begin: Position) {
-        self.checkpoint = begin;
-        self.asked = 0;
+    /// So many bytes have landed, with a checkpoint that begins there among them.
+    pub(crate) fn landed(&mut self, bytes: usize, checkpoint: Option<Position>) {
+        self.landed_since += bytes as u64;
+        if let Some(begin) = checkpoint {
+            self.to_write = Some(begin);
+            self.checkpoint_bytes = bytes as u64;
+            self.landed_since = 0;
+        }
     }
 }
 
 impl Journal {
-    /// Moves a bounded part of what is in the way, if it is time to, before so many bytes land. Before, for what
-    /// lands may be the last: a clean stop is told from a crash by the last record.
-    pub(crate) fn move_live(&mut self, landing: usize) -> Result<(), StoreFailure> {
-        let step = (self.segment_bytes / STEPS_PER_SEGMENT).min(STEP_MAX);
-        let allowance = self.reclaiming.allowance + MOVED_PER_LANDED * landing as u64;
-        self.reclaiming.allowance = allowance.min(2 * step);
-        if !self.should_move() {
-            return Ok(());
+    /// Hears what was written beside the lane, gives back what can go, and has written what is due.
+    pub(crate) fn reclaim(&mut self) -> Result<(), StoreFailure> {
+        while let Some(done) = self.keeper.done() {
+            self.hear(done)?;
         }
-        let front = self.shared.places().front().number;
-        let due = step.min(self.live.usage(front).bytes);
-        if self.reclaiming.allowance < due {
-            return Ok(());
+        self.reclaiming.due |= self.live.take_emptied();
+        if !self.keeper.is_busy()
+            && let Some(begin) = self.reclaiming.to_write.take()
+        {
+            self.write_checkpoint(begin);
         }
-        self.move_step(front, step)
+        if std::mem::take(&mut self.reclaiming.due) {
+            let closed = self.closed();
+            self.free_dead(&closed)?;
+            self.reclaiming.wanted = self.would_help(&closed);
+            // Also while the disk is nearly full: what they take is there beside the reserve, and soon given back.
+            if !self.keeper.is_busy()
+                && let Some(plan) = self.plan_copies(&closed)
+            {
+                self.keeper.put(Job::Compact(plan));
+            }
+        }
+        Ok(())
+    }
+
+    /// A segment was closed: something may be due.
+    pub(crate) fn look_again(&mut self) {
+        self.reclaiming.due = true;
     }
 
     /// Whether the broker should write a checkpoint, asked for once in each segment.
     pub(crate) fn wants_checkpoint(&mut self) -> bool {
-        let places = self.shared.places();
-        let (front, tail) = (places.front(), places.tail().number);
-        let held = front.number != tail && front.last >= self.reclaiming.checkpoint;
-        let wanted = held
-            && self.reclaiming.asked != tail
-            && (self.live.usage(front.number).messages == 0
-                || places.count_from(self.reclaiming.checkpoint) > CHECKPOINT_SEGMENTS);
+        let Reclaiming {
+            asked,
+            checkpoint_bytes,
+            landed_since,
+            wanted,
+            ..
+        } = self.reclaiming;
+        let tail = self.shared.places().tail().number;
+        let wanted =
+            wanted && asked != tail && landed_since >= LANDED_PER_CHECKPOINT * checkpoint_bytes;
         if wanted {
             self.reclaiming.asked = tail;
         }
         wanted
     }
 
-    /// Gives back front segments that hold nothing that is needed. The last record of the lane always stays, and
-    /// with it the position that the next one gets: no checkpoint begins behind it.
-    pub(crate) fn free_front(&mut self) -> Result<(), StoreFailure> {
-        for _ in 0..FREED_PER_LANDING {
-            let number = {
-                let places = self.shared.places();
-                let front = places.front();
-                let needed = front.number == places.tail().number
-                    || front.last >= self.reclaiming.checkpoint
-                    || self.live.usage(front.number).messages > 0;
-                if needed {
-                    return Ok(());
-                }
-                front.number
-            };
-            let front = self.shared.places_mut().pop();
-            self.shared.cache().forget(number, front.last);
-            self.live.forget(number);
-            let dead = Spare {
-                path: self.directory.layout.segment(number),
-                file: front.file,
-                length: front.length,
-            };
-            self.stock
-                .put_back(dead)
-                .map_err(|error| self.failure("give back segment", number, error))?;
-        }
-        Ok(())
-    }
-
-    /// Whether the live messages of the front segment should be moved to the tail.
-    fn should_move(&self) -> bool {
+    /// All but the tail, in the order of their positions.
+    fn closed(&self) -> Vec<Closed> {
         let places = self.shared.places();
-        let (front, tail) = (places.front().number, places.tail().number);
-        let live = self.live.total().bytes;
-        let dead = places.bytes().saturating_sub(live);
-        front != tail
-            && self.reclaiming.stuck != Some(front)
-            && self.live.usage(front).messages > 0
-            && dead > live + SLACK_SEGMENTS * self.segment_bytes
+        let mut usages = self.live.usages();
+        let closed = places.closed().map(|segment| {
+            let usage = usages.find(|(number, _)| *number == segment.number);
+            let (_, usage) = usage.expect("what is a place for one is accounted for");
+            Closed {
+                number: segment.number,
+                used: segment.used,
+                live: usage.bytes.min(segment.used),
+                is_dead: usage.messages == 0,
+                mapped: segment.mapped,
+                last: segment.last,
+                stuck: self.reclaiming.stuck.contains(&segment.number),
+            }
+        });
+        closed.collect()
     }
 
-    /// Writes about `step` bytes of live messages again at the tail, and returns when they have landed there.
-    fn move_step(&mut self, front: u64, step: u64) -> Result<(), StoreFailure> {
-        let from = match self.reclaiming.moving {
-            (segment, from) if segment == front => from,
-            _ => Position::NONE,
-        };
-        let mut builder = ChunkBuilder::new();
-        let mut chunk: Option<Arc<LandedChunk>> = None;
-        let mut next = from;
-        for (position, queues) in self.live.live_messages(front, from) {
-            if builder.bytes() as u64 >= step {
-                break;
+    /// Whether a checkpoint would let something go, or the next start has too much to be told.
+    fn would_help(&self, closed: &[Closed]) -> bool {
+        let begin = self.reclaiming.begin;
+        let after = closed.iter().filter(|one| one.last >= begin).count();
+        let waits = |one: &Closed| one.is_dead && (one.mapped || one.last >= begin);
+        after >= CHECKPOINT_SEGMENTS || closed.iter().any(waits)
+    }
+
+    fn hear(&mut self, done: Done) -> Result<(), StoreFailure> {
+        match done {
+            Done::Checkpoint(Some(begin)) => {
+                self.reclaiming.begin = begin;
+                let mapping = std::mem::take(&mut self.reclaiming.mapping);
+                let named = |segment: &Segment| mapping.binary_search(&segment.number).is_ok();
+                self.shared.places_mut().set_mapped(named);
+                self.reclaiming.due = true;
             }
-            if chunk.as_ref().is_none_or(|chunk| !chunk.contains(position)) {
-                chunk = match self.shared.read(position) {
-                    Ok(chunk) => Some(chunk),
-                    Err(error) => {
-                        self.reclaiming.stuck = Some(front);
-                        tell_stuck(front, &error);
-                        break;
-                    }
-                };
+            Done::Checkpoint(None) => self.make_room()?,
+            Done::Compacted(copies) => self.take_in(copies)?,
+            Done::NoRoom => {}
+            Done::Unreadable { segment, what } => {
+                self.reclaiming.stuck.push(segment);
+                // Nothing is lost by it yet, but the disk is no longer what it was: somebody should look.
+                tracing::error!(
+                    segment,
+                    what,
+                    "a live message cannot be read; its segment is kept"
+                );
             }
-            let message = chunk.as_ref().and_then(|chunk| chunk.message(position));
-            let message = message.expect("a live message's record is a message");
-            builder.relocate(position, &queues, &message);
-            next = position.next();
-        }
-        let bytes = builder.bytes();
-        self.reclaiming.allowance = self.reclaiming.allowance.saturating_sub(bytes as u64);
-        // With the disk full, moving must not begin a segment: that room is for what is in flight.
-        let fits = self.stock.room() == Room::Open || self.shared.places().tail().has_room(bytes);
-        if fits {
-            self.reclaiming.moving = (front, next);
-        }
-        if fits && !builder.is_empty() {
-            self.append(builder.take())?;
+            Done::Failed(source) => {
+                let dir = self.directory.layout.segments().display();
+                let what = format!("write beside the lane in {dir}");
+                return Err(StoreFailure { what, source });
+            }
         }
         Ok(())
+    }
+
+    /// A checkpoint had no room, and the one before it still counts. Where it would give back a segment it is worth the
+    /// reserve, which that segment will be.
+    fn make_room(&mut self) -> Result<(), StoreFailure> {
+        let begin = self.reclaiming.writing;
+        let closed = self.closed();
+        let gives_back = closed.iter().any(|one| one.is_dead && one.last < begin);
+        if gives_back {
+            let made = self.stock.make_room();
+            if made.map_err(|error| self.stock_failure(error))? {
+                self.reclaiming.to_write = Some(begin);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_checkpoint(&mut self, begin: Position) {
+        let checkpoint = Checkpoint {
+            begin,
+            map: LiveMap {
+                live: self.live.live_before(begin),
+                in_part: self.live.settled_in_part(begin),
+            },
+        };
+        let live = self.live.usages().filter(|(_, usage)| usage.messages > 0);
+        self.reclaiming.writing = begin;
+        self.reclaiming.mapping = live.map(|(number, _)| number).collect();
+        let file = checkpoint.write(self.epoch);
+        self.reclaiming.checkpoint_bytes += file.len() as u64;
+        self.keeper.put(Job::Checkpoint { begin, file });
+    }
+
+    /// Copies stand where other segments stood: those may go.
+    fn take_in(&mut self, copies: Compacted) -> Result<(), StoreFailure> {
+        let Compacted {
+            replaced,
+            mut segment,
+            copied,
+        } = copies;
+        self.live.replace(&replaced, segment.number, copied);
+        let number = segment.number;
+        let mut places = self.shared.places_mut();
+        segment.mapped = places
+            .closed()
+            .any(|one| one.mapped && replaced.contains(&one.number));
+        let old = places.replace(&replaced, segment);
+        drop(places);
+        for segment in old {
+            self.shared.cache().forget(segment.number);
+            // The file of the last one has no name any more.
+            if segment.number != number {
+                self.put_back(segment)?;
+            }
+        }
+        self.look_again();
+        Ok(())
+    }
+
+    /// Gives back the segments that hold nothing that is needed. The tail stays, and with it the position that the
+    /// next record gets.
+    fn free_dead(&mut self, closed: &[Closed]) -> Result<(), StoreFailure> {
+        let begin = self.reclaiming.begin;
+        let free = |one: &&Closed| one.is_dead && !one.mapped && one.last < begin;
+        for one in closed.iter().filter(free) {
+            let segment = self.shared.places_mut().remove(one.number);
+            self.shared.cache().forget(one.number);
+            self.live.forget(one.number);
+            self.put_back(segment)?;
+        }
+        Ok(())
+    }
+
+    fn put_back(&self, segment: Segment) -> Result<(), StoreFailure> {
+        let number = segment.number;
+        let dead = Dead::new(&self.directory.layout, segment);
+        let given = |error: io::Error| self.failure("give back segment", number, error);
+        self.stock.put_back(dead).map_err(given)
+    }
+
+    /// The segments that should become one, if there are any.
+    fn plan_copies(&self, closed: &[Closed]) -> Option<Plan> {
+        let begin = self.reclaiming.begin;
+        let gone = |one: &Closed| one.is_dead && !one.mapped;
+        let old = closed.iter().take_while(|one| one.last < begin);
+        let old: Vec<Closed> = old.filter(|one| !gone(one)).copied().collect();
+        let used: u64 = old.iter().map(|one| one.used).sum();
+        let live: u64 = old.iter().map(|one| one.live).sum();
+        let much = used - live > live / LIVE_PER_DEAD + SLACK_SEGMENTS * self.segment_bytes;
+        let least = if much { 1 } else { NEXT_TO_NOTHING };
+        let (first, count) = best_window(&old, self.segment_bytes, least)?;
+        let from = match first.checked_sub(1) {
+            Some(before) => old[before].last.next(),
+            None => Position::NONE.next(),
+        };
+        let chosen = &old[first..first + count];
+        let last = chosen[count - 1].last;
+        let live = self.live.live_before(last.next());
+        let in_part = self.live.settled_in_part(last.next()).into_iter();
+        let places = self.shared.places();
+        let is_chosen = |segment: &&Segment| chosen.iter().any(|one| one.number == segment.number);
+        let replaced = places.closed().filter(is_chosen);
+        Some(Plan {
+            key: self.key,
+            epoch: self.epoch,
+            replaced: replaced
+                .map(|segment| (segment.number, segment.file.clone()))
+                .collect(),
+            from,
+            last,
+            live: live.without(&self.live.live_before(from)),
+            in_part: in_part.filter(|(position, _)| *position >= from).collect(),
+        })
     }
 }
 
-/// Nothing is lost by it yet, but the disk is no longer what it was: somebody should look.
-fn tell_stuck(segment: u64, error: &ReadError) {
-    tracing::error!(
-        segment,
-        %error,
-        "a live message cannot be read; its segment and all behind it are kept until the next start"
-    );
+/// The neighbours of whose bytes the most are dead, where what is live in them fits one segment and is copied for `least`
+/// times as many that are freed: the first, and how many.
+fn best_window(old: &[Closed], segment_bytes: u64, least: u64) -> Option<(usize, usize)> {
+    // What is rounded and what a copy takes more than its original has room beside it.
+    let fits = segment_bytes - segment_bytes / 8;
+    let is_good = |one: &Closed| one.live > segment_bytes / 2 && one.live * 10 > one.used * 9;
+    let mut best: Option<(u64, usize, usize)> = None;
+    for first in 0..old.len() {
+        let (mut used, mut live) = (0, 0);
+        for (at, one) in old.iter().enumerate().skip(first) {
+            if one.stuck || is_good(one) || live + one.live > fits && at > first {
+                break;
+            }
+            used += one.used;
+            live += one.live;
+            let (gain, count) = (used - live, at + 1 - first);
+            let small = used * 8 < segment_bytes && gain >= live;
+            let large = gain * 4 > segment_bytes && gain * 2 > least * live;
+            let worth_it = live > 0 && (small || large);
+            if worth_it && best.is_none_or(|(most, ..)| gain > most) {
+                best = Some((gain, first, count));
+            }
+        }
+    }
+    best.map(|(_, first, count)| (first, count))
 }

@@ -8,8 +8,10 @@
 //! | newer | a `format` file of a newer version | refused |
 //! | unfinished | a file named `*.tmp` | removed: what was being made when the power went |
 //! | spare | a file named `spare-*` | kept if it has the length of a segment, else removed |
-//! | gap | segments n and n + 2, but not n + 1 | refused |
-//! | segments | one after the other | read; `scan.rs` has the table of how one may end |
+//! | checkpoint | the file `checkpoint` | read; refused if it is not whole |
+//! | segments | in the order of their numbers | read; `lane.rs` says what may be missing, `scan.rs` how one may end |
+//! | replaced | a segment for whose positions the copies in a later one stand | removed |
+//! | orphan | a summary without its segment | removed |
 //!
 //! # Why the tail is written again
 //! After a failed sync the page cache may hold bytes as if they were clean that the disk never took. A restarted
@@ -22,17 +24,13 @@ use crate::directory::Directory;
 use crate::disk::{self, Access, Disk, DiskFile, Locking};
 use crate::error::{OpenError, failed};
 use crate::identity::Key;
+use crate::lane::Lane;
 use crate::mark;
 use crate::names::{Layout, Name};
-use crate::places::{Places, Segment};
-use crate::scan::{Ending, Scan};
 use crate::stock::{Spare, Stock};
-use model::{Position, Record};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
-use store::chunk;
-use store::{Entry, LiveSet, Told};
 
 /// How many bytes of the tail are copied at once.
 const COPY: usize = 1024 * 1024;
@@ -42,7 +40,7 @@ const COPY: usize = 1024 * 1024;
 pub struct Recovered {
     /// How many segments there were.
     pub segments: u64,
-    /// How many records they held.
+    /// How many records were told.
     pub records: u64,
     /// How many bytes of a chunk were cut that was being written when the last run ended.
     pub cut_bytes: u64,
@@ -52,23 +50,11 @@ pub struct Recovered {
     pub took: Duration,
 }
 
-/// What recovery has read: all that the writer goes on with.
-pub(crate) struct Lane {
-    pub(crate) places: Places,
-    pub(crate) live: LiveSet,
-    /// The position of the next record.
-    pub(crate) next: Position,
-    /// No definition before this position is needed.
-    pub(crate) checkpoint: Position,
-    /// The number of the last opening that wrote anything.
-    pub(crate) opening: u32,
-    pub(crate) recovered: Recovered,
-}
-
 /// The files in the directory of the segments.
 #[derive(Default)]
 pub(crate) struct Listing {
     pub(crate) segments: Vec<u64>,
+    pub(crate) summaries: Vec<u64>,
     pub(crate) spares: Vec<u64>,
     pub(crate) unfinished: Vec<PathBuf>,
 }
@@ -109,7 +95,9 @@ impl Listing {
         for text in disk.list(dir).map_err(failed("list", dir))? {
             match Name::parse(&text) {
                 Some(Name::Segment(number)) => listing.segments.push(number),
+                Some(Name::Summary(number)) => listing.summaries.push(number),
                 Some(Name::Spare(number)) => listing.spares.push(number),
+                Some(Name::Checkpoint) => {}
                 Some(Name::Unfinished) => listing.unfinished.push(dir.join(text)),
                 None => {
                     let dir = dir.display();
@@ -118,14 +106,9 @@ impl Listing {
             }
         }
         listing.segments.sort_unstable();
+        listing.summaries.sort_unstable();
         listing.spares.sort_unstable();
         Ok(listing)
-    }
-
-    /// The first segment that is missing between others.
-    pub(crate) fn gap(&self) -> Option<u64> {
-        let mut pairs = self.segments.windows(2);
-        pairs.find_map(|two| (two[0] + 1 != two[1]).then(|| two[0] + 1))
     }
 }
 
@@ -138,6 +121,11 @@ pub(crate) fn spares(
     let disk = &*directory.disk;
     for path in &listing.unfinished {
         disk.remove(path).map_err(failed("remove", path))?;
+    }
+    let has_none = |number: &&u64| listing.segments.binary_search(number).is_err();
+    for number in listing.summaries.iter().filter(has_none) {
+        let path = directory.layout.summary(*number);
+        disk.remove(&path).map_err(failed("remove", &path))?;
     }
     let mut ready = Vec::new();
     for number in &listing.spares {
@@ -156,119 +144,6 @@ pub(crate) fn spares(
 }
 
 impl Lane {
-    /// Reads all segments and tells their records in the order in which they landed.
-    pub(crate) fn read(
-        directory: &Directory,
-        key: Key,
-        numbers: &[u64],
-        tell: &mut dyn FnMut(Told),
-    ) -> Result<Self, OpenError> {
-        let mut lane = Self {
-            places: Places::default(),
-            live: LiveSet::new(),
-            next: Position::NONE.next(),
-            checkpoint: Position::NONE,
-            opening: 0,
-            recovered: Recovered::default(),
-        };
-        let mut next = None;
-        for number in numbers {
-            let path = directory.layout.segment(*number);
-            let access = Access::Write;
-            let file = directory
-                .disk
-                .open(&path, access)
-                .map_err(failed("open", &path))?;
-            let is_last = Some(number) == numbers.last();
-            if is_last {
-                file.forget_cached().map_err(failed("read afresh", &path))?;
-            }
-            let length = file.length().map_err(failed("measure", &path))?;
-            let segment = Segment::new(*number, file.clone(), length, lane.before());
-            lane.places.push(segment);
-            let scan = Scan::new(&*file, key, *number, next).map_err(failed("read", &path))?;
-            next = lane.read_segment(scan, &path, is_last, tell)?;
-            lane.next = next.unwrap_or(lane.next);
-        }
-        lane.recovered.segments = numbers.len() as u64;
-        Ok(lane)
-    }
-
-    /// The last position so far.
-    fn before(&self) -> Position {
-        Position(self.next.0 - 1)
-    }
-
-    fn read_segment(
-        &mut self,
-        mut scan: Scan<'_>,
-        path: &Path,
-        is_last: bool,
-        tell: &mut dyn FnMut(Told),
-    ) -> Result<Option<Position>, OpenError> {
-        while let Some((offset, chunk)) = scan.next_chunk().map_err(failed("read", path))? {
-            self.opening = self.opening.max(scan.opening_of(&chunk));
-            for entry in chunk.records() {
-                let entry = entry.map_err(|error| damaged(path, offset, &error))?;
-                self.enter(chunk.segment(), entry, tell);
-            }
-            self.places.append(&chunk);
-        }
-        let ending = scan.ending().map_err(failed("read", path))?;
-        self.judge(&ending, &scan, path, is_last)?;
-        Ok(scan.next_position())
-    }
-
-    fn enter(&mut self, segment: u64, entry: Entry, tell: &mut dyn FnMut(Told)) {
-        self.live.enter(segment, &entry);
-        self.recovered.records += 1;
-        self.recovered.clean = entry.record == Record::Stopped;
-        if let Record::Checkpoint { begin, .. } = entry.record {
-            self.checkpoint = begin;
-        }
-        tell(Told::Record(entry.position, entry.record));
-    }
-
-    /// The last two columns of the table in `scan.rs`.
-    fn judge(
-        &mut self,
-        ending: &Ending,
-        scan: &Scan<'_>,
-        path: &Path,
-        is_last: bool,
-    ) -> Result<(), OpenError> {
-        let offset = scan.offset();
-        match ending {
-            Ending::Newer(found) => Err(OpenError::NewerVersion {
-                path: path.to_owned(),
-                found: *found,
-                known: chunk::VERSION,
-            }),
-            Ending::Stranger => Err(OpenError::OtherDirectory {
-                path: path.to_owned(),
-            }),
-            Ending::Damaged { what, next } => {
-                let what = format!("{what}, but what was written later stands at byte {next}");
-                Err(damaged(path, offset, &what))
-            }
-            Ending::Closed => Ok(()),
-            Ending::Unwritten | Ending::Leftover | Ending::Torn { .. } if !is_last => {
-                let what = "the segment ends before its end mark, but there are later segments";
-                Err(damaged(path, offset, &what))
-            }
-            Ending::Unwritten | Ending::Leftover => Ok(()),
-            Ending::Torn { bytes } => {
-                tracing::warn!(
-                    segment = %path.display(), offset, bytes,
-                    "cutting a chunk that was being written when the last run ended; nothing in it was confirmed"
-                );
-                self.recovered.cut_bytes = *bytes;
-                self.recovered.clean = false;
-                Ok(())
-            }
-        }
-    }
-
     /// Writes what is kept of the tail to another file and puts it in the tail's place; makes the first segment
     /// of an empty lane.
     pub(crate) fn renew_tail(
@@ -303,9 +178,7 @@ impl Lane {
         };
         let spare = renew().map_err(failed("write again", &path))?;
         if is_empty {
-            let before = self.before();
-            let segment = Segment::new(number, spare.file, spare.length, before);
-            self.places.push(segment);
+            self.begin(number, spare.file, spare.length);
         } else {
             self.places.replace_tail(spare.file, spare.length);
         }
@@ -325,12 +198,4 @@ fn copy(from: &dyn DiskFile, to: &dyn DiskFile, length: u64) -> io::Result<()> {
         offset += piece.len() as u64;
     }
     Ok(())
-}
-
-fn damaged(path: &Path, offset: u64, what: &dyn std::fmt::Display) -> OpenError {
-    OpenError::Damaged {
-        path: path.to_owned(),
-        offset,
-        what: what.to_string(),
-    }
 }

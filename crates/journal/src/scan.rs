@@ -142,11 +142,6 @@ impl<'a> Scan<'a> {
         self.offset
     }
 
-    /// The position that the next record will have; `None` if no position is known yet.
-    pub(crate) fn next_position(&self) -> Option<Position> {
-        self.next
-    }
-
     /// The number of the opening that wrote a chunk of this segment.
     pub(crate) fn opening_of(&self, chunk: &LandedChunk) -> u32 {
         let opening = self.key.opening(chunk.epoch());

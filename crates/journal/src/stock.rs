@@ -1,6 +1,7 @@
 //! Files written ahead of use. A sync of bytes that lie in a file's own, already written blocks costs about half
 //! of one that must also record where the file has grown; so segments begin as files that were filled with zeros
-//! before, or were segments once.
+//! before, or were segments once. Only where segments are filled so quickly that a sync covers many records, and none
+//! comes back, the zeros would cost more than they save: then the file's room is reserved and no more.
 //!
 //! The stock holds one spare for the next segment and one more, the reserve: when the disk is so full that no
 //! further spare can be made, publishers are told to wait ([`Room::Reserved`]), and what is in flight and the
@@ -10,12 +11,13 @@
 use crate::directory::Directory;
 use crate::disk::DiskFile;
 use crate::names::Layout;
+use crate::places::Segment;
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::Room;
 
 /// The spares that there should be: one for the next segment, and the reserve.
@@ -26,6 +28,8 @@ const KEPT_MAX: usize = 4;
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 /// The bytes of zeros of one write.
 const ZEROS: usize = 1024 * 1024;
+/// If the last file was made less than this ago, segments are filled quickly.
+const QUICK: Duration = Duration::from_secs(3);
 
 /// A file that a segment can be made of. What it holds counts for nothing.
 #[derive(Clone)]
@@ -33,6 +37,28 @@ pub(crate) struct Spare {
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn DiskFile>,
     pub(crate) length: u64,
+}
+
+/// A segment that nobody needs.
+#[derive(Clone)]
+pub(crate) struct Dead {
+    pub(crate) file: Spare,
+    /// What goes with it.
+    pub(crate) summary: PathBuf,
+}
+
+impl Dead {
+    /// A segment that was taken out of the lane.
+    pub(crate) fn new(layout: &Layout, segment: Segment) -> Self {
+        Self {
+            file: Spare {
+                path: layout.segment(segment.number),
+                file: segment.file,
+                length: segment.length,
+            },
+            summary: layout.summary(segment.number),
+        }
+    }
 }
 
 /// Who makes the spares.
@@ -64,11 +90,12 @@ struct Shared {
 #[derive(Default)]
 struct State {
     ready: Vec<Spare>,
-    /// Segments that nobody needs, oldest first: they are taken off the lane one after the other, so that it has
-    /// no gap wherever the power goes.
-    dead: VecDeque<Spare>,
+    /// Segments that nobody needs.
+    dead: VecDeque<Dead>,
     /// The number of the next spare file.
     next: u64,
+    /// When the last file was made.
+    made_at: Option<Instant>,
     /// Whether the disk had no room for the last spare that was tried.
     full: bool,
     /// Why no spare can be made any more; a failure of the disk.
@@ -172,8 +199,17 @@ impl Stock {
         self.take(needed)
     }
 
+    /// Gives up a spare, the reserve if it must be, for something that will give back more; false if there is none.
+    pub(crate) fn make_room(&self) -> io::Result<bool> {
+        let spare = self.shared.state().ready.pop();
+        match spare {
+            Some(spare) => self.shared.directory.remove(&spare.path).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
     /// Takes the file of a segment that nobody needs, and soon makes a spare of it, or removes it.
-    pub(crate) fn put_back(&self, dead: Spare) -> io::Result<()> {
+    pub(crate) fn put_back(&self, dead: Dead) -> io::Result<()> {
         self.shared.state().dead.push_back(dead);
         self.shared.changed.notify_all();
         match self.maker {
@@ -239,7 +275,11 @@ impl Shared {
     fn take_back(&self) -> io::Result<()> {
         loop {
             let mut state = self.state();
-            let Some(mut dead) = state.dead.front().cloned() else {
+            let Some(Dead {
+                file: mut dead,
+                summary,
+            }) = state.dead.front().cloned()
+            else {
                 return Ok(());
             };
             let keep = dead.length == self.length && state.ready.len() < KEPT_MAX;
@@ -249,6 +289,8 @@ impl Shared {
                 Some(path) => self.directory.rename(&dead.path, path),
                 None => self.directory.remove(&dead.path),
             };
+            // Where it stays, the next start removes it: there is no segment beside it.
+            let _ = self.directory.disk.remove(&summary);
             let mut state = self.state();
             state.dead.pop_front();
             match (path, &outcome) {
@@ -319,12 +361,17 @@ impl Shared {
         Ok(free >= length.saturating_add(self.free_limit))
     }
 
-    /// Makes a file of zeros. Its name is there when all its bytes are.
+    /// Makes a file that reads as zeros. Its name is there when all its bytes are.
     fn make(&self, length: u64) -> io::Result<Made> {
         let directory = &self.directory;
         let path = directory.layout.spare(self.state().take_number());
         let unfinished = Layout::unfinished(&path);
-        let written = self.write_zeros(&unfinished, length);
+        let before = self.state().made_at.replace(Instant::now());
+        let written = if before.is_some_and(|before| before.elapsed() < QUICK) {
+            self.reserve(&unfinished, length)
+        } else {
+            self.write_zeros(&unfinished, length)
+        };
         let outcome = written.and_then(|file| {
             directory.rename(&unfinished, &path)?;
             Ok(file)
@@ -338,6 +385,13 @@ impl Shared {
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn reserve(&self, path: &Path, length: u64) -> io::Result<Arc<dyn DiskFile>> {
+        let file = self.directory.disk.create(path)?;
+        file.reserve(length)?;
+        file.sync()?;
+        Ok(file)
     }
 
     fn write_zeros(&self, path: &Path, length: u64) -> io::Result<Arc<dyn DiskFile>> {
@@ -360,7 +414,7 @@ impl Shared {
 }
 
 /// Whether an error says that the disk has no room.
-fn is_full(error: &io::Error) -> bool {
+pub(crate) fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded)
 }

@@ -4,19 +4,22 @@ use crate::directory::Directory;
 use crate::disk::{self, Disk, RealDisk};
 use crate::error::{OpenError, failed};
 use crate::identity::Key;
+use crate::keeper::{Job, Keeper};
+use crate::lane::Lane;
 use crate::mark;
 use crate::names::Layout;
 use crate::places::Segment;
 use crate::reader::Shared;
 use crate::reclaim::Reclaiming;
-use crate::recover::{self, Lane, Listing, Recovered};
-use crate::stock::{Maker, Stock};
+use crate::recover::{self, Listing, Recovered};
+use crate::stock::{Dead, Maker, Stock};
+use crate::summary::SummaryBuilder;
 use model::Position;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
-use store::{Chunk, Landed, LandedChunk, LiveSet, Reader, Store, StoreFailure, Told};
+use store::{Chunk, Density, Landed, LandedChunk, LiveSet, Reader, Store, StoreFailure, Told};
 
 /// How a data directory is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +53,13 @@ pub struct Journal {
     pub(crate) shared: Arc<Shared>,
     pub(crate) live: LiveSet,
     pub(crate) stock: Stock,
+    pub(crate) keeper: Keeper,
     pub(crate) reclaiming: Reclaiming,
+    /// Of the segment that is written to.
+    summary: SummaryBuilder,
+    pub(crate) key: Key,
     /// What this opening's chunks are marked with.
-    epoch: u64,
+    pub(crate) epoch: u64,
     /// The position of the next record.
     next: Position,
     pub(crate) segment_bytes: u64,
@@ -62,8 +69,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens a data directory and tells every record that it holds, in the order of landing. A message that was
-    /// written again is told again under its own position, with the queues that still needed it then.
+    /// Opens a data directory and tells what it holds ([`Told`]).
     ///
     /// # Errors
     /// If another process holds the directory, something that had landed is damaged or missing, a newer version
@@ -95,23 +101,28 @@ impl Journal {
         make(layout.segments())?;
         let key = recover::key(&*disk, &layout)?;
         let listing = Listing::read(&*disk, &layout)?;
-        if let Some(number) = listing.gap() {
-            return Err(OpenError::MissingSegment {
-                dir: layout.segments().to_owned(),
-                number,
-            });
-        }
         let directory = Arc::new(Directory::new(disk.clone(), layout));
-        let mut lane = Lane::read(&directory, key, &listing.segments, tell)?;
+        let mut lane = Lane::read(&directory, key, &listing, tell)?;
         let spares = recover::spares(&directory, &listing, options.segment_bytes)?;
         let next_spare = listing.spares.last().map_or(1, |last| last + 1);
         let lengths = (options.segment_bytes, options.disk_free_limit);
         let mut stock = Stock::new(directory.clone(), lengths, spares, next_spare);
-        lane.renew_tail(&directory, &stock)?;
         let segments = directory.layout.segments();
+        for segment in lane.take_dead() {
+            let dead = Dead::new(&directory.layout, segment);
+            stock
+                .put_back(dead)
+                .map_err(failed("give back a segment of", segments))?;
+        }
+        lane.renew_tail(&directory, &stock)?;
         stock
             .begin(maker)
             .map_err(failed("start the thread for", segments))?;
+        let mut keeper = Keeper::start(directory.clone(), maker)
+            .map_err(failed("start the thread for", segments))?;
+        for (segment, file) in lane.summaries {
+            keeper.put(Job::Summary { segment, file });
+        }
         let recovered = Recovered {
             took: began.elapsed(),
             ..lane.recovered
@@ -120,7 +131,10 @@ impl Journal {
             shared: Arc::new(Shared::new(lane.places, options.cache_bytes)),
             live: lane.live,
             stock,
-            reclaiming: Reclaiming::new(lane.checkpoint),
+            keeper,
+            reclaiming: Reclaiming::new(lane.begin),
+            summary: lane.summary,
+            key,
             epoch: epoch_after(key, lane.opening),
             next: lane.next,
             segment_bytes: options.segment_bytes,
@@ -132,7 +146,7 @@ impl Journal {
     }
 
     /// Writes a chunk to the tail and returns when it has landed there.
-    pub(crate) fn append(&mut self, chunk: Chunk) -> Result<Arc<LandedChunk>, StoreFailure> {
+    fn append(&mut self, mut chunk: Chunk) -> Result<Arc<LandedChunk>, StoreFailure> {
         if !self.shared.places().tail().has_room(chunk.bytes_len()) {
             self.begin_segment(chunk.bytes_len())?;
         }
@@ -141,12 +155,14 @@ impl Journal {
             let tail = places.tail();
             (tail.number, tail.file.clone(), tail.used)
         };
-        self.live.enter_chunk(number, &chunk);
+        self.live.enter_chunk(&chunk);
+        let items = chunk.take_summary();
         let chunk = chunk.seal(self.epoch, number);
         disk::write_all(&*file, offset, chunk.bytes())
             .map_err(|error| self.failure("write to segment", number, error))?;
         file.sync()
             .map_err(|error| self.failure("sync segment", number, error))?;
+        self.summary.add(&chunk, offset, &items);
         self.shared.places_mut().append(&chunk);
         Ok(chunk)
     }
@@ -172,6 +188,15 @@ impl Journal {
         let spare = spare.map_err(|error| self.failure("begin segment", next, error))?;
         let segment = Segment::new(next, spare.file, spare.length, last);
         self.shared.places_mut().push(segment);
+        let from = last.next();
+        let summary = SummaryBuilder::new(Density::Dense, from);
+        let file = std::mem::replace(&mut self.summary, summary).finish(number, used, from);
+        self.keeper.put(Job::Summary {
+            segment: number,
+            file,
+        });
+        self.live.begin(next, from, Density::Dense);
+        self.look_again();
         Ok(())
     }
 
@@ -186,18 +211,17 @@ impl Journal {
         self.stock
             .tend()
             .map_err(|error| self.stock_failure(error))?;
+        let bytes = chunk.bytes_len();
         if !chunk.is_empty() {
-            self.move_live(chunk.bytes_len())?;
             let landed = self.append(chunk)?;
             if last != Position::NONE {
                 self.shared.cache().landed(landed);
                 self.next = last.next();
             }
         }
-        if let Some(checkpoint) = checkpoint {
-            self.reclaiming.checkpoint_landed(checkpoint.begin);
-        }
-        self.free_front()?;
+        let begin = checkpoint.map(|checkpoint| checkpoint.begin);
+        self.reclaiming.landed(bytes, begin);
+        self.reclaim()?;
         Ok(Landed {
             upto: Position(self.next.0 - 1),
             room: self.stock.room(),
@@ -206,7 +230,7 @@ impl Journal {
     }
 
     /// The disk has failed under a file that was to be used later.
-    fn stock_failure(&self, source: io::Error) -> StoreFailure {
+    pub(crate) fn stock_failure(&self, source: io::Error) -> StoreFailure {
         let dir = self.directory.layout.segments().display();
         let what = format!("make files ahead of use in {dir}");
         StoreFailure { what, source }
@@ -248,6 +272,7 @@ impl Store for Journal {
     }
 
     fn close(mut self: Box<Self>) -> Result<(), StoreFailure> {
+        self.keeper.stop();
         self.stock.stop();
         Ok(())
     }

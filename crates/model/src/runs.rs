@@ -146,6 +146,18 @@ impl Runs {
         Self(kept)
     }
 
+    /// The numbers of this set from `first` on and before `end`.
+    pub fn within(&self, first: u64, end: u64) -> Vec<Run> {
+        let from = self.0.partition_point(|run| run.end() <= first);
+        let to = self.0.partition_point(|run| run.first < end);
+        let cut = |run: &Run| {
+            let first = run.first.max(first);
+            let count = run.end().min(end) - first;
+            Run { first, count }
+        };
+        self.0[from..to.max(from)].iter().map(cut).collect()
+    }
+
     /// Takes all numbers out, in rising order.
     pub fn drain(&mut self) -> std::vec::Drain<'_, Run> {
         self.0.drain(..)

@@ -72,7 +72,7 @@ fn open(config: &Config, clock: Clock) -> anyhow::Result<(Journal, Broker)> {
     };
     let (journal, recovered) = Journal::open(options, &mut |told| match told {
         Told::Record(position, record) => recovery.apply(position, record),
-        Told::Head(position, head) => recovery.know(position, &head),
+        Told::Messages(run, head) => recovery.know(run, &head),
     })?;
     info!(
         data_dir = %config.data_dir.display(),

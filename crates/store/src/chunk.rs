@@ -27,12 +27,15 @@ mod cursor;
 mod definition;
 mod fingerprint;
 mod landed;
+mod live_map;
 mod record;
+pub mod summary;
 mod waiting;
 
 pub use build::{Born, Checkpoint, Chunk, ChunkBuilder};
 pub use cursor::Queues;
 pub use landed::{Entry, LandedChunk};
+pub use live_map::LiveMap;
 pub use record::MessageView;
 
 use model::Position;

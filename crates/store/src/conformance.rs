@@ -5,15 +5,45 @@ pub(crate) mod cases;
 mod history;
 mod lane;
 
-use crate::contract::Store;
-use model::{Position, Record};
+use crate::chunk::summary::Messages;
+use crate::contract::{Store, Told};
+use model::record::MessageHead;
+use model::{Position, Record, Run};
 
 /// A store that has just been opened, and what the opening told.
 pub struct Opened {
     /// The store.
     pub store: Box<dyn Store>,
-    /// The records that it told, in the order in which it told them.
-    pub told: Vec<(Position, Record)>,
+    /// What it told, in the order in which it told it.
+    pub told: Vec<(Position, Known)>,
+}
+
+/// What an opening told of one position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// The whole record.
+    Record(Record),
+    /// A message without its body.
+    Head(MessageHead),
+}
+
+/// What was told, position by position.
+pub fn by_position(told: Told) -> Vec<(Position, Known)> {
+    match told {
+        Told::Record(position, record) => vec![(position, Known::Record(record))],
+        Told::Messages(run, head) => {
+            let all = Messages {
+                run,
+                bytes: 0,
+                head,
+            };
+            let one = |first| {
+                let head = all.part(Run { first, count: 1 }).head;
+                (Position(first), Known::Head(head))
+            };
+            (run.first..run.end()).map(one).collect()
+        }
+    }
 }
 
 /// How the suite handles one kind of store.

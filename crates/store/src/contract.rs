@@ -8,22 +8,24 @@
 //! 3. What `land` confirmed is what a later `open` tells, in order, until it is reclaimed; what it did not
 //!    confirm may be told too, as a whole chunk or not at all.
 //! 4. A record is reclaimed only when nothing needs it: a message when every queue has settled it, a settling
-//!    when its messages are gone, a definition when a later checkpoint tells it again.
+//!    when the store knows by other means that its messages are gone, anything else when a later checkpoint tells
+//!    it again.
 //! 5. A reader finds every live message that has landed, by its position, from any thread.
 
 use crate::chunk::{Chunk, LandedChunk};
 use model::record::MessageHead;
-use model::{Position, Record};
+use model::{Position, Record, Run};
 use std::sync::Arc;
 
-/// What an opening tells of its lane. Records come in the order in which they landed, from the first that is still
-/// needed for more than its message.
+/// What an opening tells of its lane: first the live messages before the last checkpoint, then everything from the
+/// checkpoint's first record on, in the order in which it landed. All else that was before it the checkpoint tells again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     /// A record, as it landed.
     Record(Position, Record),
-    /// A live message whose record stands before the first one told. Told before all records.
-    Head(Position, MessageHead),
+    /// Messages of neighbouring positions without their bodies. What is said is said of the first, and of the others
+    /// too, but that each has a publishing id that is one higher.
+    Messages(Run, MessageHead),
 }
 
 /// The writing half of a lane; one thread owns it.

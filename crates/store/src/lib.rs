@@ -10,14 +10,12 @@ pub use contract::{Landed, ReadError, Reader, Room, Store, StoreFailure, Told};
 
 pub mod chunk;
 pub use chunk::{
-    Born, Chunk, ChunkBuilder, ChunkError, ChunkHeader, Entry, LandedChunk, MessageView,
+    Born, Chunk, ChunkBuilder, ChunkError, ChunkHeader, Entry, LandedChunk, LiveMap, MessageView,
+    summary,
 };
 
-mod position_map;
-pub use position_map::PositionMap;
-
 pub mod live;
-pub use live::LiveSet;
+pub use live::{Density, LiveSet, Usage};
 
 pub mod memory;
 pub use memory::MemoryStore;

@@ -1,16 +1,15 @@
 //! The accounting of live data: which messages of which segment some queue still needs.
 //!
-//! Ten million messages may wait, so a message costs a few bytes here. In the segment where it landed first it is
-//! one octet in an array over the segment's positions (its rough size, 0 when it is dead), and beside it the number
-//! of its queue in the segment's own list of queues, kept only where a segment serves more than one. What was
-//! written again elsewhere is an entry in a [`PositionMap`]. Only messages that wait in several queues have a list
-//! of their own.
+//! Ten million messages may wait, so a message costs a few bytes here. In the segment where it landed it is one octet
+//! in an array over the segment's positions (its rough size, 0 when it is dead), and beside it the number of its queue
+//! in the segment's own list of queues, kept only where a segment serves more than one. A segment of copies holds few
+//! of the positions that it spans, and knows which: four octets more. Only messages that wait in several queues have
+//! a list of their own.
 
 mod segment;
 
-use crate::chunk::{Born, Chunk, Entry};
-use crate::position_map::PositionMap;
-use model::{Position, QueueId, Record, Run, Runs};
+use crate::chunk::{Born, Chunk};
+use model::{Position, QueueId, Run, Runs};
 use rustc_hash::FxHashMap;
 use segment::{Label, Segment, Size};
 use smallvec::{SmallVec, smallvec};
@@ -26,9 +25,9 @@ pub struct Usage {
 }
 
 impl Usage {
-    fn add(&mut self, size: Size) {
-        self.messages += 1;
-        self.bytes += size.bytes();
+    fn add(&mut self, size: Size, count: u64) {
+        self.messages += count;
+        self.bytes += size.bytes() * count;
     }
 
     fn remove(&mut self, size: Size) {
@@ -37,24 +36,32 @@ impl Usage {
     }
 }
 
-/// Which messages are live, and where they are.
-#[derive(Debug, Default)]
-pub struct LiveSet {
-    /// In the order of their numbers, which is that of their messages' first positions too.
-    segments: VecDeque<Segment>,
-    /// The messages that were written again and where they are now.
-    moved: PositionMap<Moved>,
-    /// The queues that still need a message, where there was more than one.
-    fanned: FxHashMap<Position, SmallVec<[QueueId; 2]>>,
-    total: Usage,
+/// Which of the positions that a segment spans its messages take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Density {
+    /// Most of them: they landed there one behind the other.
+    Dense,
+    /// Few of them: it was made of what was left of others.
+    Sparse,
 }
 
-/// A live message outside of the segment where it landed first.
-#[derive(Clone, Copy, Debug)]
-struct Moved {
-    segment: u64,
-    label: Label,
-    size: Size,
+/// Which messages are live, and in which segment they are.
+#[derive(Debug, Default)]
+pub struct LiveSet {
+    /// In the order of their positions, of which no two segments share a stretch.
+    segments: VecDeque<Segment>,
+    fanned: FxHashMap<Position, Fanned>,
+    total: Usage,
+    /// Whether a segment has lost its last live message since this was asked.
+    emptied: bool,
+}
+
+/// A live message that waits in several queues.
+#[derive(Clone, Debug)]
+struct Fanned {
+    queues: SmallVec<[QueueId; 2]>,
+    /// Its record names more queues than these.
+    settled_in_part: bool,
 }
 
 impl LiveSet {
@@ -63,72 +70,55 @@ impl LiveSet {
         Self::default()
     }
 
-    /// A message landed in `segment`.
+    /// A segment begins: what is born from now on stands in it, at `from` or behind.
     ///
     /// # Panics
-    /// If segments do not come in rising order, or messages not in the order of their positions.
-    pub fn born(&mut self, segment: u64, born: &Born) {
+    /// If a message before it stands at `from` or behind.
+    pub fn begin(&mut self, number: u64, from: Position, density: Density) {
+        if let Some(last) = self.segments.back_mut() {
+            assert!(
+                last.end() <= from.0.max(last.from),
+                "segments come in the order of their positions"
+            );
+            last.close();
+            self.emptied |= last.usage.messages == 0;
+        }
+        self.segments.push_back(Segment::new(number, from, density));
+    }
+
+    /// Messages landed in the last segment.
+    ///
+    /// # Panics
+    /// If there is no segment, or messages do not come in the order of their positions.
+    pub fn born(&mut self, born: &Born) {
         if born.queues.is_empty() {
             return;
         }
-        let label = self.label(segment, born);
-        let size = Size::of(born.bytes);
-        let segment = self.tail(segment);
-        segment.push(born.position, label, size);
-        segment.usage.add(size);
-        self.total.add(size);
+        match born.queues[..] {
+            [queue] => {
+                let label = self.last().label(queue);
+                self.push(born, label);
+            }
+            _ => self.born_fanned(born, false),
+        }
     }
 
-    /// A message was written again in `segment`: from now on it is there, and belongs to the queues of the copy.
-    ///
-    /// # Panics
-    /// If segments do not come in rising order.
-    pub fn relocated(&mut self, segment: u64, copy: &Born) {
-        self.forget_message(copy.position);
-        if copy.queues.is_empty() {
-            return;
-        }
-        let label = self.label(segment, copy);
-        let size = Size::of(copy.bytes);
-        let tail = self.tail(segment);
-        tail.widen_moved(copy.position);
-        tail.usage.add(size);
-        self.total.add(size);
-        let moved = Moved {
-            segment,
-            label,
-            size,
-        };
-        self.moved.insert(copy.position, moved);
+    /// The same for messages whose records name more queues than still need them.
+    pub fn born_in_part(&mut self, born: &Born) {
+        self.born_fanned(born, true);
     }
 
     /// One queue has messages no more. What is unknown, or was settled before, is nothing.
     pub fn settled(&mut self, queue: QueueId, runs: &Runs) {
         for run in runs.as_slice() {
-            self.settle_where_born(queue, *run);
-            if !self.moved.is_empty() {
-                self.settle_moved(queue, *run);
-            }
+            self.settle(queue, *run);
         }
     }
 
-    /// Takes in a record that recovery has read from `segment`: all of the above.
-    pub fn enter(&mut self, segment: u64, entry: &Entry) {
-        match (&entry.record, entry.born()) {
-            (_, Some(copy)) if entry.relocated => self.relocated(segment, &copy),
-            (_, Some(born)) => self.born(segment, &born),
-            (Record::Settled(queue, _, runs), None) => self.settled(*queue, runs),
-            (_, None) => {}
-        }
-    }
-
-    /// Takes in a chunk that lands in `segment`: all of the above.
-    pub fn enter_chunk(&mut self, segment: u64, chunk: &Chunk) {
+    /// Takes in a chunk that lands in the last segment.
+    pub fn enter_chunk(&mut self, chunk: &Chunk) {
         for born in chunk.born() {
-            self.born(segment, born);
-        }
-        for copy in chunk.relocated() {
-            self.relocated(segment, copy);
+            self.born(born);
         }
         for (queue, runs) in chunk.settled() {
             self.settled(queue, runs);
@@ -141,40 +131,107 @@ impl LiveSet {
             .map_or(Usage::default(), |at| self.segments[at].usage)
     }
 
+    /// What is live in each segment, in the order of their positions.
+    pub fn usages(&self) -> impl Iterator<Item = (u64, Usage)> {
+        let segments = self.segments.iter();
+        segments.map(|segment| (segment.number, segment.usage))
+    }
+
     /// What is live altogether.
     pub fn total(&self) -> Usage {
         self.total
     }
 
-    /// The segment that holds a live message; `None` if it is not live.
-    pub fn segment_of(&self, position: Position) -> Option<u64> {
-        let born = self.segment_at(position).map(|at| &self.segments[at]);
-        match born.filter(|segment| segment.get(position).is_some()) {
-            Some(segment) => Some(segment.number),
-            None => self.moved.get(position).map(|moved| moved.segment),
-        }
+    /// Whether a segment has lost its last live message, or was closed without one, since this was asked last.
+    pub fn take_emptied(&mut self) -> bool {
+        std::mem::take(&mut self.emptied)
     }
 
-    /// The live messages of `segment` that stand at `from` or behind it, in the order of their positions, with the
-    /// queues that still need them.
+    /// The positions of all live messages before `end`.
+    pub fn live_before(&self, end: Position) -> Runs {
+        let mut runs = Runs::new();
+        let segments = self.segments.iter();
+        for segment in segments.take_while(|segment| segment.from < end.0) {
+            segment.add_live(end, &mut runs);
+        }
+        runs
+    }
+
+    /// The live messages before `end` whose records name more queues than still need them, with those that do; by
+    /// rising position.
+    pub fn settled_in_part(&self, end: Position) -> Vec<(Position, SmallVec<[QueueId; 2]>)> {
+        let fanned = self.fanned.iter();
+        let in_part =
+            fanned.filter(|(position, fanned)| fanned.settled_in_part && **position < end);
+        let mut all: Vec<_> = in_part
+            .map(|(position, fanned)| (*position, fanned.queues.clone()))
+            .collect();
+        all.sort_unstable_by_key(|(position, _)| *position);
+        all
+    }
+
+    /// The live messages of `segment`, in the order of their positions, with the queues that still need them.
     pub fn live_messages(
         &self,
         segment: u64,
-        from: Position,
     ) -> impl Iterator<Item = (Position, SmallVec<[QueueId; 2]>)> {
         let segment = self.index(segment).map(|at| &self.segments[at]);
         segment.into_iter().flat_map(move |segment| {
-            // What was moved here stood before all that was born here.
-            let moved = self
-                .moved
-                .range(segment.moved_from(from))
-                .filter(|(_, moved)| moved.segment == segment.number)
-                .map(|(position, moved)| (position, moved.label));
-            let born = segment.live_from(from);
-            moved
-                .chain(born)
+            segment
+                .live()
                 .map(|(position, label)| (position, self.queues(segment, position, label)))
         })
+    }
+
+    /// Segment `number` takes the place of neighbouring ones, all of whose live messages stand in it too: `copied` are
+    /// its messages, dead ones perhaps among them, with the bytes of their records.
+    ///
+    /// # Panics
+    /// If `replaced` are not neighbours, or a live message of theirs is not among the copies.
+    pub fn replace(
+        &mut self,
+        replaced: &[u64],
+        number: u64,
+        copied: impl IntoIterator<Item = (Position, u32)>,
+    ) {
+        let at = self.index(replaced[0]).expect("what is replaced is known");
+        let old: Vec<Segment> = self.segments.drain(at..at + replaced.len()).collect();
+        assert!(
+            old.iter().map(|segment| &segment.number).eq(replaced),
+            "neighbours are replaced"
+        );
+        let mut usage = Usage::default();
+        for segment in &old {
+            usage.messages += segment.usage.messages;
+            usage.bytes += segment.usage.bytes;
+        }
+        let mut copies = Segment::new(number, Position(old[0].from), Density::Sparse);
+        let mut of = 0;
+        for (position, bytes) in copied {
+            while old.get(of + 1).is_some_and(|next| next.from <= position.0) {
+                of += 1;
+            }
+            let index = old[of].index(position);
+            let Some((label, _)) = index.and_then(|index| old[of].live_at(index)) else {
+                continue;
+            };
+            let label = match old[of].queue(label) {
+                Some(queue) => copies.label(queue),
+                None => Label::FANNED,
+            };
+            let run = Run {
+                first: position.0,
+                count: 1,
+            };
+            copies.push(run, label, Size::of(bytes));
+        }
+        assert!(
+            copies.usage.messages == usage.messages,
+            "every live message was copied"
+        );
+        copies.close();
+        self.total.bytes = self.total.bytes - usage.bytes + copies.usage.bytes;
+        self.segments.insert(at, copies);
     }
 
     /// Forgets a segment that was reclaimed.
@@ -189,6 +246,27 @@ impl LiveSet {
         }
     }
 
+    fn last(&mut self) -> &mut Segment {
+        self.segments.back_mut().expect("a segment has begun")
+    }
+
+    fn born_fanned(&mut self, born: &Born, settled_in_part: bool) {
+        let fanned = Fanned {
+            queues: born.queues.clone(),
+            settled_in_part,
+        };
+        let positions = born.run.first..born.run.end();
+        self.fanned
+            .extend(positions.map(|position| (Position(position), fanned.clone())));
+        self.push(born, Label::FANNED);
+    }
+
+    fn push(&mut self, born: &Born, label: Label) {
+        let size = Size::of(born.bytes);
+        self.last().push(born.run, label, size);
+        self.total.add(size, born.run.count);
+    }
+
     fn queues(
         &self,
         segment: &Segment,
@@ -197,126 +275,71 @@ impl LiveSet {
     ) -> SmallVec<[QueueId; 2]> {
         match segment.queue(label) {
             Some(queue) => smallvec![queue],
-            None => self.fanned.get(&position).cloned().unwrap_or_default(),
-        }
-    }
-
-    /// The segment that is written to now.
-    fn tail(&mut self, number: u64) -> &mut Segment {
-        let last = self.segments.back();
-        assert!(
-            last.is_none_or(|last| last.number <= number),
-            "segments come in rising order"
-        );
-        if last.is_none_or(|last| last.number < number) {
-            let first = last.map_or(0, Segment::end);
-            if let Some(last) = self.segments.back_mut() {
-                last.close();
+            None => {
+                let fanned = self.fanned.get(&position);
+                fanned.map_or_else(SmallVec::new, |fanned| fanned.queues.clone())
             }
-            self.segments.push_back(Segment::new(number, first));
         }
-        self.segments.back_mut().expect("it was there or was made")
-    }
-
-    /// How the queues of a message are written down in the segment that is written to now.
-    fn label(&mut self, segment: u64, message: &Born) -> Label {
-        if let [queue] = message.queues[..] {
-            return self.tail(segment).label(queue);
-        }
-        self.fanned.insert(message.position, message.queues.clone());
-        Label::FANNED
     }
 
     fn index(&self, number: u64) -> Option<usize> {
-        self.segments
-            .binary_search_by_key(&number, |segment| segment.number)
-            .ok()
+        let mut segments = self.segments.iter();
+        segments.position(|segment| segment.number == number)
     }
 
-    /// The segment where a message at `position` would have landed first.
-    fn segment_at(&self, position: Position) -> Option<usize> {
-        self.segments
-            .partition_point(|segment| segment.first() <= position.0)
-            .checked_sub(1)
-    }
-
-    fn settle_where_born(&mut self, queue: QueueId, run: Run) {
-        let mut at = self.segment_at(Position(run.first)).unwrap_or(0);
-        while let Some(segment) = self.segments.get_mut(at) {
-            if segment.first() >= run.end() {
+    fn settle(&mut self, queue: QueueId, run: Run) {
+        let behind = self
+            .segments
+            .partition_point(|segment| segment.from <= run.first);
+        let written_to = self.segments.len().saturating_sub(1);
+        for at in behind.saturating_sub(1)..self.segments.len() {
+            let segment = &mut self.segments[at];
+            if segment.from >= run.end() {
                 return;
             }
-            for position in segment.covered(run) {
-                let Some((label, size)) = segment.get(position) else {
+            if segment.usage.messages == 0 {
+                continue;
+            }
+            for index in segment.covered(run) {
+                let Some((label, size)) = segment.live_at(index) else {
                     continue;
                 };
-                if settles(&mut self.fanned, segment.queue(label), position, queue) {
-                    segment.kill(position);
-                    segment.usage.remove(size);
+                let of = segment.queue(label);
+                if settles(&mut self.fanned, of, queue, || segment.position(index)) {
+                    segment.kill(index, size);
                     self.total.remove(size);
                 }
             }
-            let written_to = at + 1 == self.segments.len();
-            if !written_to {
-                self.segments[at].shrink();
+            if at < written_to && segment.usage.messages == 0 {
+                segment.shrink();
+                self.emptied = true;
             }
-            at += 1;
-        }
-    }
-
-    fn settle_moved(&mut self, queue: QueueId, run: Run) {
-        let mut dead: SmallVec<[Position; 16]> = SmallVec::new();
-        for (position, moved) in self.moved.range(run.first..run.end()) {
-            let home = self
-                .index(moved.segment)
-                .expect("a live message's segment is known");
-            let of = self.segments[home].queue(moved.label);
-            if settles(&mut self.fanned, of, position, queue) {
-                dead.push(position);
-            }
-        }
-        for position in dead {
-            self.forget_message(position);
-        }
-    }
-
-    /// A live message is live no more, whoever needed it.
-    fn forget_message(&mut self, position: Position) {
-        self.fanned.remove(&position);
-        if let Some(moved) = self.moved.remove(position) {
-            let home = self
-                .index(moved.segment)
-                .expect("a live message's segment is known");
-            self.segments[home].usage.remove(moved.size);
-            self.total.remove(moved.size);
-        } else if let Some(at) = self.segment_at(position)
-            && let Some((_, size)) = self.segments[at].get(position)
-        {
-            self.segments[at].kill(position);
-            self.segments[at].usage.remove(size);
-            self.total.remove(size);
         }
     }
 }
 
 /// Whether `queue` was the last that needed the message at `position`, which belongs to queue `of`, or to several.
 fn settles(
-    fanned: &mut FxHashMap<Position, SmallVec<[QueueId; 2]>>,
+    fanned: &mut FxHashMap<Position, Fanned>,
     of: Option<QueueId>,
-    position: Position,
     queue: QueueId,
+    position: impl Fn() -> Position,
 ) -> bool {
     if let Some(of) = of {
         return of == queue;
     }
-    let Some(queues) = fanned.get_mut(&position) else {
+    let position = position();
+    let Some(waiting) = fanned.get_mut(&position) else {
         return false;
     };
-    queues.retain(|other| *other != queue);
-    if queues.is_empty() {
+    let before = waiting.queues.len();
+    waiting.queues.retain(|other| *other != queue);
+    waiting.settled_in_part |= waiting.queues.len() < before;
+    let is_last = waiting.queues.is_empty();
+    if is_last {
         fanned.remove(&position);
     }
-    !fanned.contains_key(&position)
+    is_last
 }
 
 #[cfg(test)]

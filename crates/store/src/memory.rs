@@ -10,7 +10,7 @@ pub use disk::{Disk, Fault};
 
 use crate::chunk::{Chunk, ChunkBuilder, ChunkError, LandedChunk};
 use crate::contract::{Landed, Reader, Store, StoreFailure};
-use crate::live::LiveSet;
+use crate::live::{Density, LiveSet};
 use model::{Position, Record};
 use reader::MemoryReader;
 use std::collections::VecDeque;
@@ -29,6 +29,9 @@ pub struct MemoryStore {
     epoch: u64,
     /// From the oldest to the one that is written to; never empty.
     segments: VecDeque<Segment>,
+    /// How many of the first segments are copies of what was left of others: none or one.
+    copies: usize,
+    next_number: u64,
     live: LiveSet,
     /// Where the last checkpoint began: no definition before it is needed.
     checkpoint: Position,
@@ -59,6 +62,8 @@ impl MemoryStore {
             disk: disk.clone(),
             epoch,
             segments: VecDeque::new(),
+            copies: 0,
+            next_number: 1,
             live: LiveSet::new(),
             checkpoint: Position::NONE,
             upto: Position::NONE,
@@ -67,17 +72,26 @@ impl MemoryStore {
         };
         let mut next_number = 1;
         for (number, chunks) in segments {
-            next_number = number + 1;
-            store.begin_segment(number);
-            for bytes in chunks {
-                store.recover(LandedChunk::parse(bytes)?, tell)?;
+            next_number = next_number.max(number + 1);
+            let chunks: Vec<_> = chunks
+                .into_iter()
+                .map(LandedChunk::parse)
+                .collect::<Result<_, _>>()?;
+            let (from, density) = match chunks.first() {
+                Some(first) if first.header().count == 0 => (first.span().0, Density::Sparse),
+                Some(first) => (first.first(), Density::Dense),
+                None => (store.upto.next(), Density::Dense),
+            };
+            store.copies += usize::from(density == Density::Sparse);
+            store.begin_segment(number, from, density);
+            for chunk in chunks {
+                store.recover(chunk, tell)?;
             }
         }
-        store.begin_segment(next_number);
-        disk.create(epoch, next_number)
-            .map_err(|_| ChunkError::Damaged {
-                what: "opened twice at a time",
-            })?;
+        store.next_number = next_number;
+        store.roll().map_err(|_| ChunkError::Damaged {
+            what: "opened twice at a time",
+        })?;
         Ok(store)
     }
 
@@ -94,9 +108,13 @@ impl MemoryStore {
         }
         for entry in chunk.records() {
             let entry = entry?;
-            self.live.enter(chunk.segment(), &entry);
-            if let Record::Checkpoint { begin, .. } = entry.record {
-                self.checkpoint = begin;
+            if let Some(born) = entry.born() {
+                self.live.born(&born);
+            }
+            match &entry.record {
+                Record::Settled(queue, _, runs) => self.live.settled(*queue, runs),
+                Record::Checkpoint { begin, .. } => self.checkpoint = *begin,
+                _ => {}
             }
             tell(entry.position, entry.record);
         }
@@ -107,13 +125,11 @@ impl MemoryStore {
     /// Appends a chunk to the segment that is written to now.
     fn append(&mut self, chunk: Chunk) -> Result<(), StoreFailure> {
         if self.tail().bytes >= self.disk.segment_bytes() {
-            let number = self.tail().number + 1;
-            let created = self.disk.create(self.epoch, number);
-            created.map_err(|source| self.fail("beginning a segment", source))?;
-            self.begin_segment(number);
+            self.roll()
+                .map_err(|source| self.fail("beginning a segment", source))?;
         }
         let number = self.tail().number;
-        self.live.enter_chunk(number, &chunk);
+        self.live.enter_chunk(&chunk);
         let checkpoint = chunk.checkpoint();
         let chunk = chunk.seal(self.epoch, number);
         let written = self.disk.write(self.epoch, chunk.bytes());
@@ -134,7 +150,21 @@ impl MemoryStore {
         self.reader.add(chunk);
     }
 
-    fn begin_segment(&mut self, number: u64) {
+    /// Begins the segment that is written to from now on.
+    fn roll(&mut self) -> io::Result<()> {
+        let number = self.take_number();
+        self.disk.create(self.epoch, number)?;
+        self.begin_segment(number, self.upto.next(), Density::Dense);
+        Ok(())
+    }
+
+    fn take_number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number - 1
+    }
+
+    fn begin_segment(&mut self, number: u64, from: Position, density: Density) {
+        self.live.begin(number, from, density);
         self.segments.push_back(Segment {
             number,
             bytes: 0,
@@ -150,47 +180,64 @@ impl MemoryStore {
 
     /// Reclaims from the front what nothing needs; returns whether a checkpoint would let more of it go.
     ///
-    /// Only from the front: a settling must outlive the messages that it settles, and they stand before it.
+    /// Only from the front: a settling must outlive the messages that it settles, and they stand before it. What is
+    /// left of the first segments is one segment of copies, in their place.
     fn reclaim(&mut self) -> Result<bool, StoreFailure> {
-        for _ in 1..self.segments.len() {
-            let front = self.segments[0];
-            if !self.is_sparse(front) {
+        while self.segments.len() > self.copies + 1 {
+            let next = self.segments[self.copies];
+            if !self.is_sparse(next) {
                 return Ok(false);
             }
-            if front.end >= self.checkpoint {
+            if next.end >= self.checkpoint {
                 return Ok(true);
             }
-            self.relocate(front.number)?;
-            self.live.forget(front.number);
-            let removed = self.disk.remove(self.epoch, front.number);
-            removed.map_err(|source| self.fail("removing a segment", source))?;
-            self.reader.forget(front.number);
-            self.segments.pop_front();
+            self.give_back()?;
         }
         Ok(false)
     }
 
-    fn is_sparse(&self, front: Segment) -> bool {
+    fn is_sparse(&self, next: Segment) -> bool {
         let lane: u64 = self.segments.iter().map(|segment| segment.bytes).sum();
-        self.live.usage(front.number).bytes * 2 <= front.bytes
+        self.live.usage(next.number).bytes * 2 <= next.bytes
             || lane > LANE_PER_LIVE * self.live.total().bytes
     }
 
-    /// Writes the live messages of a segment again. They land before it is removed.
-    fn relocate(&mut self, segment: u64) -> Result<(), StoreFailure> {
+    /// Writes again what is live in the copies and in the segment behind them, and lets both go.
+    fn give_back(&mut self) -> Result<(), StoreFailure> {
+        let old: Vec<Segment> = self.segments.drain(..=self.copies).collect();
+        let numbers: Vec<u64> = old.iter().map(|segment| segment.number).collect();
         let mut builder = ChunkBuilder::new();
-        for (position, queues) in self.live.live_messages(segment, Position::NONE) {
-            let chunk = self
-                .reader
-                .find(position)
-                .expect("a live message is in a chunk");
-            let message = chunk.message(position).expect("what is live is a message");
-            builder.relocate(position, &queues, &message);
+        let mut copied = Vec::new();
+        for &number in &numbers {
+            for (position, queues) in self.live.live_messages(number) {
+                let chunk = self.reader.find(position);
+                let chunk = chunk.expect("a live message is in a chunk");
+                let message = chunk.message(position).expect("what is live is a message");
+                let before = builder.bytes();
+                builder.relocate(position, &queues, &message);
+                let bytes = u32::try_from(builder.bytes() - before);
+                copied.push((position, bytes.expect("a chunk is under 4 GiB")));
+            }
         }
-        if builder.is_empty() {
-            return Ok(());
+        let number = self.take_number();
+        let chunk = (!builder.is_empty()).then(|| builder.take().seal(self.epoch, number));
+        let chunks = chunk.iter().map(|chunk| chunk.bytes().clone()).collect();
+        let replaced = self.disk.replace(self.epoch, &numbers, number, chunks);
+        replaced.map_err(|source| self.fail("writing live messages again", source))?;
+        self.live.replace(&numbers, number, copied);
+        for number in numbers {
+            self.reader.forget(number);
         }
-        self.append(builder.take())
+        if let Some(chunk) = &chunk {
+            self.reader.add(chunk);
+        }
+        self.segments.push_front(Segment {
+            number,
+            bytes: chunk.map_or(0, |chunk| chunk.bytes().len() as u64),
+            end: old.last().expect("at least one was written again").end,
+        });
+        self.copies = 1;
+        Ok(())
     }
 
     fn fail(&mut self, what: &str, source: io::Error) -> StoreFailure {

@@ -120,6 +120,15 @@ impl DiskFile for File {
         }
     }
 
+    fn reserve(&self, length: u64) -> io::Result<()> {
+        use rustix::io::Errno;
+        match rustix::fs::fallocate(self, rustix::fs::FallocateFlags::empty(), 0, length) {
+            // A file system that can not reserve: the length at least is there.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.set_len(length),
+            outcome => Ok(outcome?),
+        }
+    }
+
     fn sync(&self) -> io::Result<()> {
         // Never again after an error, an interrupted call included: what an error leaves behind in the page
         // cache counts as written to the next call.

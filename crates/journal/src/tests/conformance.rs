@@ -9,8 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use store::Store;
 use store::conformance::{self, Harness, Opened};
-use store::{Store, Told};
 use tempfile::TempDir;
 
 const SEGMENT_BYTES: u64 = 128 * 1024;
@@ -33,9 +33,8 @@ fn scratch() -> TempDir {
 
 fn open(disk: Arc<dyn Disk>, maker: Maker, dir: &Path) -> Opened {
     let mut told = Vec::new();
-    let opened = Journal::open_on(disk, maker, options(dir), &mut |one| match one {
-        Told::Record(position, record) => told.push((position, record)),
-        Told::Head(..) => panic!("all records are read"),
+    let opened = Journal::open_on(disk, maker, options(dir), &mut |one| {
+        told.extend(conformance::by_position(one));
     });
     let (journal, recovered) = opened.expect("the journal opens");
     assert_eq!(recovered.records, told.len() as u64);
@@ -95,6 +94,9 @@ impl DiskFile for FailingFile {
     }
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         self.0.read_at(offset, into)
+    }
+    fn reserve(&self, length: u64) -> io::Result<()> {
+        self.0.reserve(length)
     }
     fn sync(&self) -> io::Result<()> {
         self.0.sync()

@@ -5,7 +5,7 @@ use super::sim::{SharedDisk, SimDisk};
 use crate::stock::Maker;
 use crate::{Journal, OpenError, Options, Recovered};
 use bytes::Bytes;
-use model::record::{Ending, QueueDefinition};
+use model::record::{Ending, MessageHead, QueueDefinition};
 use model::{
     Definition, FieldTable, MessageRecord, Position, Properties, QueueId, Record, Runs, ShortStr,
     Timestamp,
@@ -13,6 +13,7 @@ use model::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use store::conformance::{Known, by_position};
 use store::{ChunkBuilder, Landed, Room, Store, StoreFailure};
 
 /// The smallest segments: a short history has many.
@@ -28,14 +29,14 @@ const NOBODY: u64 = 4;
 pub(crate) fn options() -> Options {
     Options {
         segment_bytes: SEGMENT_BYTES,
-        disk_free_limit: 0,
+        disk_free_limit: 2 * SEGMENT_BYTES,
         cache_bytes: 16 * 1024,
         ..Options::new(PathBuf::from("/data"))
     }
 }
 
 /// What an opening told.
-pub(crate) type Told = Vec<(Position, Record)>;
+pub(crate) type Told = Vec<(Position, Known)>;
 
 /// What came of an opening.
 pub(crate) type Opened = Result<(Journal, Recovered, Told), OpenError>;
@@ -44,9 +45,8 @@ pub(crate) type Opened = Result<(Journal, Recovered, Told), OpenError>;
 pub(crate) fn open(disk: &Arc<SimDisk>) -> Opened {
     let mut told = Vec::new();
     let shared = Arc::new(SharedDisk(disk.clone()));
-    let opened = Journal::open_on(shared, Maker::Caller, options(), &mut |one| match one {
-        store::Told::Record(position, record) => told.push((position, record)),
-        store::Told::Head(..) => panic!("all records are read"),
+    let opened = Journal::open_on(shared, Maker::Caller, options(), &mut |one| {
+        told.extend(by_position(one));
     });
     opened.map(|(journal, recovered)| (journal, recovered, told))
 }
@@ -66,10 +66,7 @@ impl Ledger {
     fn apply(&mut self, position: Position, record: &Record) {
         self.last = self.last.max(position.0);
         match record {
-            Record::Message(message) => {
-                let queues = message.queues.iter().map(|queue| queue.0).collect();
-                self.live.insert(position.0, queues);
-            }
+            Record::Message(message) => self.message(position, &message.queues),
             Record::Settled(queue, _, runs) => {
                 for position in runs.positions() {
                     if let Some(queues) = self.live.get_mut(&position.0) {
@@ -86,6 +83,12 @@ impl Ledger {
             }
             _ => {}
         }
+    }
+
+    fn message(&mut self, position: Position, queues: &[QueueId]) {
+        self.last = self.last.max(position.0);
+        let queues = queues.iter().map(|queue| queue.0).collect();
+        self.live.insert(position.0, queues);
     }
 }
 
@@ -290,20 +293,23 @@ impl Script {
             .map(|(position, _)| position.0)
             .max()
             .unwrap_or_default();
-        for (position, record) in told.iter().rev() {
+        for (position, known) in told.iter().rev() {
             let sent = self.sent.get(&position.0);
             let sent = sent.ok_or_else(|| format!("record {position} was never sent"))?;
-            if !is_same(record, sent) {
+            if !is_same(known, sent) {
                 return Err(format!("record {position} is not what was sent"));
             }
             if position.0 == due {
                 due -= 1;
-            } else if position.0 > due || !matches!(record, Record::Message(_)) {
+            } else if position.0 > due || !matches!(sent, Record::Message(_)) {
                 return Err(format!("record {position} was told where {due} was due"));
             }
         }
-        for (position, record) in told {
-            ledger.apply(*position, record);
+        for (position, known) in told {
+            match known {
+                Known::Record(record) => ledger.apply(*position, record),
+                Known::Head(head) => ledger.message(*position, &head.queues),
+            }
         }
         let same = may_be.iter().find(|one| **one == &ledger);
         same.copied()
@@ -312,17 +318,22 @@ impl Script {
 }
 
 /// Whether a record was sent like this; a message that was moved belongs to fewer queues.
-fn is_same(told: &Record, sent: &Record) -> bool {
-    let (Record::Message(told), Record::Message(sent)) = (told, sent) else {
-        return told == sent;
+fn is_same(told: &Known, sent: &Record) -> bool {
+    let (told, sent) = match (told, sent) {
+        (Known::Record(told), sent) if !matches!(told, Record::Message(_)) => return told == sent,
+        (Known::Record(Record::Message(told)), Record::Message(sent)) => {
+            let same_body = told.body == sent.body && told.routing_key == sent.routing_key;
+            if !same_body {
+                return false;
+            }
+            (MessageHead::of(told), MessageHead::of(sent))
+        }
+        (Known::Head(told), Record::Message(sent)) => (told.clone(), MessageHead::of(sent)),
+        _ => return false,
     };
     let queues = sent.queues.clone();
     let fewer = told.queues.iter().all(|queue| queues.contains(queue));
-    fewer
-        && MessageRecord {
-            queues,
-            ..told.clone()
-        } == *sent
+    fewer && MessageHead { queues, ..told } == sent
 }
 
 /// A moment of a history: from this many changes of the disk on, this has landed.
@@ -358,7 +369,9 @@ pub(crate) fn record(seed: u64, landings: u64) -> History {
     for step in 0..landings {
         let filling = (landings / 3..landings / 2).contains(&step);
         if step == landings / 3 {
-            history.disk.set_capacity(Some(history.disk.used()));
+            // What is left alone stays for what is written beside the lane.
+            let limit = options().disk_free_limit;
+            history.disk.set_capacity(Some(history.disk.used() + limit));
         } else if step == landings / 2 {
             history.disk.set_capacity(None);
         }

@@ -8,6 +8,7 @@ use model::Record;
 use std::collections::HashSet;
 use std::sync::Arc;
 use store::Store;
+use store::conformance::Known;
 
 /// How many orders of what was not synced are tried at each place.
 const ORDERS: u64 = 3;
@@ -60,10 +61,11 @@ fn recover<'l>(
 }
 
 fn shape(told: &Told) -> String {
-    let one = |record: &Record| match record {
-        Record::Message(message) => format!("message {:?}", message.queues),
-        Record::Settled(queue, _, runs) => format!("settled {queue} {runs:?}"),
-        other => format!("{other:?}"),
+    let one = |known: &Known| match known {
+        Known::Head(head) => format!("message {:?}", head.queues),
+        Known::Record(Record::Message(message)) => format!("message {:?}", message.queues),
+        Known::Record(Record::Settled(queue, _, runs)) => format!("settled {queue} {runs:?}"),
+        Known::Record(other) => format!("{other:?}"),
     };
     told.iter()
         .map(|(position, record)| format!("{position}: {}\n", one(record)))

@@ -300,6 +300,15 @@ impl DiskFile for SimFile {
         Ok(count)
     }
 
+    fn reserve(&self, length: u64) -> io::Result<()> {
+        let here = self.length()?;
+        let missing = usize::try_from(length - here).expect("simulated files are small");
+        match self.write_at(here, &vec![0; missing])? {
+            written if written < missing => Err(io::Error::from_raw_os_error(28)),
+            _ => Ok(()),
+        }
+    }
+
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.state();
         if let Err(error) = state.begin_whole() {

@@ -23,14 +23,19 @@ struct Lane {
 fn try_open(dir: &Path) -> Result<Lane, OpenError> {
     let options = Options {
         segment_bytes: SEGMENT_BYTES,
-        disk_free_limit: 0,
+        disk_free_limit: 2 * SEGMENT_BYTES,
         ..Options::new(dir)
     };
     let (mut live, mut last) = (BTreeSet::new(), 0);
     let (journal, _) = Journal::open(options, &mut |one| {
         let (position, record) = match one {
             Told::Record(position, record) => (position, record),
-            Told::Head(..) => panic!("all records are read"),
+            Told::Messages(run, head) => {
+                assert_eq!(head.arrival.bytes as usize, BODY);
+                last = last.max(run.end() - 1);
+                live.extend(run.first..run.end());
+                return;
+            }
         };
         last = last.max(position.0);
         match record {

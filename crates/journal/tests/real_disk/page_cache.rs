@@ -27,7 +27,7 @@ fn open(dir: &Path) -> (Journal, BTreeMap<u64, Record>) {
         Told::Record(position, record) => {
             told.insert(position.0, record);
         }
-        Told::Head(..) => panic!("all records are read"),
+        Told::Messages(..) => panic!("no segment is full"),
     });
     let (journal, _) = opened.expect("the journal opens: nothing that had landed is damaged");
     (journal, told)

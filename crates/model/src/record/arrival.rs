@@ -1,5 +1,6 @@
 //! What queues must know of a message that comes, and all that need be kept of it beside its record.
 
+use super::{Fingerprint, Publishing};
 use crate::{MessageRecord, Properties, QueueId, Timestamp};
 use smallvec::SmallVec;
 
@@ -39,31 +40,60 @@ impl Arrival {
             bytes: u32::try_from(body_length).unwrap_or(u32::MAX),
         }
     }
-}
 
-/// What a start must know of a live message whose record it does not read again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MessageHead {
-    /// The queues that still need it.
-    pub queues: SmallVec<[QueueId; 2]>,
-    /// What they must know of it.
-    pub arrival: Arrival,
-}
-
-impl MessageHead {
-    /// The head of a whole record.
-    pub fn of(message: &MessageRecord) -> Self {
+    /// Of a message by its record.
+    pub fn of_record(message: &MessageRecord) -> Self {
         let MessageRecord {
-            queues,
             accepted,
             due,
             properties,
             body,
             ..
         } = message;
+        Self::of(*accepted, *due, properties, body.len())
+    }
+}
+
+/// All that a start must know of a message: its record without what only its receivers need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageHead {
+    /// The queues that need it.
+    pub queues: SmallVec<[QueueId; 2]>,
+    /// What they must know of it.
+    pub arrival: Arrival,
+    /// The publisher and its number for the message, where it gave them.
+    pub publisher: Option<Publishing>,
+    /// What queues that deduplicate remember of it.
+    pub fingerprints: Vec<(QueueId, Fingerprint)>,
+}
+
+impl MessageHead {
+    /// The head of a whole record.
+    pub fn of(message: &MessageRecord) -> Self {
         Self {
-            queues: queues.clone(),
-            arrival: Arrival::of(*accepted, *due, properties, body.len()),
+            queues: message.queues.clone(),
+            arrival: Arrival::of_record(message),
+            publisher: message.publisher.clone(),
+            fingerprints: message.fingerprints.clone(),
         }
+    }
+
+    /// Whether `message`, the `nth` behind the one of this head, has the same head but for its publisher's number,
+    /// which is higher by `nth`.
+    pub fn goes_on_with(&self, nth: u64, message: &MessageRecord) -> bool {
+        let numbered_on = match (&self.publisher, &message.publisher) {
+            (None, None) => true,
+            (Some(first), Some(this)) => {
+                first.id.0.checked_add(nth) == Some(this.id.0)
+                    && first.publisher == this.publisher
+                    && first.vhost == this.vhost
+            }
+            _ => false,
+        };
+        numbered_on
+            && self.fingerprints.is_empty()
+            && message.fingerprints.is_empty()
+            && self.queues == message.queues
+            && self.arrival == Arrival::of_record(message)
     }
 }

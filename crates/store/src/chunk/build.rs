@@ -1,10 +1,11 @@
 //! Chunks on their way out: records are encoded as they come, and the buffer that they are encoded into is the
 //! one that goes to the disk and that deliveries are served from.
 
+use super::summary::SummaryWriter;
 use super::{
     HEADER_LENGTH, LENGTH_MAX, LandedChunk, MAGIC, MessageView, VERSION, at, checksum, record,
 };
-use model::{Position, QueueId, Record, Runs};
+use model::{Position, QueueId, Record, Run, Runs};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -13,14 +14,14 @@ const CAPACITY_LEAST: usize = 4 * 1024;
 /// The largest buffer to begin a chunk with, however long the last one was.
 const CAPACITY_MOST: usize = 8 * 1024 * 1024;
 
-/// A message that a chunk brings, as the accounting of live data needs it.
+/// Messages of neighbouring positions that a chunk brings, as the accounting of live data needs them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Born {
-    /// The message's position; for a relocated message the one that it has always had.
-    pub position: Position,
-    /// The queues that need it.
+    /// Their positions.
+    pub run: Run,
+    /// The queues that need each of them.
     pub queues: SmallVec<[QueueId; 2]>,
-    /// The bytes that it takes in its chunk.
+    /// The bytes that each takes in its chunk.
     pub bytes: u32,
 }
 
@@ -52,7 +53,7 @@ pub struct Chunk {
     /// Original positions of relocated messages and where they begin.
     relocated_offsets: Vec<(Position, u32)>,
     born: Vec<Born>,
-    relocated: Vec<Born>,
+    summary: SummaryWriter,
     settled: Vec<(QueueId, Runs)>,
     checkpoint: Option<Checkpoint>,
 }
@@ -79,11 +80,11 @@ impl ChunkBuilder {
         let chunk = &mut self.chunk;
         chunk.offsets.push(offset);
         match record {
-            Record::Message(message) => chunk.born.push(Born {
-                position,
-                queues: message.queues.clone(),
-                bytes,
-            }),
+            Record::Message(message) => {
+                chunk.be_born(position, &message.queues, bytes);
+                chunk.summary.message(position, message, bytes);
+                return;
+            }
             Record::Settled(queue, _, runs) => chunk.settled.push((*queue, runs.clone())),
             Record::Checkpoint { begin, .. } => {
                 chunk.checkpoint = Some(Checkpoint {
@@ -97,6 +98,8 @@ impl ChunkBuilder {
             | Record::Definition(_)
             | Record::Stopped => {}
         }
+        let record = offset as usize + record::LENGTH_OCTETS;
+        chunk.summary.record(position, &chunk.buffer[record..]);
     }
 
     /// Adds a copy of a live message whose segment is to be reclaimed. It keeps its position, takes none of this
@@ -106,14 +109,8 @@ impl ChunkBuilder {
     /// # Panics
     /// If the chunk grows over [`LENGTH_MAX`].
     pub fn relocate(&mut self, original: Position, queues: &[QueueId], view: &MessageView<'_>) {
-        let (offset, bytes) =
-            self.write(|out| record::write_relocated(out, original, queues, view));
+        let (offset, _) = self.write(|out| record::write_relocated(out, original, queues, view));
         self.chunk.relocated_offsets.push((original, offset));
-        self.chunk.relocated.push(Born {
-            position: original,
-            queues: queues.into(),
-            bytes,
-        });
     }
 
     /// Whether there is nothing to land.
@@ -190,9 +187,26 @@ impl Chunk {
         &self.born
     }
 
-    /// The messages that the chunk brings again, under the positions that they have always had.
-    pub fn relocated(&self) -> &[Born] {
-        &self.relocated
+    /// What the chunk holds without the bodies, for [`summary`](crate::summary): closed, and given away once.
+    pub fn take_summary(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.summary).finish()
+    }
+
+    fn be_born(&mut self, position: Position, queues: &SmallVec<[QueueId; 2]>, bytes: u32) {
+        let last = self.born.last_mut().filter(|last| {
+            last.run.end() == position.0 && last.bytes == bytes && last.queues == *queues
+        });
+        match last {
+            Some(last) => last.run.count += 1,
+            None => self.born.push(Born {
+                run: Run {
+                    first: position.0,
+                    count: 1,
+                },
+                queues: queues.clone(),
+                bytes,
+            }),
+        }
     }
 
     /// The messages that the chunk settles.

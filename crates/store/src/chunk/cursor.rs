@@ -145,6 +145,19 @@ impl<'a> Cursor<'a> {
         Ok(runs.into_iter().collect())
     }
 
+    /// A number less the one before it.
+    pub(super) fn zigzag(&mut self, before: u64) -> Result<u64, ChunkError> {
+        let zigzag = self.varint()?;
+        let difference = (zigzag >> 1) ^ (zigzag & 1).wrapping_neg();
+        Ok(before.wrapping_add(difference))
+    }
+
+    /// Where bytes with their length as a varint in front stand.
+    pub(super) fn stretch(&mut self) -> Result<Range<usize>, ChunkError> {
+        let length = usize::try_from(self.varint()?);
+        self.range(length.map_err(|_| damaged("a length is over the memory"))?)
+    }
+
     /// A list of queue ids with its length in bytes in front; checked, so that [`Queues`] can read it.
     pub(super) fn queues(&mut self) -> Result<Queues<'a>, ChunkError> {
         let length = self.varint()?;
@@ -192,6 +205,7 @@ impl Iterator for Queues<'_> {
 /// Writes what [`Cursor`] reads.
 pub(super) trait Put {
     fn put_varint(&mut self, value: u64);
+    fn put_zigzag(&mut self, value: u64, before: u64);
     fn put_short(&mut self, text: &ShortStr);
     fn put_long(&mut self, bytes: &[u8]);
     fn put_runs(&mut self, runs: &Runs);
@@ -205,6 +219,12 @@ impl Put for Vec<u8> {
             value >>= 7;
         }
         self.push(value as u8);
+    }
+
+    fn put_zigzag(&mut self, value: u64, before: u64) {
+        let difference = value.wrapping_sub(before).cast_signed();
+        let zigzag = (difference << 1) ^ (difference >> 63);
+        self.put_varint(zigzag.cast_unsigned());
     }
 
     fn put_short(&mut self, text: &ShortStr) {

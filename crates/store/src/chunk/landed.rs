@@ -4,7 +4,7 @@ use super::{
     Born, ChunkError, ChunkHeader, HEADER_LENGTH, MessageView, checksum, damaged, header, record,
 };
 use bytes::Bytes;
-use model::{Position, Record};
+use model::{Position, Record, Run};
 
 /// A whole, checked chunk: what is on the disk, and what deliveries are served from.
 #[derive(Debug)]
@@ -35,7 +35,10 @@ impl Entry {
     pub fn born(&self) -> Option<Born> {
         match &self.record {
             Record::Message(message) => Some(Born {
-                position: self.position,
+                run: Run {
+                    first: self.position.0,
+                    count: 1,
+                },
                 queues: message.queues.clone(),
                 bytes: self.bytes,
             }),
@@ -124,6 +127,19 @@ impl LandedChunk {
         self.header.last()
     }
 
+    /// The lowest and the highest position of its records, relocated messages among them.
+    pub fn span(&self) -> (Position, Position) {
+        let copies = self.relocated.first().zip(self.relocated.last());
+        let (least, most) = copies.map_or((Position(u64::MAX), Position::NONE), |(first, last)| {
+            (first.0, last.0)
+        });
+        if self.first() == Position::NONE {
+            (least, most)
+        } else {
+            (least.min(self.first()), most.max(self.last()))
+        }
+    }
+
     /// Whether the record at `position` is here: as one that takes the position, or as a relocated message.
     pub fn contains(&self, position: Position) -> bool {
         self.offset(position).is_some()
@@ -150,6 +166,13 @@ impl LandedChunk {
         let offset = self.offset(position).ok_or(ChunkError::NoChunk)?;
         let (payload, _) = record::at(&self.bytes, offset)?;
         Ok(record::read(&self.bytes, payload)?.1)
+    }
+
+    /// The kind and payload of the record at `position`.
+    pub(super) fn payload(&self, position: Position) -> Result<&[u8], ChunkError> {
+        let offset = self.offset(position).ok_or(ChunkError::NoChunk)?;
+        let (payload, _) = record::at(&self.bytes, offset)?;
+        Ok(&self.bytes[payload])
     }
 
     /// All records in the order in which they were written.

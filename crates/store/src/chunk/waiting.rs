@@ -111,15 +111,11 @@ fn read_count(cursor: &mut Cursor<'_>) -> Result<u32, ChunkError> {
 }
 
 fn read_time(cursor: &mut Cursor<'_>, last: &mut u64) -> Result<Timestamp, ChunkError> {
-    let zigzag = cursor.varint()?;
-    let difference = (zigzag >> 1) ^ (zigzag & 1).wrapping_neg();
-    *last = last.wrapping_add(difference);
+    *last = cursor.zigzag(*last)?;
     Ok(Timestamp(*last))
 }
 
 fn put_time(out: &mut Vec<u8>, time: Timestamp, last: &mut u64) {
-    let difference = time.0.wrapping_sub(*last).cast_signed();
-    let zigzag = (difference << 1) ^ (difference >> 63);
-    out.put_varint(zigzag.cast_unsigned());
+    out.put_zigzag(time.0, *last);
     *last = time.0;
 }

@@ -1,7 +1,7 @@
 //! The promises, one case each.
 
-use super::Harness;
 use super::lane::{Lane, check_message, message, queue_made};
+use super::{Harness, Known};
 use crate::contract::ReadError;
 use model::record::{
     Attempts, BindingDefinition, Destination, Ending, ExchangeDefinition, Fingerprint, Place,
@@ -176,6 +176,7 @@ fn every_kind_of_record_is_told_as_it_was_landed(harness: &mut dyn Harness) {
         });
         lane.land();
     }
+    let records = records.into_iter().map(Known::Record);
     let expected: Vec<_> = (1..).map(Position).zip(records).collect();
     assert_eq!(lane.reopen(), expected);
     assert_eq!(lane.crash(), expected);
@@ -407,8 +408,8 @@ fn a_checkpoint_lets_old_definitions_go(harness: &mut dyn Harness) {
     lane.land();
     lane.fill_until_gone(mark);
     let told = lane.crash();
-    let removed = |record: &Record| matches!(record, Record::Definition(Definition::QueueMade { queue, .. }) if queue.id != QueueId(1));
-    assert!(!told.iter().any(|(_, record)| removed(record)));
+    let removed = |known: &Known| matches!(known, Known::Record(Record::Definition(Definition::QueueMade { queue, .. })) if queue.id != QueueId(1));
+    assert!(!told.iter().any(|(_, known)| removed(known)));
 }
 
 fn large_and_empty_bodies_land(harness: &mut dyn Harness) {

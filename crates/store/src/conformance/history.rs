@@ -76,7 +76,7 @@ fn publish(lane: &mut Lane<'_>, random: &mut Random) {
 /// Settles a stretch of one queue's messages, oldest first or anywhere.
 fn settle(lane: &mut Lane<'_>, random: &mut Random) {
     let queue = random.below(9) + 1;
-    let has = |(_, message): &(&Position, &model::MessageRecord)| {
+    let has = |(_, message): &(&Position, &model::record::MessageHead)| {
         message.queues.contains(&QueueId(queue))
     };
     let waiting = lane.ledger.messages.iter().filter(has);

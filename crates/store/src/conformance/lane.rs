@@ -1,10 +1,10 @@
 //! A lane under test, and the ledger of what must be in it.
 
-use super::{Harness, Opened};
+use super::{Harness, Known, Opened};
 use crate::chunk::{ChunkBuilder, LandedChunk};
 use crate::contract::{Landed, ReadError, Reader, Store, StoreFailure};
 use bytes::Bytes;
-use model::record::{Ending, QueueDefinition};
+use model::record::{Ending, MessageHead, QueueDefinition};
 use model::{
     Definition, FieldTable, MessageRecord, Position, Properties, QueueId, Record, ShortStr,
     Timestamp,
@@ -22,18 +22,14 @@ const FILLINGS: usize = 8;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Ledger {
     /// Messages that some queue needs, with the queues that do.
-    pub(super) messages: BTreeMap<Position, MessageRecord>,
+    pub(super) messages: BTreeMap<Position, MessageHead>,
     pub(super) queues: BTreeMap<QueueId, QueueDefinition>,
 }
 
 impl Ledger {
     pub(super) fn apply(&mut self, position: Position, record: &Record) {
         match record {
-            Record::Message(message) => {
-                let mut message = message.clone();
-                message.queues.sort_unstable();
-                self.messages.insert(position, message);
-            }
+            Record::Message(message) => self.message(position, MessageHead::of(message)),
             Record::Settled(queue, _, runs) => {
                 for run in runs.as_slice() {
                     let range = Position(run.first)..Position(run.end());
@@ -53,6 +49,11 @@ impl Ledger {
             _ => {}
         }
     }
+
+    fn message(&mut self, position: Position, mut head: MessageHead) {
+        head.queues.sort_unstable();
+        self.messages.insert(position, head);
+    }
 }
 
 /// A lane under test.
@@ -65,6 +66,8 @@ pub(super) struct Lane<'h> {
     pub(super) next: Position,
     /// With what was pushed and has not landed yet.
     pub(super) ledger: Ledger,
+    /// Every message that was ever pushed and may be live.
+    sent: BTreeMap<Position, MessageRecord>,
     /// Whether the store's wish for a checkpoint is granted.
     pub(super) grants_checkpoints: bool,
 }
@@ -81,6 +84,7 @@ impl<'h> Lane<'h> {
             builder: ChunkBuilder::new(),
             next: Position(1),
             ledger: Ledger::default(),
+            sent: BTreeMap::new(),
             grants_checkpoints: true,
         }
     }
@@ -89,6 +93,9 @@ impl<'h> Lane<'h> {
         let position = self.next;
         self.builder.push(position, record);
         self.ledger.apply(position, record);
+        if let Record::Message(message) = record {
+            self.sent.insert(position, message.clone());
+        }
         self.next = position.next();
         position
     }
@@ -174,7 +181,7 @@ impl<'h> Lane<'h> {
     }
 
     /// Ends cleanly and opens again; returns what was told, after holding it against the ledger.
-    pub(super) fn reopen(&mut self) -> Vec<(Position, Record)> {
+    pub(super) fn reopen(&mut self) -> Vec<(Position, Known)> {
         let store = self.store.take().expect("a lane in use has a store");
         store.close().expect("the store closes");
         let told = self.open();
@@ -183,14 +190,14 @@ impl<'h> Lane<'h> {
     }
 
     /// Loses power and opens again. What was pushed and not landed is not known any more.
-    pub(super) fn crash(&mut self) -> Vec<(Position, Record)> {
+    pub(super) fn crash(&mut self) -> Vec<(Position, Known)> {
         let told = self.crash_unchecked();
         self.check(&told);
         told
     }
 
     /// The same, before the ledger knows what may have landed.
-    pub(super) fn crash_unchecked(&mut self) -> Vec<(Position, Record)> {
+    pub(super) fn crash_unchecked(&mut self) -> Vec<(Position, Known)> {
         let store = self.store.take().expect("a lane in use has a store");
         self.harness.crash(store);
         self.open()
@@ -201,7 +208,7 @@ impl<'h> Lane<'h> {
         self.harness.fail_next();
     }
 
-    fn open(&mut self) -> Vec<(Position, Record)> {
+    fn open(&mut self) -> Vec<(Position, Known)> {
         let Opened { store, told } = self.harness.open();
         self.reader = store.reader();
         self.store = Some(store);
@@ -209,21 +216,26 @@ impl<'h> Lane<'h> {
     }
 
     /// What an opening told is what landed: in order, without gaps, and nothing else. All of it can be read.
-    pub(super) fn check(&self, told: &[(Position, Record)]) {
+    pub(super) fn check(&self, told: &[(Position, Known)]) {
         let mut ledger = Ledger::default();
         let mut expected = Position(self.next.0 - 1);
-        for (position, record) in told.iter().rev() {
+        for (position, known) in told.iter().rev() {
             if *position == expected {
                 expected = Position(expected.0 - 1);
             } else {
+                let is_message =
+                    matches!(known, Known::Head(_) | Known::Record(Record::Message(_)));
                 assert!(
-                    *position < expected && matches!(record, Record::Message(_)),
-                    "record {position} was told where {expected} was due: {record:?}"
+                    *position < expected && is_message,
+                    "record {position} was told where {expected} was due: {known:?}"
                 );
             }
         }
-        for (position, record) in told {
-            ledger.apply(*position, record);
+        for (position, known) in told {
+            match known {
+                Known::Record(record) => ledger.apply(*position, record),
+                Known::Head(head) => ledger.message(*position, head.clone()),
+            }
         }
         let positions = |ledger: &Ledger| ledger.messages.keys().copied().collect::<Vec<_>>();
         assert_eq!(
@@ -237,15 +249,19 @@ impl<'h> Lane<'h> {
 
     /// Every live message can be read.
     pub(super) fn check_readable(&self) {
-        for (position, message) in &self.ledger.messages {
+        for (position, head) in &self.ledger.messages {
+            let message = MessageRecord {
+                queues: head.queues.clone(),
+                ..self.sent[position].clone()
+            };
             let chunk = self.reader.read(*position);
             check_message(
                 &chunk.expect("a live message is readable"),
                 *position,
-                message,
+                &message,
             );
             if let Some(chunk) = self.reader.cached(*position) {
-                check_message(&chunk, *position, message);
+                check_message(&chunk, *position, &message);
             }
         }
     }

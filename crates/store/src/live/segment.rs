@@ -1,7 +1,7 @@
 //! The live messages of one segment, as arrays over its positions.
 
 use super::Usage;
-use model::{Position, QueueId, Run};
+use model::{Position, QueueId, Run, Runs};
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 
@@ -61,8 +61,8 @@ impl Labels {
         }
     }
 
-    /// Sets the label at `at`, behind all others; what lies between is not a message.
-    fn push(&mut self, at: usize, label: Label) {
+    /// Sets the label of `count` entries from `at` on, behind all others; what lies between is not a message.
+    fn push(&mut self, at: usize, count: usize, label: Label) {
         match self {
             Self::Same(same) if at == 0 || *same == label => *same = label,
             Self::Same(same) => {
@@ -70,65 +70,77 @@ impl Labels {
                     Ok(same) => Self::Narrow(vec![same; at]),
                     Err(_) => Self::Wide(vec![same.0; at]),
                 };
-                self.push(at, label);
+                self.push(at, count, label);
             }
             Self::Narrow(labels) => match u8::try_from(label.0) {
                 Ok(label) => {
                     labels.resize(at, 0);
-                    labels.push(label);
+                    labels.resize(at + count, label);
                 }
                 Err(_) => {
                     *self = Self::Wide(labels.iter().map(|label| u32::from(*label)).collect());
-                    self.push(at, label);
+                    self.push(at, count, label);
                 }
             },
             Self::Wide(labels) => {
                 labels.resize(at, 0);
-                labels.push(label.0);
+                labels.resize(at + count, label.0);
             }
         }
     }
+}
+
+/// Which positions the arrays of a segment speak of.
+#[derive(Debug)]
+enum Places {
+    /// All of them from this one on.
+    All(u64),
+    /// These, as distances from the position where the segment begins, rising.
+    Some(Vec<u32>),
 }
 
 /// The live messages of one segment.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) number: u64,
-    /// What is live in it, born here or moved here.
+    /// What is live in it.
     pub(super) usage: Usage,
-    /// The position that the arrays begin with.
-    first: u64,
+    /// No message in it stands before this position.
+    pub(super) from: u64,
+    places: Places,
     sizes: Vec<Size>,
     labels: Labels,
     queues: Vec<QueueId>,
-    /// The other way round, while the segment is written to.
+    /// The other way round, while messages come.
     label_of: FxHashMap<QueueId, Label>,
-    /// Where the messages lie that were moved here.
-    moved: Range<u64>,
 }
 
 impl Segment {
-    /// A segment whose first message will stand at `first` or behind it.
-    pub(super) fn new(number: u64, first: u64) -> Self {
+    /// A segment whose first message will stand at `from` or behind it.
+    pub(super) fn new(number: u64, from: Position, density: super::Density) -> Self {
         Self {
             number,
             usage: Usage::default(),
-            first,
+            from: from.0,
+            places: match density {
+                super::Density::Dense => Places::All(from.0),
+                super::Density::Sparse => Places::Some(Vec::new()),
+            },
             sizes: Vec::new(),
             labels: Labels::Same(Label::FANNED),
             queues: Vec::new(),
             label_of: FxHashMap::default(),
-            moved: 0..0,
         }
-    }
-
-    pub(super) fn first(&self) -> u64 {
-        self.first
     }
 
     /// The first position behind all that was born here.
     pub(super) fn end(&self) -> u64 {
-        self.first + self.sizes.len() as u64
+        match &self.places {
+            Places::All(first) => first + self.sizes.len() as u64,
+            Places::Some(places) => places
+                .last()
+                .map_or(self.from, |last| self.from + u64::from(*last) + 1),
+        }
     }
 
     /// The label of a queue, a new one if need be.
@@ -147,62 +159,114 @@ impl Segment {
         Some(self.queues[at as usize])
     }
 
-    pub(super) fn push(&mut self, position: Position, label: Label, size: Size) {
+    /// Adds live messages of neighbouring positions.
+    pub(super) fn push(&mut self, run: Run, label: Label, size: Size) {
         assert!(
-            position.0 >= self.end(),
+            run.first >= self.end(),
             "messages come in the order of their positions"
         );
-        if self.sizes.is_empty() {
-            self.first = position.0;
-        }
-        let at = self.offset(position.0);
-        self.labels.push(at, label);
-        self.sizes.resize(at, Size::DEAD);
-        self.sizes.push(size);
-    }
-
-    /// The live message that was born at `position`.
-    pub(super) fn get(&self, position: Position) -> Option<(Label, Size)> {
-        let at = usize::try_from(position.0.checked_sub(self.first)?).ok()?;
-        let size = *self.sizes.get(at)?;
-        (size != Size::DEAD).then(|| (self.labels.get(at), size))
-    }
-
-    pub(super) fn kill(&mut self, position: Position) {
-        let at = self.offset(position.0);
-        self.sizes[at] = Size::DEAD;
-    }
-
-    /// The positions of this segment that `run` covers.
-    pub(super) fn covered(&self, run: Run) -> impl Iterator<Item = Position> + use<> {
-        (run.first.max(self.first)..run.end().min(self.end())).map(Position)
-    }
-
-    /// The live messages that were born here, at `from` or behind it.
-    pub(super) fn live_from(&self, from: Position) -> impl Iterator<Item = (Position, Label)> {
-        let start = from.0.clamp(self.first, self.end());
-        let sizes = self.sizes[self.offset(start)..].iter();
-        (start..)
-            .zip(sizes)
-            .filter(|(_, size)| **size != Size::DEAD)
-            .map(|(position, _)| (Position(position), self.labels.get(self.offset(position))))
-    }
-
-    /// Where messages lie that were moved here, at `from` or behind it.
-    pub(super) fn moved_from(&self, from: Position) -> Range<u64> {
-        self.moved.start.max(from.0)..self.moved.end
-    }
-
-    /// A message was moved here.
-    pub(super) fn widen_moved(&mut self, position: Position) {
-        self.moved = if self.moved.is_empty() {
-            position.0..position.0 + 1
-        } else {
-            self.moved.start.min(position.0)..self.moved.end.max(position.0 + 1)
+        let count = usize::try_from(run.count).expect("a run of a segment fits into memory");
+        let at = match &mut self.places {
+            Places::All(first) => {
+                if self.sizes.is_empty() {
+                    *first = run.first;
+                }
+                usize::try_from(run.first - *first).expect("a segment fits into memory")
+            }
+            Places::Some(places) => {
+                let from = self.from;
+                let distance = |position| {
+                    u32::try_from(position - from).expect("a segment spans under 2^32 positions")
+                };
+                places.extend((run.first..run.end()).map(distance));
+                self.sizes.len()
+            }
         };
+        self.labels.push(at, count, label);
+        self.sizes.resize(at, Size::DEAD);
+        self.sizes.resize(at + count, size);
+        self.usage.add(size, run.count);
     }
 
-    /// Nothing more is written here.
+    /// The live message whose entry this is.
+    pub(super) fn live_at(&self, index: usize) -> Option<(Label, Size)> {
+        let size = *self.sizes.get(index)?;
+        (size != Size::DEAD).then(|| (self.labels.get(index), size))
+    }
+
+    /// The entry of a position, if it has one.
+    pub(super) fn index(&self, position: Position) -> Option<usize> {
+        let index = match &self.places {
+            Places::All(first) => usize::try_from(position.0.checked_sub(*first)?).ok()?,
+            Places::Some(places) => {
+                let distance = u32::try_from(position.0.checked_sub(self.from)?).ok()?;
+                places.binary_search(&distance).ok()?
+            }
+        };
+        (index < self.sizes.len()).then_some(index)
+    }
+
+    /// The position of an entry.
+    pub(super) fn position(&self, index: usize) -> Position {
+        Position(match &self.places {
+            Places::All(first) => first + index as u64,
+            Places::Some(places) => self.from + u64::from(places[index]),
+        })
+    }
+
+    /// A message is live no more.
+    pub(super) fn kill(&mut self, index: usize, size: Size) {
+        self.sizes[index] = Size::DEAD;
+        self.usage.remove(size);
+    }
+
+    /// The entries that `run` covers.
+    pub(super) fn covered(&self, run: Run) -> Range<usize> {
+        match &self.places {
+            Places::All(first) => {
+                let index = |position: u64| {
+                    let position = position.clamp(*first, self.end());
+                    usize::try_from(position - first).expect("a segment fits into memory")
+                };
+                index(run.first)..index(run.end())
+            }
+            Places::Some(places) => {
+                let index = |position: u64| {
+                    places.partition_point(|place| self.from + u64::from(*place) < position)
+                };
+                index(run.first)..index(run.end())
+            }
+        }
+    }
+
+    /// The live messages, in the order of their positions.
+    pub(super) fn live(&self) -> impl Iterator<Item = (Position, Label)> {
+        let live = (0..self.sizes.len()).filter(|index| self.sizes[*index] != Size::DEAD);
+        live.map(|index| (self.position(index), self.labels.get(index)))
+    }
+
+    /// Adds the positions of the live messages before `end`.
+    pub(super) fn add_live(&self, end: Position, runs: &mut Runs) {
+        let entries = self.sizes.len() as u64;
+        match self.places {
+            Places::All(first) if self.usage.messages == entries => {
+                let end = end.0.min(first + entries);
+                if end > first {
+                    let count = end - first;
+                    runs.insert_run(Run { first, count });
+                }
+            }
+            _ => {
+                let live = self.live().map(|(position, _)| position.0);
+                live.take_while(|position| *position < end.0)
+                    .for_each(|position| {
+                        runs.insert(position);
+                    });
+            }
+        }
+    }
+
+    /// Nothing more comes.
     pub(super) fn close(&mut self) {
         self.label_of = FxHashMap::default();
         self.sizes.shrink_to_fit();
@@ -215,15 +279,14 @@ impl Segment {
             self.sizes = Vec::new();
             self.labels = Labels::Same(Label::FANNED);
             self.queues = Vec::new();
+            if let Places::Some(places) = &mut self.places {
+                *places = Vec::new();
+            }
         }
     }
 
     #[cfg(test)]
     pub(super) fn has_one_label(&self) -> bool {
         matches!(self.labels, Labels::Same(_))
-    }
-
-    fn offset(&self, position: u64) -> usize {
-        usize::try_from(position - self.first).expect("a segment has fewer positions than bytes")
     }
 }

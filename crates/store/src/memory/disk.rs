@@ -46,6 +46,27 @@ fn crashed() -> io::Error {
     io::Error::other("the disk was opened again or lost its power")
 }
 
+fn fail_by(fault: Option<Fault>) -> io::Result<()> {
+    match fault {
+        None => Ok(()),
+        Some(_) => Err(io::Error::other("the disk was told to fail")),
+    }
+}
+
+impl State {
+    /// What one more write meets.
+    fn next_fault(&mut self) -> Option<Fault> {
+        let (writes, fault) = self.fault.as_mut()?;
+        if *writes > 0 {
+            *writes -= 1;
+            return None;
+        }
+        let fault = *fault;
+        self.fault = None;
+        Some(fault)
+    }
+}
+
 impl Disk {
     /// An empty disk. A segment begins when the last one has reached `segment_bytes`.
     pub fn new(segment_bytes: u64) -> Self {
@@ -134,12 +155,6 @@ impl Disk {
         Ok(())
     }
 
-    pub(super) fn remove(&self, epoch: u64, segment: u64) -> io::Result<()> {
-        let mut state = self.writable(epoch)?;
-        state.segments.retain(|(number, _)| *number != segment);
-        Ok(())
-    }
-
     /// Appends a chunk to the last segment.
     pub(super) fn write(&self, epoch: u64, chunk: &Bytes) -> io::Result<()> {
         let mut state = self.writable(epoch)?;
@@ -154,14 +169,7 @@ impl Disk {
         if state.epoch != epoch {
             return Err(crashed());
         }
-        let fault = match &mut state.fault {
-            Some((0, fault)) => Some(*fault),
-            Some((writes, _)) => {
-                *writes -= 1;
-                None
-            }
-            None => None,
-        };
+        let fault = state.next_fault();
         let written = match fault {
             None | Some(Fault::Kept) => chunk.clone(),
             Some(Fault::Lost) => Bytes::new(),
@@ -172,11 +180,27 @@ impl Disk {
             let (_, chunks) = last.expect("a segment is created before it is written to");
             chunks.push(written);
         }
-        if fault.is_some() {
-            state.fault = None;
-            return Err(io::Error::other("the disk was told to fail"));
+        fail_by(fault)
+    }
+
+    /// Puts one segment in the place of neighbouring ones, wholly or not at all.
+    pub(super) fn replace(
+        &self,
+        epoch: u64,
+        replaced: &[u64],
+        segment: u64,
+        chunks: Vec<Bytes>,
+    ) -> io::Result<()> {
+        let mut state = self.writable(epoch)?;
+        let fault = state.next_fault();
+        if matches!(fault, None | Some(Fault::Kept)) {
+            let is_first = |(number, _): &(u64, Vec<Bytes>)| *number == replaced[0];
+            let at = state.segments.iter().position(is_first);
+            let at = at.expect("what is replaced is there");
+            state.segments.drain(at..at + replaced.len());
+            state.segments.insert(at, (segment, chunks));
         }
-        Ok(())
+        fail_by(fault)
     }
 
     fn writable(&self, epoch: u64) -> io::Result<MutexGuard<'_, State>> {

@@ -1,7 +1,7 @@
 //! The store in memory passes the suite, and its disk fails as it is told to.
 
 use super::*;
-use crate::conformance::{self, Harness, Opened};
+use crate::conformance::{self, Harness, Known, Opened};
 use crate::contract::{ReadError, Room};
 use crate::recording::{Event, Log, Recording};
 
@@ -19,9 +19,10 @@ impl Harness for InMemory {
 
     fn open(&mut self) -> Opened {
         let (store, told) = open(&self.disk);
+        let known = |(position, record)| (position, Known::Record(record));
         Opened {
             store: Box::new(store),
-            told,
+            told: told.into_iter().map(known).collect(),
         }
     }
 
