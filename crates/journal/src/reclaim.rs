@@ -33,15 +33,13 @@ const NEXT_TO_NOTHING: u64 = 32;
 pub(crate) struct Reclaiming {
     /// No record before this position is needed but live messages.
     begin: Position,
-    /// The segment that was the tail when a checkpoint was last asked for.
-    asked: u64,
     /// The bytes that the last checkpoint took, and those that have landed since.
     checkpoint_bytes: u64,
     landed_since: u64,
     /// The begin of a checkpoint whose records have landed, and whose file has not been written yet.
     to_write: Option<Position>,
     /// The begin of the checkpoint that is being written, and the segments that it names messages of, by number.
-    writing: Position,
+    writing: Option<Position>,
     mapping: Vec<u64>,
     /// Something may be given back or copied now that could not before.
     due: bool,
@@ -68,11 +66,10 @@ impl Reclaiming {
     pub(crate) fn new(begin: Position) -> Self {
         Self {
             begin,
-            asked: 0,
             checkpoint_bytes: 0,
             landed_since: 0,
             to_write: None,
-            writing: begin,
+            writing: None,
             mapping: Vec::new(),
             due: true,
             wanted: false,
@@ -122,22 +119,31 @@ impl Journal {
         self.reclaiming.due = true;
     }
 
-    /// Whether the broker should write a checkpoint, asked for once in each segment.
-    pub(crate) fn wants_checkpoint(&mut self) -> bool {
+    /// Whether the broker should write a checkpoint: not before the last one has landed, nor too often for what one
+    /// costs, unless `nothing_came`.
+    pub(crate) fn wants_checkpoint(&self, nothing_came: bool) -> bool {
         let Reclaiming {
-            asked,
             checkpoint_bytes,
             landed_since,
-            wanted,
             ..
         } = self.reclaiming;
-        let tail = self.shared.places().tail().number;
-        let wanted =
-            wanted && asked != tail && landed_since >= LANDED_PER_CHECKPOINT * checkpoint_bytes;
-        if wanted {
-            self.reclaiming.asked = tail;
-        }
-        wanted
+        let cheap = nothing_came || landed_since >= LANDED_PER_CHECKPOINT * checkpoint_bytes;
+        cheap && self.misses_checkpoint()
+    }
+
+    /// Whether something is being written, or a checkpoint waits until it is cheap.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.keeper.is_busy() || self.reclaiming.to_write.is_some() || self.misses_checkpoint()
+    }
+
+    fn misses_checkpoint(&self) -> bool {
+        let Reclaiming {
+            wanted,
+            to_write,
+            writing,
+            ..
+        } = self.reclaiming;
+        wanted && to_write.is_none() && writing.is_none()
     }
 
     /// All but the tail, in the order of their positions.
@@ -172,6 +178,7 @@ impl Journal {
         match done {
             Done::Checkpoint(Some(begin)) => {
                 self.reclaiming.begin = begin;
+                self.reclaiming.writing = None;
                 let mapping = std::mem::take(&mut self.reclaiming.mapping);
                 let named = |segment: &Segment| mapping.binary_search(&segment.number).is_ok();
                 self.shared.places_mut().set_mapped(named);
@@ -201,7 +208,9 @@ impl Journal {
     /// A checkpoint had no room, and the one before it still counts. Where it would give back a segment it is worth the
     /// reserve, which that segment will be.
     fn make_room(&mut self) -> Result<(), StoreFailure> {
-        let begin = self.reclaiming.writing;
+        let Some(begin) = self.reclaiming.writing.take() else {
+            return Ok(());
+        };
         let closed = self.closed();
         let gives_back = closed.iter().any(|one| one.is_dead && one.last < begin);
         if gives_back {
@@ -222,7 +231,7 @@ impl Journal {
             },
         };
         let live = self.live.usages().filter(|(_, usage)| usage.messages > 0);
-        self.reclaiming.writing = begin;
+        self.reclaiming.writing = Some(begin);
         self.reclaiming.mapping = live.map(|(number, _)| number).collect();
         let file = checkpoint.write(self.epoch);
         self.reclaiming.checkpoint_bytes += file.len() as u64;

@@ -222,10 +222,12 @@ impl Journal {
         let begin = checkpoint.map(|checkpoint| checkpoint.begin);
         self.reclaiming.landed(bytes, begin);
         self.reclaim()?;
+        let nothing_came = bytes == 0;
         Ok(Landed {
             upto: Position(self.next.0 - 1),
             room: self.stock.room(),
-            checkpoint_wanted: self.wants_checkpoint(),
+            checkpoint_wanted: self.wants_checkpoint(nothing_came),
+            busy: self.goes_on(),
         })
     }
 

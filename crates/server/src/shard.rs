@@ -24,8 +24,9 @@ const COMPANY_WAIT: Duration = Duration::from_millis(5);
 /// With so much to land nobody need wait for company.
 const COMPANY_BYTES: usize = 256 * 1024;
 
-/// While the disk is nearly full the store is asked so often whether there is room again.
-const ROOM_ASKED_EVERY: Duration = Duration::from_secs(1);
+/// While the disk is nearly full, or the store writes beside the lane, and nothing lands that would tell, the store is
+/// asked so often how things stand.
+const ASKED_EVERY: Duration = Duration::from_millis(200);
 
 /// How long clients may take to answer connection.close when the server stops.
 const FAREWELL_MAX: Duration = Duration::from_secs(5);
@@ -58,8 +59,8 @@ pub struct Shard {
     /// Since when only records that nobody waits for have been growing.
     company_by: Option<Timestamp>,
     room: bool,
-    /// While there is no room: when to ask next.
-    ask_room_at: Option<Timestamp>,
+    /// When to ask the store how things stand.
+    ask_at: Option<Timestamp>,
     /// Up to here the store's wish for a checkpoint has been heard.
     checkpoint_heard: Position,
     /// While stopping: when the last clients are given up.
@@ -89,7 +90,7 @@ impl Shard {
             landing_bytes_max,
             company_by: None,
             room: true,
-            ask_room_at: None,
+            ask_at: None,
             checkpoint_heard: Position::NONE,
             farewell_by: None,
         }
@@ -130,7 +131,7 @@ impl Shard {
         let takes_more = self.takes_more();
         let wake_at = [
             self.company_by,
-            self.ask_room_at,
+            self.ask_at,
             self.farewell_by,
             self.broker.wake_at(),
             self.teller.as_ref().and_then(Teller::wake_at),
@@ -208,9 +209,9 @@ impl Shard {
         let now = self.clock.now();
         self.broker.handle(now, Input::Landed(landed.upto));
         let room = landed.room == Room::Open;
+        self.ask_at = (!room || landed.busy).then_some(now + ASKED_EVERY);
         if room != self.room {
             self.room = room;
-            self.ask_room_at = (!room).then_some(now + ROOM_ASKED_EVERY);
             if room {
                 info!("the disk has room again: publishers go on");
             } else {
@@ -257,11 +258,8 @@ impl Shard {
         if self.lander.is_landing() {
             return Ok(None);
         }
-        // Only a landing tells whether there is room; to land nothing is enough.
-        let asks = self.ask_room_at.take_if(|at| *at <= now).is_some();
-        if asks {
-            self.ask_room_at = Some(now + ROOM_ASKED_EVERY);
-        }
+        // Only a landing tells; to land nothing is enough.
+        let asks = self.ask_at.take_if(|at| *at <= now).is_some();
         if !asks && !self.is_time_to_land(now) {
             return Ok(None);
         }

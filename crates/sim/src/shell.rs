@@ -270,6 +270,7 @@ impl Shell {
                 upto: last,
                 room: Room::Open,
                 checkpoint_wanted: false,
+                busy: false,
             },
             Err(_) => {
                 it.outcome.failed = true;

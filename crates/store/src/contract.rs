@@ -60,6 +60,9 @@ pub struct Landed {
     pub room: Room,
     /// Old segments wait for a checkpoint before they can be reclaimed: the broker should write one.
     pub checkpoint_wanted: bool,
+    /// Something is being written beside the lane, or would be if nothing else came: to land an empty chunk in a while
+    /// lets it be heard of and go on.
+    pub busy: bool,
 }
 
 /// How much can still land.

@@ -274,6 +274,7 @@ impl Store for MemoryStore {
             upto: self.upto,
             room: self.disk.room(),
             checkpoint_wanted,
+            busy: false,
         })
     }
 
