@@ -1,7 +1,7 @@
 //! The `format` file: the version of the directory's layout, and the directory's own key.
 //!
 //! ```text
-//! landfall data directory, format 1
+//! landfall data directory, format 2
 //! key 0f1e2d3c4b5a69788796a5b4c3d2e1f0
 //! ```
 //!
@@ -15,8 +15,9 @@ use crate::names::Layout;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 
-/// The version of the layout that this program writes, and the newest that it reads.
-pub(crate) const VERSION: u16 = 1;
+/// The version of the layout that this program writes, and the only one that it reads: what another gives back and
+/// keeps, this one would misread.
+pub(crate) const VERSION: u16 = 2;
 
 const FIRST_LINE: &str = "landfall data directory, format ";
 const SECOND_LINE: &str = "key ";
@@ -76,6 +77,9 @@ impl Key {
                 known: VERSION,
             });
         }
+        if version < VERSION {
+            return Err(wrong("its version is older than this program reads"));
+        }
         let key = lines.next().and_then(|line| line.strip_prefix(SECOND_LINE));
         let key = key.and_then(|digits| u128::from_str_radix(digits, 16).ok());
         key.map(Self).ok_or(wrong("its second line is not a key"))
@@ -116,13 +120,15 @@ mod tests {
             let outcome = Key::parse(Path::new("format"), text.as_bytes());
             outcome.map_err(|error| error.to_string())
         };
-        let good = format!("{FIRST_LINE}1\n{SECOND_LINE}{:032x}\n", 77);
+        let good = format!("{FIRST_LINE}2\n{SECOND_LINE}{:032x}\n", 77);
         assert_eq!(parse(&good), Ok(Key(77)));
-        let newer = parse(&format!("{FIRST_LINE}2\n")).expect_err("a newer version");
+        let newer = parse(&format!("{FIRST_LINE}3\n")).expect_err("a newer version");
         assert!(newer.contains("newer version"), "{newer}");
+        let older = parse(&format!("{FIRST_LINE}1\n")).expect_err("an older version");
+        assert!(older.contains("older"), "{older}");
         for bad in ["", "hello\n", "landfall data directory, format x\n"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
-        assert!(parse(&format!("{FIRST_LINE}1\nkey xyz\n")).is_err());
+        assert!(parse(&format!("{FIRST_LINE}2\nkey xyz\n")).is_err());
     }
 }

@@ -20,6 +20,7 @@ mod keeper;
 mod lane;
 mod mark;
 mod names;
+mod opened;
 mod places;
 mod reader;
 mod reclaim;

@@ -274,7 +274,7 @@ fn a_directory_of_a_newer_version_is_left_alone() {
     assert!(server.terminate().success());
     let format = scratch.data_dir().join("format");
     let text = std::fs::read_to_string(&format).expect("the format can be read");
-    let newer = text.replace("format 1", "format 999");
+    let newer = text.replace("format 2", "format 999");
     assert_ne!(newer, text, "{text}");
     std::fs::write(&format, newer).expect("the format can be changed");
     let output = start_and_fail(&scratch.data_dir(), &["--listen", "127.0.0.1:0"]);

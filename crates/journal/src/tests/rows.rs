@@ -424,7 +424,7 @@ fn newer_versions_are_refused() {
     let mut lane = Lane::new(1);
     let format = Lane::layout().format();
     let text = String::from_utf8(lane.bytes(&format).clone()).expect("it is text");
-    *lane.bytes(&format) = text.replace("format 1", "format 9").into_bytes();
+    *lane.bytes(&format) = text.replace("format 2", "format 9").into_bytes();
     lane.is_refused(&["newer version", "format 9"]);
     *lane.bytes(&format) = b"something else\n".to_vec();
     lane.is_refused(&["does not say that this is a data directory"]);
