@@ -1,6 +1,6 @@
 //! Messages as frames, with what is the same for all of a sender's messages made once.
 
-use crate::link::CHANNEL;
+use crate::link::{CHANNEL, FRAME_MAX};
 use crate::message::Message;
 use bytes::BytesMut;
 use model::method::basic;
@@ -10,7 +10,7 @@ use model::publish::{
 use model::{
     FieldTable, Properties, PropertiesBuilder, PublishingId, ShortStr, TableBuilder, Value,
 };
-use wire::{encode_content, encode_method};
+use wire::{encode_body, encode_content, encode_method};
 
 /// Headers that belong to one sending of a message.
 const OF_ONE_SENDING: [&str; 4] = [
@@ -21,6 +21,8 @@ const OF_ONE_SENDING: [&str; 4] = [
 ];
 /// 2 in the property delivery-mode.
 const PERSISTENT: u8 = 2;
+/// What stands around the body of a message that is one frame.
+const BODY_FRAME_ROOM: usize = 8;
 
 /// Writes messages of one sender.
 #[derive(Debug)]
@@ -29,8 +31,10 @@ pub(crate) struct Encoder {
     publish: basic::Publish,
     /// basic.publish as a frame.
     method_frame: BytesMut,
-    /// Properties with a publishing id in them that is overwritten for each message.
+    /// Properties of a message that has none of its own; its publishing id is overwritten for each.
     properties: BytesMut,
+    /// Both frames of such a message before its body, whose size is overwritten too.
+    plain: BytesMut,
 }
 
 impl Encoder {
@@ -53,11 +57,22 @@ impl Encoder {
             .headers(&identity(publisher, PublishingId(0)))
             .delivery_mode(PERSISTENT)
             .build();
+        let mut plain = method_frame.clone();
+        let class = basic::Publish::ID.class;
+        encode_content(
+            &mut plain,
+            CHANNEL,
+            class,
+            properties.as_bytes(),
+            &[],
+            FRAME_MAX,
+        );
         Self {
             publisher: publisher.to_owned(),
             publish,
             method_frame,
             properties: BytesMut::from(&properties.as_bytes()[..]),
+            plain,
         }
     }
 
@@ -69,6 +84,9 @@ impl Encoder {
         message: &Message,
         frame_max: u32,
     ) {
+        if !message.is_special() {
+            return self.encode_plain(out, id, message.body(), frame_max);
+        }
         match (message.own_exchange(), message.own_routing_key()) {
             (None, None) => out.extend_from_slice(&self.method_frame),
             (exchange, key) => {
@@ -99,6 +117,18 @@ impl Encoder {
             message.body(),
             frame_max,
         );
+    }
+
+    /// A message like most: only its body, the body's size and the publishing id are its own.
+    fn encode_plain(&mut self, out: &mut BytesMut, id: PublishingId, body: &[u8], frame_max: u32) {
+        let at = out.len();
+        out.reserve(self.plain.len() + body.len() + BODY_FRAME_ROOM);
+        out.extend_from_slice(&self.plain);
+        let properties_at = at + self.plain.len() - 1 - self.properties.len();
+        out[properties_at - 8..properties_at].copy_from_slice(&(body.len() as u64).to_be_bytes());
+        let id_at = properties_at + self.properties.len() - 1 - 8;
+        out[id_at..id_at + 8].copy_from_slice(&id.0.to_be_bytes());
+        encode_body(out, CHANNEL, body, frame_max);
     }
 
     /// The id is the last value of the headers, and only the octet of the delivery mode follows them.

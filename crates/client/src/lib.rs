@@ -40,6 +40,7 @@ pub use error::{ConnectError, FailedTry, LinkError};
 
 mod numbered;
 mod outgoing;
+mod tags;
 
 mod incoming;
 mod seen;

@@ -16,17 +16,17 @@ use model::method::{channel, connection};
 use model::{ChannelNumber, Method, ShortStr, Timestamp};
 use std::io::ErrorKind;
 use std::time::Duration;
-use tokio::io::Interest;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use wire::{Frame, FrameReader, PROTOCOL_HEADER, encode_heartbeat, encode_method};
 
 /// The largest frame that this client asks for.
-const FRAME_MAX: u32 = 131_072;
-/// Room for reading is made in steps of this size.
-const READ_ROOM: usize = 64 * 1024;
-/// The most that is read before it is dealt with.
-const READ_AT_ONCE: usize = 256 * 1024;
+pub(crate) const FRAME_MAX: u32 = 131_072;
+/// The least room that is made for a read.
+const READ_LEAST: usize = 8 * 1024;
+/// The most, for a server that fills it each time: what comes with one read shares one buffer.
+const READ_MOST: usize = 256 * 1024;
 const CONNECTION: ChannelNumber = ChannelNumber(0);
 /// The channel that is used.
 pub(crate) const CHANNEL: ChannelNumber = ChannelNumber(1);
@@ -36,6 +36,8 @@ pub(crate) const CHANNEL: ChannelNumber = ChannelNumber(1);
 pub(crate) struct Link {
     stream: TcpStream,
     input: BytesMut,
+    /// The room that the next read gets.
+    read_room: usize,
     /// What is to be written. Callers append to it; [`Self::exchange`] writes it.
     pub(crate) output: BytesMut,
     frames: FrameReader,
@@ -59,6 +61,7 @@ impl Link {
         let mut link = Self {
             stream,
             input: BytesMut::new(),
+            read_room: READ_LEAST,
             output: BytesMut::from(&PROTOCOL_HEADER[..]),
             frames: FrameReader::new(FRAME_MAX),
             assembly: Assembly::default(),
@@ -171,26 +174,24 @@ impl Link {
     ) -> Result<(), LinkError> {
         if let Err(error) = self.write() {
             // The server may have said why before it hung up.
-            let before = self.input.len();
-            let _ = self.read();
-            return if self.input.len() > before {
-                Ok(())
-            } else {
-                Err(error)
+            self.input.reserve(self.read_room);
+            return match self.stream.try_read_buf(&mut self.input) {
+                Ok(count) if count > 0 => Ok(()),
+                _ => Err(error),
             };
         }
-        let interest = if self.output.is_empty() {
-            Interest::READABLE
-        } else {
-            Interest::READABLE | Interest::WRITABLE
-        };
+        let writes = !self.output.is_empty();
         let until = [until, self.heart.wake_at()].into_iter().flatten().min();
+        self.input.reserve(self.read_room);
+        let (mut reader, writer) = self.stream.split();
         tokio::select! {
-            ready = self.stream.ready(interest) => {
-                if ready?.is_readable() {
-                    self.read()?;
-                }
+            // One call that reads what is there: asking first whether there is something would be another, and a read
+            // that finds nothing a third.
+            count = reader.read_buf(&mut self.input) => {
+                let count = count?;
+                self.read(count)?;
             }
+            ready = writer.writable(), if writes => ready?,
             () = notified(wake) => {}
             () = sleep_until(self.clock, until) => {}
         }
@@ -221,18 +222,15 @@ impl Link {
         Ok(())
     }
 
-    /// Reads what the socket has, up to a limit. An end or an error behind something is left for the next call.
-    fn read(&mut self) -> Result<(), LinkError> {
-        let mut total = 0;
-        while total < READ_AT_ONCE {
-            self.input.reserve(READ_ROOM);
-            match self.stream.try_read_buf(&mut self.input) {
-                Ok(0) if total == 0 => return Err(LinkError::Ended),
-                Ok(0) => break,
-                Ok(count) => total += count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock || total > 0 => break,
-                Err(error) => return Err(error.into()),
-            }
+    /// So many bytes were read.
+    fn read(&mut self, count: usize) -> Result<(), LinkError> {
+        if count == 0 {
+            return Err(LinkError::Ended);
+        }
+        if count >= self.read_room {
+            self.read_room = (self.read_room * 2).min(READ_MOST);
+        } else if count < self.read_room / 4 {
+            self.read_room = (self.read_room / 2).max(READ_LEAST);
         }
         self.heart.read(self.clock.now());
         Ok(())

@@ -75,6 +75,11 @@ impl Message {
         &self.body
     }
 
+    /// Whether anything sets it apart from its sender's others.
+    pub(crate) fn is_special(&self) -> bool {
+        self.special.is_some()
+    }
+
     pub(crate) fn own_publishing_id(&self) -> Option<PublishingId> {
         self.special.as_ref()?.publishing_id
     }

@@ -15,6 +15,7 @@
 use crate::backoff::doubled;
 use crate::message::{Message, SendFailed, Sent, WhyFailed};
 use crate::numbered::Numbered;
+use crate::tags::Tags;
 use model::{DeliveryTag, PublishingId, ReplyCode, Timestamp};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -74,7 +75,7 @@ pub struct Outgoing<D> {
     /// By publishing id.
     unsettled: Numbered<Unsettled<D>>,
     /// The publishing id of each unanswered transmission on this channel, by delivery tag.
-    tags: Numbered<u64>,
+    tags: Tags,
     /// The publishing ids to write next; those that are settled or written meanwhile are skipped.
     to_transmit: VecDeque<u64>,
     /// One list for each length of wait, so that each is in order by itself; the last is for the longest wait.
@@ -110,10 +111,14 @@ impl<D> Unsettled<D> {
     }
 }
 
+/// When an attempt ends. Messages that were taken in at the same time have one for all of them.
 #[derive(Clone, Copy, Debug)]
 struct Deadline {
     at: Timestamp,
-    id: u64,
+    /// The first of their ids, which follow each other.
+    first: u64,
+    /// Behind the last of them.
+    end: u64,
     /// The attempt that it ends.
     attempt: u32,
 }
@@ -127,7 +132,7 @@ impl<D> Outgoing<D> {
         Self {
             retransmission,
             unsettled: Numbered::starting_at(first.0),
-            tags: Numbered::starting_at(1),
+            tags: Tags::new(),
             to_transmit: VecDeque::new(),
             deadlines: (0..retransmission.waits())
                 .map(|_| VecDeque::new())
@@ -159,7 +164,7 @@ impl<D> Outgoing<D> {
     /// A channel was opened: tags count from 1, and everything unsettled is to be transmitted, in order.
     pub fn connected(&mut self) {
         self.trouble = None;
-        self.tags = Numbered::starting_at(1);
+        self.tags = Tags::new();
         self.to_transmit.clear();
         for (id, message) in self.unsettled.iter_mut() {
             message.queued = true;
@@ -236,8 +241,8 @@ impl<D> Outgoing<D> {
         }
         // Tag 0 with `multiple` is "all so far".
         let last = if tag.0 == 0 { u64::MAX } else { tag.0 };
-        while let Some((_, id)) = self.tags.pop_up_to(last) {
-            each(self, id);
+        while let Some(ids) = self.tags.pop_up_to(last) {
+            ids.iter().for_each(|id| each(self, id));
         }
     }
 
@@ -265,7 +270,7 @@ impl<D> Outgoing<D> {
     pub fn channel_closed(&mut self, code: u16, text: &str) {
         let mut in_flight: Vec<u64> = Vec::new();
         let mut to_one_exchange = true;
-        for (_, &mut id) in self.tags.iter_mut() {
+        for id in self.tags.ids() {
             if let Some(message) = self.unsettled.get_mut(id)
                 && !in_flight.contains(&id)
             {
@@ -289,12 +294,14 @@ impl<D> Outgoing<D> {
         for wait in 0..self.deadlines.len() {
             while let Some(over) = self.deadlines[wait].pop_front_if(|deadline| deadline.at <= now)
             {
-                self.time_is_over(now, over);
+                for id in over.first..over.end {
+                    self.time_is_over(now, id, over.attempt);
+                }
             }
         }
     }
 
-    fn time_is_over(&mut self, now: Timestamp, Deadline { id, attempt, .. }: Deadline) {
+    fn time_is_over(&mut self, now: Timestamp, id: u64, attempt: u32) {
         let Some(message) = self.unsettled.get_mut(id) else {
             return;
         };
@@ -400,20 +407,36 @@ impl<D> Outgoing<D> {
     fn set_deadline(&mut self, now: Timestamp, attempt: u32, id: u64) {
         let at = now + self.retransmission.wait(attempt);
         let wait = (attempt as usize).min(self.deadlines.len() - 1);
-        self.deadlines[wait].push_back(Deadline { at, id, attempt });
+        let list = &mut self.deadlines[wait];
+        match list.back_mut() {
+            Some(last) if last.at == at && last.end == id && last.attempt == attempt => {
+                last.end += 1;
+            }
+            _ => list.push_back(Deadline {
+                at,
+                first: id,
+                end: id + 1,
+                attempt,
+            }),
+        }
     }
 
     /// Confirms come mostly in order, so outdated deadlines are at the front; where one at the front is not,
     /// those behind it must not pile up for as long as it waits.
     fn drop_outdated_deadlines(&mut self) {
         let limit = DEADLINES_SPARE + 4 * self.unsettled.len();
+        let (unsettled, lowest) = (&self.unsettled, self.unsettled.lowest());
+        let is_outdated = |deadline: &Deadline| {
+            let mut ids = deadline.first.max(lowest)..deadline.end;
+            ids.all(|id| !unsettled.contains(id))
+        };
         for list in &mut self.deadlines {
             while list
-                .pop_front_if(|deadline| !self.unsettled.contains(deadline.id))
+                .pop_front_if(|deadline| is_outdated(deadline))
                 .is_some()
             {}
             if list.len() > limit {
-                list.retain(|deadline| self.unsettled.contains(deadline.id));
+                list.retain(|deadline| !is_outdated(deadline));
             }
         }
     }

@@ -198,6 +198,11 @@ pub fn encode_content(
     frame_max: u32,
 ) {
     put_header(out, channel, class, properties, body.len());
+    encode_body(out, channel, body, frame_max);
+}
+
+/// Appends a body in frames of at most `frame_max` octets: for who has the header frame already.
+pub fn encode_body(out: &mut BytesMut, channel: ChannelNumber, body: &[u8], frame_max: u32) {
     for part in body.chunks(part_max(frame_max)) {
         put_part_head(out, channel, part.len());
         out.put_slice(part);

@@ -9,7 +9,7 @@
 //! says, and nothing is allocated for bytes that have not come.
 //!
 //! In reading order: frames, methods, content, then the state of a connection. The client uses the codec alone
-//! ([`FrameReader`], [`encode_method`], [`encode_content`]).
+//! ([`FrameReader`], [`encode_method`], [`encode_content`], [`encode_body`]).
 
 mod frame;
 pub use frame::{Frame, FrameReader, PROTOCOL_HEADER, encode_heartbeat};
@@ -18,7 +18,7 @@ mod method;
 pub use method::encode_method;
 
 mod content;
-pub use content::{Content, ContentHeader, encode_content};
+pub use content::{Content, ContentHeader, encode_body, encode_content};
 
 mod output;
 pub use output::Output;

@@ -12,7 +12,7 @@ use crate::error::LinkError;
 use crate::extension;
 use crate::incoming::{Incoming, Ticket, Verdict};
 use crate::link::Link;
-use model::Method;
+use model::{Method, Timestamp};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -89,8 +89,9 @@ impl Task {
             // First what was said, then what comes: a repeat of what was just settled is known as one.
             let closing = self.take_what_was_said();
             // Before anything is waited for: deliveries may have come together with consume-ok.
+            let now = self.clock.now();
             while let Some(arrival) = link.next_arrival()? {
-                self.arrived(arrival, link)?;
+                self.arrived(now, arrival, link)?;
             }
             self.counts.suppressed = self.incoming.suppressed();
             self.shared.hand_over(&mut self.came, self.counts);
@@ -127,7 +128,12 @@ impl Task {
         });
     }
 
-    fn arrived(&mut self, arrival: Arrival, link: &mut Link) -> Result<(), LinkError> {
+    fn arrived(
+        &mut self,
+        now: Timestamp,
+        arrival: Arrival,
+        link: &mut Link,
+    ) -> Result<(), LinkError> {
         match arrival {
             Arrival::Content(Method::BasicDeliver(deliver), properties, body) => {
                 let from = publisher_of(&properties);
@@ -138,7 +144,7 @@ impl Task {
                 self.counts.redelivered += u64::from(deliver.redelivered);
                 self.came.push(Contents {
                     ticket,
-                    timed_from: self.clock.now(),
+                    timed_from: now,
                     redelivered: deliver.redelivered,
                     exchange: deliver.exchange,
                     routing_key: deliver.routing_key,

@@ -5,6 +5,11 @@ use model::PublishingId;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard};
 use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::task::yield_now;
+
+/// With so many bytes handed over it is the task's turn: enough for one large write, and soon enough that the server
+/// begins while the application goes on.
+const ENOUGH_FOR_A_WRITE: usize = 256 * 1024;
 
 /// Who is told what became of a message.
 pub(super) enum Done {
@@ -32,6 +37,8 @@ impl fmt::Debug for Done {
 #[derive(Debug)]
 pub(super) struct Inbox {
     pub(super) messages: Vec<(Message, Done)>,
+    /// Their bodies, and a little for each message.
+    pub(super) bytes: usize,
     /// Who waits for everything before them; the number is the publishing id that comes next.
     pub(super) flushes: Vec<(PublishingId, oneshot::Sender<()>)>,
     next_id: u64,
@@ -57,6 +64,7 @@ impl Shared {
         Self {
             inbox: Mutex::new(Inbox {
                 messages: Vec::new(),
+                bytes: 0,
                 flushes: Vec::new(),
                 next_id: first.0,
                 closing: false,
@@ -80,34 +88,65 @@ impl Shared {
     /// [`Self::settled`].
     pub(super) async fn hand_over(&self, message: Message, done: Done) -> PublishingId {
         let size = self.room_for(message.body().len());
-        let room = async {
-            let message = self.messages.acquire().await.ok()?;
-            let bytes = self.bytes.acquire_many(size).await.ok()?;
-            message.forget();
-            bytes.forget();
-            Some(())
-        };
-        let has_room = room.await.is_some();
+        let has_room = self.takes_room(size) || self.waits_for_room(size).await;
+        let (id, enough) = self.put(message, done, has_room);
+        if enough {
+            yield_now().await;
+        }
+        id
+    }
+
+    /// Gives a message that has room to the task, under the next publishing id; others have failed. Says whether it is
+    /// the task's turn.
+    fn put(&self, message: Message, done: Done, has_room: bool) -> (PublishingId, bool) {
         let own = message.own_publishing_id();
         let mut inbox = self.inbox();
         let id = own.unwrap_or(PublishingId(inbox.next_id));
-        if has_room && !inbox.closing {
-            inbox.next_id += 1;
-            inbox.messages.push((message, done));
-            let first = inbox.messages.len() == 1;
+        if !has_room || inbox.closing {
             drop(inbox);
-            if first {
-                self.wake.notify_one();
-            }
-            return id;
+            done.tell(Err(SendFailed {
+                publishing_id: id,
+                attempts: 0,
+                why: WhyFailed::Closed,
+            }));
+            return (id, false);
         }
+        inbox.next_id += 1;
+        inbox.bytes += message.body().len() + size_of::<(Message, Done)>();
+        inbox.messages.push((message, done));
+        let first = inbox.messages.len() == 1;
+        let enough = inbox.bytes >= ENOUGH_FOR_A_WRITE;
         drop(inbox);
-        done.tell(Err(SendFailed {
-            publishing_id: id,
-            attempts: 0,
-            why: WhyFailed::Closed,
-        }));
-        id
+        if first {
+            self.wake.notify_one();
+        }
+        (id, enough)
+    }
+
+    /// Takes room in the window if there is some and nobody waits for it. Mostly there is.
+    fn takes_room(&self, size: u32) -> bool {
+        let Ok(message) = self.messages.try_acquire() else {
+            return false;
+        };
+        let Ok(bytes) = self.bytes.try_acquire_many(size) else {
+            return false;
+        };
+        message.forget();
+        bytes.forget();
+        true
+    }
+
+    /// Waits for room in the window; false where the sender is closed first.
+    async fn waits_for_room(&self, size: u32) -> bool {
+        let Ok(message) = self.messages.acquire().await else {
+            return false;
+        };
+        let Ok(bytes) = self.bytes.acquire_many(size).await else {
+            return false;
+        };
+        message.forget();
+        bytes.forget();
+        true
     }
 
     /// How much of the window's bytes a body takes: one too large for the window takes all.

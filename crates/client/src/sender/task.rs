@@ -147,6 +147,7 @@ impl Task {
         let now = self.clock.now();
         let mut inbox = self.shared.inbox();
         std::mem::swap(&mut inbox.messages, &mut self.taken);
+        inbox.bytes = 0;
         self.flushes.append(&mut inbox.flushes);
         let closing = inbox.closing;
         drop(inbox);
