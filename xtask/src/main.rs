@@ -47,7 +47,7 @@ enum Chore {
     Fuzz(suite::FuzzArgs),
     /// The dependencies: licences, duplicates, sources
     Deny,
-    /// Confirmed publish, consume and ack beside RabbitMQ, in one run on one machine
+    /// Throughput, latency, backlog, queues, consumers: Landfall beside its peers, in one run on one machine
     Bench(bench::BenchArgs),
     /// A million messages that wait for their time: memory, start, punctuality, and what they cost others
     Delays(bench::DelaysArgs),

@@ -1,11 +1,14 @@
-//! A server under test as a child process with a port and a folder of its own: Landfall, or Debian's RabbitMQ.
+//! A server under test as a child process with a port and a folder of its own: Landfall, or one of its peers.
+
+mod program;
+
+pub(crate) use program::Program;
 
 use crate::shell::{Scratch, command, succeeds};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -13,20 +16,15 @@ use std::time::{Duration, Instant};
 
 /// RabbitMQ takes 10 to 20 seconds to start where the machine is busy; Landfall takes less than one.
 const START_WAIT: Duration = Duration::from_secs(90);
+/// The time of a start is measured too, so it is looked for often.
+const START_POLL: Duration = Duration::from_millis(2);
 const STOP_WAIT: Duration = Duration::from_secs(60);
-
-/// Which program.
-#[derive(Clone, Debug)]
-pub(crate) enum Program {
-    /// The binary at this path.
-    Landfall(PathBuf),
-    /// The one that Debian's package `rabbitmq-server` holds.
-    RabbitMq,
-}
 
 /// A running server. It is killed when dropped.
 pub(crate) struct Server {
     program: Program,
+    /// Those that are not the same for each start of the program.
+    arguments: Vec<String>,
     child: Option<Child>,
     port: u16,
     /// Landfall's HTTP API.
@@ -38,12 +36,15 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the program in an empty folder and returns when it answers.
     pub(crate) fn start(program: Program) -> Result<Self> {
-        let folder = Scratch::new(match program {
-            Program::Landfall(_) => "landfall",
-            Program::RabbitMq => "rabbitmq",
-        })?;
+        Self::start_with(program, &[])
+    }
+
+    /// The same with more arguments for the program.
+    pub(crate) fn start_with(program: Program, arguments: &[&str]) -> Result<Self> {
+        let folder = Scratch::new(program.name())?;
         let mut server = Self {
             program,
+            arguments: arguments.iter().map(ToString::to_string).collect(),
             child: None,
             port: free_port()?,
             admin_port: free_port()?,
@@ -64,6 +65,11 @@ impl Server {
         self.admin_port
     }
 
+    /// Where it keeps what has landed, as far as its program is told.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     /// The process that was started.
     pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().map_or(0, Child::id)
@@ -77,10 +83,7 @@ impl Server {
             .append(true)
             .open(self.log())
             .context("cannot open the server's log")?;
-        let mut command = match &self.program {
-            Program::Landfall(binary) => self.landfall(binary),
-            Program::RabbitMq => self.rabbitmq()?,
-        };
+        let mut command = self.command()?;
         // A group of its own, so that a signal reaches the whole tree of processes and not us.
         command.process_group(0).stdin(std::process::Stdio::null());
         command
@@ -104,7 +107,7 @@ impl Server {
     pub(crate) fn terminate(&mut self) -> Result<()> {
         self.signal(Signal::TERM)?;
         let status = self.wait_until_gone()?;
-        // RabbitMQ's start script passes on the signal's own code.
+        // Peers pass on the signal's own code.
         if matches!(self.program, Program::Landfall(_)) && !status.success() {
             bail!(
                 "the server ended with {status} after SIGTERM\n{}",
@@ -150,21 +153,6 @@ impl Server {
         }
     }
 
-    fn landfall(&self, binary: &Path) -> Command {
-        let mut command = Command::new(binary);
-        command
-            .arg("serve")
-            .arg("--listen")
-            .arg(format!("127.0.0.1:{}", self.port));
-        command
-            .arg("--data-dir")
-            .arg(self.folder.path().join("data"));
-        command
-            .arg("--admin-listen")
-            .arg(format!("127.0.0.1:{}", self.admin_port));
-        command
-    }
-
     /// A command for operators of the running Landfall: `landfall user`, `definitions` and so on.
     pub(crate) fn operate(&self, binary: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(binary);
@@ -180,52 +168,7 @@ impl Server {
         Ok(command)
     }
 
-    /// A node apart from the machine's own: other name, ports, folders, no plugins. Its start script runs as
-    /// whoever runs us; the packaged one would change to the user of the system's service.
-    fn rabbitmq(&self) -> Result<Command> {
-        let home = self.folder.path();
-        let config = home.join("rabbitmq.conf");
-        std::fs::write(
-            &config,
-            format!("listeners.tcp.1 = 127.0.0.1:{}\n", self.port),
-        )?;
-        let plugins = home.join("enabled_plugins");
-        std::fs::write(&plugins, "[].\n")?;
-        let mut command = self.rabbitmq_script("rabbitmq-server")?;
-        command
-            .env("RABBITMQ_DIST_PORT", free_port()?.to_string())
-            .env("RABBITMQ_MNESIA_BASE", home.join("mnesia"))
-            .env("RABBITMQ_LOG_BASE", home.join("log"))
-            .env("RABBITMQ_CONFIG_FILE", config)
-            .env("RABBITMQ_ADVANCED_CONFIG_FILE", home.join("none"))
-            .env("RABBITMQ_GENERATED_CONFIG_DIR", home.join("config"))
-            .env("RABBITMQ_ENABLED_PLUGINS_FILE", plugins)
-            .env("RABBITMQ_PID_FILE", home.join("pid"));
-        Ok(command)
-    }
-
-    /// One of RabbitMQ's scripts, with all that names the node.
-    fn rabbitmq_script(&self, name: &str) -> Result<Command> {
-        let home = self.folder.path();
-        let library =
-            std::fs::read_dir("/usr/lib/rabbitmq/lib").context("RabbitMQ is not installed")?;
-        let release = library
-            .flatten()
-            .map(|entry| entry.path())
-            .find(|path| path.join("sbin").is_dir());
-        let scripts = release.context("RabbitMQ is not where Debian puts it")?;
-        let mut command = Command::new(scripts.join("sbin").join(name));
-        command
-            .current_dir(home)
-            .env("HOME", home)
-            .env("ERL_EPMD_PORT", self.epmd_port.to_string())
-            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-            .env("RABBITMQ_NODENAME", format!("peer{}@localhost", self.port))
-            .env("RABBITMQ_CONF_ENV_FILE", "/dev/null");
-        Ok(command)
-    }
-
-    /// Sends the protocol header and waits for the greeting: a listening socket alone is not yet a server.
+    /// Waits for the greeting.
     fn wait_until_it_answers(&mut self) -> Result<()> {
         let deadline = Instant::now() + START_WAIT;
         loop {
@@ -246,17 +189,8 @@ impl Server {
                     self.end_of_log()
                 );
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(START_POLL);
         }
-    }
-
-    fn greets(&self) -> std::io::Result<bool> {
-        let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
-        socket.set_read_timeout(Some(Duration::from_secs(5)))?;
-        socket.write_all(wire::PROTOCOL_HEADER)?;
-        let mut frame_type = [0];
-        socket.read_exact(&mut frame_type)?;
-        Ok(frame_type == [1])
     }
 
     fn log(&self) -> PathBuf {

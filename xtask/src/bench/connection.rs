@@ -1,17 +1,15 @@
 //! A blocking AMQP connection with one channel: the shortest way from a thread to the server.
 
+use super::socket::{self, MOMENT, PATIENCE, READ_BYTES};
 use anyhow::{Context, Result, bail};
 use bytes::{Bytes, BytesMut};
 use model::method::{basic, channel, connection, exchange, queue};
 use model::{ChannelNumber, Method, ShortStr, TableBuilder, Value};
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::Duration;
 use wire::{Frame, FrameReader};
 
-/// A server that says nothing for so long has lost what we wait for.
-const PATIENCE: Duration = Duration::from_secs(60);
-const READ_BYTES: usize = 256 * 1024;
 const FRAME_MAX: u32 = 131_072;
 const CHANNEL: ChannelNumber = ChannelNumber(1);
 
@@ -30,13 +28,8 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects, logs in, opens the virtual host "/" and channel 1.
     pub(super) fn open(port: u16) -> Result<Self> {
-        let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).context("cannot connect")?;
-        socket.set_nodelay(true).context("TCP_NODELAY")?;
-        socket
-            .set_read_timeout(Some(PATIENCE))
-            .context("read time-out")?;
         let mut connection = Self {
-            socket,
+            socket: socket::connect(port)?,
             frames: FrameReader::new(FRAME_MAX),
             input: BytesMut::with_capacity(2 * READ_BYTES),
             landing_strip: vec![0; READ_BYTES],
@@ -90,6 +83,29 @@ impl Connection {
             ..Default::default()
         };
         self.call(CHANNEL, declare).map(drop)
+    }
+
+    /// Declares many durable queues, without waiting for each.
+    pub(super) fn declare_all(&mut self, names: impl Iterator<Item = ShortStr>) -> Result<()> {
+        for queue in names {
+            let declare = queue::Declare {
+                queue,
+                durable: true,
+                no_wait: true,
+                ..Default::default()
+            };
+            self.put(CHANNEL, declare);
+            if self.output.len() > READ_BYTES {
+                self.flush()?;
+            }
+        }
+        // The answer to anything comes after them.
+        self.qos(0)
+    }
+
+    /// The socket alone: all that a client holds that does nothing.
+    pub(super) fn idle(self) -> TcpStream {
+        self.socket
     }
 
     /// Declares a durable exchange.
@@ -153,25 +169,34 @@ impl Connection {
         .map(drop)
     }
 
-    /// Consumes queues with manual acknowledgements; the prefetch count is each one's.
-    pub(super) fn consume(&mut self, names: &[ShortStr], prefetch_count: u16) -> Result<()> {
-        self.call(
-            CHANNEL,
-            basic::Qos {
-                prefetch_count,
-                ..Default::default()
-            },
-        )?;
-        for name in names {
-            self.call(
-                CHANNEL,
-                basic::Consume {
-                    queue: name.clone(),
-                    ..Default::default()
-                },
-            )?;
-        }
-        Ok(())
+    /// How many messages each consumer of this channel may hold from now on; 0 for any number.
+    pub(super) fn qos(&mut self, prefetch_count: u16) -> Result<()> {
+        let qos = basic::Qos {
+            prefetch_count,
+            ..Default::default()
+        };
+        self.call(CHANNEL, qos).map(drop)
+    }
+
+    /// Consumes a queue with manual acknowledgements; the consumer's number is in its tag.
+    pub(super) fn consume(&mut self, queue: &ShortStr, number: usize) -> Result<()> {
+        let tag = format!("{number}/{}", queue.as_str());
+        let consume = basic::Consume {
+            queue: queue.clone(),
+            consumer_tag: ShortStr::truncated(&tag),
+            no_wait: true,
+            ..Default::default()
+        };
+        // Deliveries to the first may come before the answer to the second.
+        self.put(CHANNEL, consume);
+        self.flush()
+    }
+
+    /// The number of a consumer from its tag.
+    pub(super) fn consumer_number(tag: &ShortStr) -> Result<usize> {
+        let number = tag.as_str().split('/').next();
+        let number = number.and_then(|number| number.parse().ok());
+        number.with_context(|| format!("no consumer of ours has the tag `{}`", tag.as_str()))
     }
 
     /// Sends a method on the channel and waits for the next method from the server.
@@ -187,6 +212,7 @@ impl Connection {
         };
         self.put(CHANNEL, close);
         self.flush()?;
+        self.wait_at_most(PATIENCE)?;
         loop {
             if let Method::ChannelCloseOk(_) = self.next_method()? {
                 return Ok(());
@@ -254,15 +280,38 @@ impl Connection {
 
     /// Waits for bytes.
     pub(super) fn fill(&mut self) -> Result<()> {
-        let length = self
-            .socket
-            .read(&mut self.landing_strip)
-            .context("the server says nothing any more")?;
-        if length == 0 {
-            bail!("the server closed the connection");
+        let came = self.fill_if_any()?;
+        came.then_some(())
+            .context("the server says nothing any more")
+    }
+
+    /// Waits for bytes, at most so long where a time is given. Whether any came.
+    pub(super) fn fill_within(&mut self, time: Option<Duration>) -> Result<bool> {
+        if let Some(time) = time
+            && !socket::readable_within(&self.socket, time)?
+        {
+            return Ok(false);
         }
-        self.input.extend_from_slice(&self.landing_strip[..length]);
-        Ok(())
+        self.fill().map(|()| true)
+    }
+
+    /// From now on `fill_if_any` waits no longer than a moment.
+    pub(super) fn wait_a_moment_only(&self) -> Result<()> {
+        self.wait_at_most(MOMENT)
+    }
+
+    fn wait_at_most(&self, time: Duration) -> Result<()> {
+        self.socket
+            .set_read_timeout(Some(time))
+            .context("read time-out")
+    }
+
+    /// Waits for bytes as long as the socket's time-out says. Whether any came.
+    pub(super) fn fill_if_any(&mut self) -> Result<bool> {
+        let length = socket::read_some(&mut self.socket, &mut self.landing_strip)?;
+        self.input
+            .extend_from_slice(&self.landing_strip[..length.unwrap_or(0)]);
+        Ok(length.is_some())
     }
 
     /// The next method, heartbeats passed over. That the server closes something is an error.

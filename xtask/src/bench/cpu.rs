@@ -42,6 +42,15 @@ pub(super) fn used_by_us() -> Result<Duration> {
     ))
 }
 
+/// How many processes wanted to run over the last minute, as the kernel tells.
+pub(super) fn load() -> f64 {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let first = load.split(' ').next();
+    first
+        .and_then(|first| first.parse().ok())
+        .unwrap_or(f64::NAN)
+}
+
 /// The memory of a process that is in use, in bytes: `VmRSS`.
 pub(super) fn memory_of(pid: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
@@ -50,6 +59,17 @@ pub(super) fn memory_of(pid: u32) -> Result<u64> {
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
     let kib: u64 = kib.context("no VmRSS")?.trim().parse().context("VmRSS")?;
     Ok(kib * 1024)
+}
+
+/// What a process has had written to the disk so far, in bytes.
+pub(super) fn written_by(pid: u32) -> Result<u64> {
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io"))
+        .context("cannot read what the server has written")?;
+    let bytes = io
+        .lines()
+        .find_map(|line| line.strip_prefix("write_bytes: "));
+    let bytes = bytes.context("no write_bytes")?;
+    bytes.parse().context("write_bytes")
 }
 
 fn time(ticks: u64) -> Duration {

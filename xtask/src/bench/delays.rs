@@ -3,11 +3,12 @@
 mod report;
 mod waiting;
 
+use super::connection::Connection;
 use super::cpu;
-use super::load::{self, Figures};
-use super::{Cell, connection::Connection};
-use crate::server::{Program, Server};
-use crate::shell::{cargo, run, target_dir};
+use super::load::{self, Figures, Work};
+use super::peers::{Subject, landfall};
+use crate::server::Server;
+use crate::shell::{cargo, run};
 use anyhow::{Context, Result};
 use clap::Args;
 use report::{Report, Room};
@@ -42,17 +43,12 @@ pub(crate) fn run_delays(args: &DelaysArgs) -> Result<()> {
         let us = ["run", "--quiet", "--release", "--package", "xtask", "--"];
         return run(cargo(&us).args(std::env::args_os().skip(1)));
     }
-    run(&mut cargo(&[
-        "build",
-        "--release",
-        "--package",
-        "landfall-server",
-    ]))?;
+    let program = landfall()?;
     let time = Duration::try_from_secs_f64(args.seconds).context("--seconds")?;
     let mut servers = Vec::new();
     let mut rooms = Vec::new();
     for waiting in Waiting::ALL {
-        let mut server = Server::start(landfall())?;
+        let mut server = Server::start(program.clone())?;
         let room = room(&mut server, waiting, args.messages)
             .with_context(|| format!("{waiting}\n{}", server.end_of_log()))?;
         eprintln!("{room}");
@@ -67,7 +63,7 @@ pub(crate) fn run_delays(args: &DelaysArgs) -> Result<()> {
         servers.rotate_left(first);
         for (waiting, server) in &servers {
             server.resume()?;
-            let figures = load::run(server, None, Cell::plain(LIVE.0, LIVE.1), time)
+            let figures = load::run(server, Subject::Landfall, Work::plain(LIVE.0, LIVE.1, time))
                 .with_context(|| format!("{waiting}\n{}", server.end_of_log()))?;
             eprintln!("{waiting}: {:.0} acknowledged/s", figures.acked_per_s);
             live.entry(*waiting).or_default().push(figures);
@@ -86,10 +82,6 @@ pub(crate) fn run_delays(args: &DelaysArgs) -> Result<()> {
     Ok(())
 }
 
-fn landfall() -> Program {
-    Program::Landfall(target_dir().join("release").join("landfall"))
-}
-
 /// What so many waiting messages take: memory, and the time of a start.
 fn room(server: &mut Server, waiting: Waiting, messages: u32) -> Result<Room> {
     waiting.make(server, messages)?;
@@ -97,8 +89,8 @@ fn room(server: &mut Server, waiting: Waiting, messages: u32) -> Result<Room> {
     server.terminate()?;
     let after_stop = start_again(server)?;
     // What the start itself needed is given back when something else is done.
-    let cell = Cell::plain(LIVE.0, LIVE.1);
-    load::run(server, None, cell, Duration::from_secs(1))?;
+    let work = Work::plain(LIVE.0, LIVE.1, Duration::from_secs(1));
+    load::run(server, Subject::Landfall, work)?;
     let started = cpu::memory_of(server.pid())?;
     server.kill()?;
     let after_kill = start_again(server)?;

@@ -1,8 +1,9 @@
-//! What the disk gives at best: one write and one fdatasync after the other on a file written before.
+//! What the disk gives at best: one write and one fdatasync after the other on a file written before; and what a
+//! folder takes of it.
 
 use anyhow::{Context, Result};
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -36,4 +37,21 @@ pub(super) fn syncs_per_second(folder: &Path, size: usize, time: Duration) -> Re
     let rate = count as f64 / start.elapsed().as_secs_f64();
     std::fs::remove_file(&path).context("raw file")?;
     Ok(rate)
+}
+
+/// What a folder and all in it take of the disk, in bytes. A file may go while we look.
+pub(super) fn used_by(folder: &Path) -> Result<u64> {
+    const BLOCK: u64 = 512;
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder).context("cannot list a folder")? {
+        let entry = entry.context("cannot list a folder")?;
+        let Ok(metadata) = entry.metadata() else {
+            continue;
+        };
+        bytes += metadata.blocks() * BLOCK;
+        if metadata.is_dir() {
+            bytes += used_by(&entry.path())?;
+        }
+    }
+    Ok(bytes)
 }

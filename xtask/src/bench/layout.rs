@@ -1,13 +1,12 @@
-//! What messages pass through on their way: the default exchange and one queue, or many bindings, or many queues.
+//! What messages pass through on their way, and who sends and receives them there: one publisher, one queue and one
+//! consumer; or many bindings, or many queues; or many publishers and consumers.
 
-use super::connection::Connection;
-use anyhow::Result;
-use bytes::BytesMut;
-use model::ShortStr;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Exchange, bindings and queues.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Exchange, bindings, queues, publishers and consumers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub(super) enum Layout {
     /// One queue at the default exchange.
     Plain,
@@ -15,9 +14,13 @@ pub(super) enum Layout {
     Bindings(usize),
     /// So many queues at a direct exchange, one after the other.
     Queues(usize),
+    /// So many publishers and so many consumers share one queue.
+    Shared(usize),
+    /// So many queues, each with a publisher and a consumer of its own.
+    Pairs(usize),
+    /// One publisher, one queue, and so many connections that consume it.
+    Consumers(usize),
 }
-
-const EXCHANGE: &str = "bench";
 
 /// Each of its words may stand for itself or be a `*`: 128 patterns match.
 const TOPIC: [&str; 7] = [
@@ -28,76 +31,71 @@ const TOPIC: [&str; 7] = [
 const PATTERNS: usize = 1 << TOPIC.len();
 
 impl Layout {
-    /// Those that are measured, beside the plain one.
-    pub(super) const MEASURED: [Self; 4] = [
-        Self::Bindings(1),
-        Self::Bindings(10),
-        Self::Bindings(100),
-        Self::Queues(1000),
-    ];
-
     /// Its queues.
-    pub(super) fn queues(self) -> Vec<ShortStr> {
+    pub(super) fn queues(self) -> Vec<String> {
         match self {
-            Self::Plain | Self::Bindings(_) => vec![ShortStr::truncated("bench")],
-            Self::Queues(count) => (0..count).map(queue_name).collect(),
-        }
-    }
-
-    /// Declares all of it anew.
-    pub(super) fn make(self, control: &mut Connection, queue_type: Option<&str>) -> Result<()> {
-        self.remove(control)?;
-        for queue in self.queues() {
-            control.declare(&queue, queue_type)?;
-        }
-        let exchange = ShortStr::truncated(EXCHANGE);
-        match self {
-            Self::Plain => {}
-            Self::Bindings(count) => {
-                control.declare_exchange(&exchange, "topic")?;
-                for number in 0..count {
-                    control.bind(&self.queues()[0], &exchange, &pattern(number))?;
-                }
+            Self::Plain | Self::Bindings(_) | Self::Shared(_) | Self::Consumers(_) => {
+                vec!["bench".into()]
             }
-            Self::Queues(_) => {
-                control.declare_exchange(&exchange, "direct")?;
-                for queue in self.queues() {
-                    control.bind(&queue, &exchange, &queue)?;
-                }
-            }
+            Self::Queues(count) | Self::Pairs(count) => (0..count).map(queue_name).collect(),
         }
-        Ok(())
     }
 
-    /// Deletes all of it.
-    pub(super) fn remove(self, control: &mut Connection) -> Result<()> {
-        for queue in self.queues() {
-            control.delete(&queue)?;
-        }
-        control.delete_exchange(&ShortStr::truncated(EXCHANGE))
-    }
-
-    /// The messages to send in turn, as bytes; all of one length.
-    pub(super) fn messages(self, body: &[u8]) -> Vec<BytesMut> {
-        let exchange = match self {
-            Self::Plain => ShortStr::empty(),
-            Self::Bindings(_) | Self::Queues(_) => ShortStr::truncated(EXCHANGE),
-        };
-        let encode = |key: &ShortStr| Connection::encode_publish(&exchange, key, body);
+    /// How many publishers it has.
+    pub(super) fn publishers(self) -> usize {
         match self {
-            Self::Bindings(_) => vec![encode(&ShortStr::truncated(&TOPIC.join(".")))],
-            Self::Plain | Self::Queues(_) => self.queues().iter().map(encode).collect(),
+            Self::Plain | Self::Bindings(_) | Self::Queues(_) | Self::Consumers(_) => 1,
+            Self::Shared(count) | Self::Pairs(count) => count,
         }
+    }
+
+    /// How many connections that consume.
+    pub(super) fn consumers(self) -> usize {
+        match self {
+            Self::Consumers(count) => count,
+            _ => self.publishers(),
+        }
+    }
+
+    /// The queues that the publisher of this number sends to in turn, and the consumer of this number consumes.
+    pub(super) fn queues_of_end(self, number: usize) -> Vec<String> {
+        match self {
+            Self::Pairs(_) => vec![queue_name(number)],
+            _ => self.queues(),
+        }
+    }
+
+    /// Whether each queue has one consumer, so that its messages come in order and each right after the one before.
+    pub(super) fn keeps_order(self) -> bool {
+        !matches!(self, Self::Shared(2..) | Self::Consumers(2..))
+    }
+
+    /// How many queues each publisher sends to.
+    pub(super) fn queues_of_each_publisher(self) -> usize {
+        match self {
+            Self::Queues(count) => count,
+            _ => 1,
+        }
+    }
+
+    /// A part of the window: what is told of a layout is told of all its publishers together.
+    pub(super) fn window_of_each(self, window: usize) -> usize {
+        (window / self.publishers()).max(1)
     }
 }
 
 /// Names of one length.
-fn queue_name(number: usize) -> ShortStr {
-    ShortStr::truncated(&format!("bench-{number:06}"))
+fn queue_name(number: usize) -> String {
+    format!("bench-{number:06}")
+}
+
+/// The routing key that all patterns match.
+pub(super) fn topic() -> String {
+    TOPIC.join(".")
 }
 
 /// One of the patterns that match the topic: the bits of `number` say which words are left open.
-fn pattern(number: usize) -> ShortStr {
+pub(super) fn pattern(number: usize) -> String {
     let words = TOPIC
         .iter()
         .enumerate()
@@ -105,7 +103,21 @@ fn pattern(number: usize) -> ShortStr {
             0 => word,
             _ => "*",
         });
-    ShortStr::truncated(&words.collect::<Vec<_>>().join("."))
+    words.collect::<Vec<_>>().join(".")
+}
+
+impl From<Layout> for String {
+    fn from(layout: Layout) -> Self {
+        layout.to_string()
+    }
+}
+
+impl TryFrom<String> for Layout {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
 }
 
 impl fmt::Display for Layout {
@@ -114,6 +126,9 @@ impl fmt::Display for Layout {
             Self::Plain => f.write_str("plain"),
             Self::Bindings(count) => write!(f, "{count}-bindings"),
             Self::Queues(count) => write!(f, "{count}-queues"),
+            Self::Shared(count) => write!(f, "{count}-shared"),
+            Self::Pairs(count) => write!(f, "{count}-pairs"),
+            Self::Consumers(count) => write!(f, "{count}-consumers"),
         }
     }
 }
@@ -129,12 +144,17 @@ impl std::str::FromStr for Layout {
                     Some(Self::Bindings(count))
                 }
                 "queues" if count > 0 => Some(Self::Queues(count)),
+                "shared" if count > 0 => Some(Self::Shared(count)),
+                "pairs" if count > 0 => Some(Self::Pairs(count)),
+                "consumers" if count > 0 => Some(Self::Consumers(count)),
                 _ => None,
             }),
             None => None,
         };
         layout.ok_or_else(|| {
-            format!("`{text}` is not plain, N-bindings (up to {PATTERNS}) or N-queues")
+            format!(
+                "`{text}` is not plain, N-bindings (up to {PATTERNS}), N-queues, N-shared, N-pairs or N-consumers"
+            )
         })
     }
 }
@@ -147,7 +167,14 @@ mod tests {
     fn patterns_differ_and_layouts_are_read_as_they_are_written() {
         let patterns: std::collections::BTreeSet<_> = (0..PATTERNS).map(pattern).collect();
         assert_eq!(patterns.len(), PATTERNS);
-        for layout in Layout::MEASURED.into_iter().chain([Layout::Plain]) {
+        for layout in [
+            Layout::Plain,
+            Layout::Bindings(100),
+            Layout::Queues(1000),
+            Layout::Shared(10),
+            Layout::Pairs(10),
+            Layout::Consumers(10),
+        ] {
             assert_eq!(layout.to_string().parse(), Ok(layout));
         }
         assert!("129-bindings".parse::<Layout>().is_err());

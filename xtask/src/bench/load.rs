@@ -1,30 +1,74 @@
-//! One publisher and one consumer, a thread each, as fast as the server lets them, every message checked.
+//! Publishers and consumers, a thread each, as fast as the server lets them or at a given pace, every message checked.
 
-use super::Cell;
-use super::connection::{Connection, not_a_close};
 use super::cpu;
+use super::latencies::Latencies;
+use super::layout::Layout;
+use super::ledger::{Ledger, Redelivered};
+use super::peers::Subject;
+use super::progress::Progress;
+use super::protocol::{Consumer, Consuming, Control, HEAD_BYTES, Head, Publisher};
+use super::socket::PATIENCE;
+use super::unconfirmed::Unconfirmed;
 use crate::server::Server;
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use bytes::BytesMut;
-use model::Method;
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use anyhow::{Context, Result, anyhow, ensure};
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
-use wire::Frame;
 
-/// A body starts with the message's number.
-pub(super) const BODY_MIN: usize = 8;
+pub(super) const BODY_MIN: usize = HEAD_BYTES;
 /// A body fits into one frame.
 pub(super) const BODY_MAX: usize = 128 * 1024 - 8;
-/// The bit of the number that marks the last message of a run.
-const LAST: u64 = 1 << 63;
-const PREFETCH: u16 = 1_000;
-const WARM_UP: Duration = Duration::from_millis(300);
 /// The publisher hands the socket this much at a time, so that what it writes is still in the cache.
 const WRITE_BYTES: usize = 256 * 1024;
+/// At a given pace, what has become due is sent so often.
+const PACE: Duration = Duration::from_millis(1);
+/// What is left over is asked for again until it is gone, so often and so far apart: acknowledgements may still be on
+/// their way through a peer.
+const LOOKS: u32 = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Work {
+    pub(super) layout: Layout,
+    pub(super) size: usize,
+    /// Unconfirmed messages of all publishers together.
+    pub(super) window: usize,
+    pub(super) consuming: Consuming,
+    /// Messages a second of all publishers together; as many as can be if none.
+    pub(super) pace: Option<f64>,
+    /// So many messages that were not acknowledged make the publisher wait: for consumers that cannot keep up.
+    pub(super) most_waiting: Option<u64>,
+    /// How long a consumer rests after each read while it is measured.
+    pub(super) rest: Option<Duration>,
+    /// How long it is measured.
+    pub(super) time: Duration,
+}
+
+impl Work {
+    /// One publisher and one consumer, as fast as can be.
+    pub(super) fn plain(size: usize, window: usize, time: Duration) -> Self {
+        Self {
+            layout: Layout::Plain,
+            size,
+            window,
+            consuming: ONE_CONSUMER,
+            pace: None,
+            most_waiting: None,
+            rest: None,
+            time,
+        }
+    }
+}
+
+/// What a consumer is like where nothing else is said.
+const ONE_CONSUMER: Consuming = Consuming {
+    prefetch: 1_000,
+    on_each_connection: 1,
+};
 
 /// What a run came to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Figures {
     /// All messages of the run; each was confirmed, received once, in order, and acknowledged.
     pub(super) messages: u64,
@@ -32,324 +76,282 @@ pub(super) struct Figures {
     pub(super) acked_per_s: f64,
     pub(super) confirm_p50_us: f64,
     pub(super) confirm_p99_us: f64,
+    /// From handing a message to the publisher's socket to reading it from the consumer's.
+    pub(super) through_p50_us: f64,
+    pub(super) through_p99_us: f64,
     /// Processor time for one message, from the first publish to the last acknowledgement.
     pub(super) server_cpu_us: f64,
     pub(super) generator_cpu_us: f64,
+    /// What the consumer that got the fewest messages got, as a part of what the one with the most got.
+    pub(super) fairness: f64,
+    /// Processes that wanted to run, as the kernel told over the last minute before.
+    pub(super) load: f64,
 }
 
-/// How far the two threads are, and what they are told.
-#[derive(Default)]
-struct Progress {
-    confirmed: AtomicU64,
-    acked: AtomicU64,
-    /// Latencies count.
-    measuring: AtomicBool,
-    /// The next message is the last.
-    stop: AtomicBool,
-}
+/// Does the work on fresh queues.
+pub(super) fn run(server: &Server, subject: Subject, work: Work) -> Result<Figures> {
+    let layout = work.layout;
+    let mut control = subject.control(server)?;
+    control.make(layout)?;
+    let publishers = (0..layout.publishers())
+        .map(|number| control.publisher(layout, number, work.size))
+        .collect::<Result<Vec<_>>>()?;
+    let consumers = (0..layout.consumers())
+        .map(|number| control.consumer(layout, number, work.consuming))
+        .collect::<Result<Vec<_>>>()?;
 
-impl Progress {
-    fn counts(&self) -> (Instant, u64, u64) {
-        (
-            Instant::now(),
-            self.confirmed.load(Relaxed),
-            self.acked.load(Relaxed),
-        )
-    }
-}
-
-/// Measures one cell of the table on a fresh queue.
-pub(super) fn run(
-    server: &Server,
-    queue_type: Option<&str>,
-    cell: Cell,
-    time: Duration,
-) -> Result<Figures> {
-    let queues = cell.layout.queues();
-    let mut control = Connection::open(server.port())?;
-    cell.layout.make(&mut control, queue_type)?;
-    let publisher = Connection::open(server.port())?;
-    let mut consumer = Connection::open(server.port())?;
-    consumer.consume(&queues, PREFETCH)?;
-
-    let progress = Progress::default();
+    let load = cpu::load();
     let (server_before, generator_before) = (cpu::used_by(server.pid())?, cpu::used_by_us()?);
-    let (start, end, published, consumed) = std::thread::scope(|scope| {
-        let consumer = scope.spawn(|| consume(consumer, cell.size, queues.len(), &progress));
-        let publisher = scope.spawn(|| publish(publisher, cell, &progress));
-        std::thread::sleep(WARM_UP);
-        progress.measuring.store(true, Relaxed);
-        let start = progress.counts();
-        std::thread::sleep(time);
-        let end = progress.counts();
-        progress.measuring.store(false, Relaxed);
-        progress.stop.store(true, Relaxed);
-        (start, end, publisher.join(), consumer.join())
-    });
-    let (messages, mut latencies) = published
-        .map_err(|_| anyhow!("the publisher panicked"))?
-        .context("publisher")?;
-    let received = consumed
-        .map_err(|_| anyhow!("the consumer panicked"))?
-        .context("consumer")?;
-    ensure!(
-        received == messages,
-        "{messages} confirmed, {received} received"
-    );
-    let mut waiting = 0;
-    for queue in &queues {
-        waiting += control.waiting(queue)?;
-    }
-    // A quorum queue of RabbitMQ may still be taking in acknowledgements when their channel has closed, and gives
-    // the last few messages back: the peer's own matter, and nothing to the figures.
-    ensure!(
-        waiting == 0 || queue_type == Some("quorum"),
-        "{waiting} messages are left, although all were acknowledged"
-    );
+    let redelivered = match subject.gives_some_back() {
+        true => Redelivered::PassedOver,
+        false => Redelivered::Refused,
+    };
+    let outcome = drive(publishers, consumers, work, redelivered)?;
+    nothing_is_left(control.as_mut(), subject, layout)?;
     let server_cpu = cpu::used_by(server.pid())? - server_before;
     let generator_cpu = cpu::used_by_us()?.saturating_sub(generator_before);
-    cell.layout.remove(&mut control)?;
+    control.remove(layout)?;
 
-    latencies.sort_unstable();
-    let elapsed = end.0.duration_since(start.0).as_secs_f64();
-    let each = |time: Duration| time.as_secs_f64() * 1e6 / messages as f64;
+    let each = |time: Duration| time.as_secs_f64() * 1e6 / outcome.messages as f64;
+    let [confirm_p50_us, confirm_p99_us] = outcome.confirms.percentiles([0.5, 0.99])?;
+    let [through_p50_us, through_p99_us] = outcome.through.percentiles([0.5, 0.99])?;
     Ok(Figures {
-        messages,
-        confirmed_per_s: (end.1 - start.1) as f64 / elapsed,
-        acked_per_s: (end.2 - start.2) as f64 / elapsed,
-        confirm_p50_us: percentile(&latencies, 0.50)?,
-        confirm_p99_us: percentile(&latencies, 0.99)?,
+        messages: outcome.messages,
+        confirmed_per_s: outcome.confirmed_per_s,
+        acked_per_s: outcome.acked_per_s,
+        confirm_p50_us,
+        confirm_p99_us,
+        through_p50_us,
+        through_p99_us,
         server_cpu_us: each(server_cpu),
         generator_cpu_us: each(generator_cpu),
+        fairness: outcome.fairness,
+        load,
     })
 }
 
-/// In microseconds.
-fn percentile(sorted: &[Duration], part: f64) -> Result<f64> {
-    let at = (sorted.len() as f64 * part) as usize;
-    let latency = sorted
-        .get(at.min(sorted.len().saturating_sub(1)))
-        .context("nothing was confirmed in time")?;
-    Ok(latency.as_secs_f64() * 1e6)
+fn nothing_is_left(control: &mut dyn Control, subject: Subject, layout: Layout) -> Result<()> {
+    let mut left = control.left(layout)?;
+    for _ in 0..LOOKS {
+        if left == 0 || subject.gives_some_back() {
+            return Ok(());
+        }
+        std::thread::sleep(BETWEEN_LOOKS);
+        left = control.left(layout)?;
+    }
+    ensure!(
+        left == 0,
+        "{left} messages are left, although all were acknowledged"
+    );
+    Ok(())
 }
 
-/// Keeps the window full until told to stop. Returns how many messages were confirmed, and how long the
+/// Publishes so many and lets them lie. Returns how long it took until the last was confirmed.
+pub(super) fn fill(control: &dyn Control, work: Work, messages: u64) -> Result<Duration> {
+    let publisher = control.publisher(work.layout, 0, work.size)?;
+    let mut progress = Progress::new();
+    progress.most = messages;
+    publish(publisher, 0, work, &progress)?;
+    Ok(progress.begin.elapsed())
+}
+
+/// Receives and acknowledges what lies there, which may have been on its way before. Returns how long it took.
+pub(super) fn drain(control: &dyn Control, work: Work, messages: u64) -> Result<Duration> {
+    let progress = Progress::new();
+    progress.all.store(messages, Relaxed);
+    let consumer = control.consumer(work.layout, 0, work.consuming)?;
+    let ledger = ledger_of(work).with_redelivered(Redelivered::Counted);
+    consume(consumer, ledger, None, &progress)?;
+    Ok(progress.begin.elapsed())
+}
+
+fn ledger_of(work: Work) -> Ledger {
+    let layout = work.layout;
+    let keeps_order = layout.keeps_order() && work.consuming.on_each_connection == 1;
+    Ledger::new(work.size, layout.queues_of_each_publisher(), keeps_order)
+}
+
+/// What the threads saw.
+struct Outcome {
+    messages: u64,
+    confirmed_per_s: f64,
+    acked_per_s: f64,
+    confirms: Latencies,
+    through: Latencies,
+    fairness: f64,
+}
+
+/// Lets all publish and consume for a time, and then consume the rest.
+fn drive(
+    publishers: Vec<Box<dyn Publisher>>,
+    consumers: Vec<Box<dyn Consumer>>,
+    work: Work,
+    redelivered: Redelivered,
+) -> Result<Outcome> {
+    let progress = Progress::new();
+    std::thread::scope(|scope| {
+        let consumers: Vec<_> = consumers
+            .into_iter()
+            .map(|consumer| {
+                let ledger = ledger_of(work).with_redelivered(redelivered);
+                scope.spawn(|| progress.noted(consume(consumer, ledger, work.rest, &progress)))
+            })
+            .collect();
+        let publishers: Vec<_> = (0u16..)
+            .zip(publishers)
+            .map(|(number, publisher)| {
+                let progress = &progress;
+                scope.spawn(move || progress.noted(publish(publisher, number, work, progress)))
+            })
+            .collect();
+        let (confirmed_per_s, acked_per_s) = progress.measure(work.time);
+        let (mut messages, mut confirms) = (0, Latencies::default());
+        for publisher in publishers {
+            let joined = publisher
+                .join()
+                .map_err(|_| anyhow!("a publisher panicked"));
+            let (sent, latencies) = joined?.context("publisher")?;
+            messages += sent;
+            confirms.extend(latencies);
+        }
+        progress.all.store(messages, Relaxed);
+        let (mut ledgers, mut through) = (Vec::new(), Latencies::default());
+        for consumer in consumers {
+            let joined = consumer.join().map_err(|_| anyhow!("a consumer panicked"));
+            let (ledger, latencies) = joined?.context("consumer")?;
+            ledgers.push(ledger);
+            through.extend(latencies);
+        }
+        Ledger::nothing_twice(&ledgers)?;
+        Ok(Outcome {
+            messages,
+            confirmed_per_s,
+            acked_per_s,
+            confirms,
+            through,
+            fairness: fairness(&ledgers, work.consuming.on_each_connection),
+        })
+    })
+}
+
+fn fairness(ledgers: &[Ledger], consumers_of_each: usize) -> f64 {
+    let shares = || {
+        ledgers.iter().flat_map(|ledger| {
+            let received = ledger.received.iter().copied();
+            received.chain(std::iter::repeat(0)).take(consumers_of_each)
+        })
+    };
+    let (least, most) = (shares().min(), shares().max());
+    least.unwrap_or(0) as f64 / most.unwrap_or(0).max(1) as f64
+}
+
+/// Keeps the window full, or the pace, until told to stop. Returns how many messages were confirmed, and how long the
 /// confirms took while it was measured.
 fn publish(
-    mut connection: Connection,
-    cell: Cell,
+    mut publisher: Box<dyn Publisher>,
+    number: u16,
+    work: Work,
     progress: &Progress,
-) -> Result<(u64, Vec<Duration>)> {
-    connection.ask(model::method::confirm::Select::default())?;
-    let messages = cell.layout.messages(&vec![0x5a; cell.size]);
-    let message_length = messages[0].len();
-    let number_at = message_length - 1 - cell.size;
-    let batch_max = (WRITE_BYTES / message_length).max(1);
-    let mut turn = messages.iter().cycle();
+) -> Result<(u64, Latencies)> {
+    let window = work.layout.window_of_each(work.window);
+    let batch_max = (WRITE_BYTES / work.size).max(1);
+    let pace = work.pace.map(|pace| pace / work.layout.publishers() as f64);
+    // Whoever waits for something else than confirms looks whether it is there.
+    let wait = (pace.is_some() || work.most_waiting.is_some()).then_some(PACE);
     let mut unconfirmed = Unconfirmed::default();
-    let mut latencies = Vec::new();
+    let mut latencies = Latencies::default();
     let mut sent = 0;
-    let mut stopped = false;
+    let stop = |sent| sent == progress.most || progress.stop.load(Relaxed);
     loop {
-        while !stopped && unconfirmed.open < cell.window {
-            stopped = progress.stop.load(Relaxed);
-            let batch = if stopped {
-                1
-            } else {
-                batch_max.min(cell.window - unconfirmed.open)
-            };
-            unconfirmed.sent(batch, Instant::now());
-            for _ in 0..batch {
-                put_numbered(
-                    &mut connection.output,
-                    turn.next().context("there is a message")?,
-                    number_at,
-                    if stopped { sent | LAST } else { sent },
-                );
-                sent += 1;
+        let mut stopped = stop(sent);
+        while !stopped {
+            let due = pace.map_or(usize::MAX, |pace| {
+                let due = progress.begin.elapsed().as_secs_f64() * pace - sent as f64;
+                due.max(0.0) as usize
+            });
+            let batch = batch_max
+                .min(window - unconfirmed.open)
+                .min(progress.may_be_sent(sent, work.most_waiting))
+                .min(due);
+            if batch == 0 {
+                break;
             }
-            connection.flush()?;
-        }
-        connection.fill()?;
-        let now = Instant::now();
-        let measuring = progress.measuring.load(Relaxed);
-        while let Some(frame) = connection.buffered_frame()? {
-            let Frame::Method(_, method) = frame else {
-                continue;
+            let now = Instant::now();
+            unconfirmed.sent(batch, now);
+            let mut head = Head {
+                publisher: number,
+                number: sent,
+                sent: now.duration_since(progress.begin),
             };
-            let Method::BasicAck(ack) = not_a_close(method)? else {
-                bail!("the server sends the publisher something else than confirms");
-            };
-            unconfirmed.confirm(ack.delivery_tag.0, ack.multiple, |sent_at| {
-                if measuring {
-                    latencies.push(now.duration_since(sent_at));
-                }
-            })?;
+            for _ in 0..batch {
+                publisher.put(&head.bytes());
+                head.number += 1;
+            }
+            sent = head.number;
+            publisher.flush()?;
+            stopped = stop(sent);
         }
-        progress
-            .confirmed
-            .store(sent - unconfirmed.open as u64, Relaxed);
         if stopped && unconfirmed.open == 0 {
             return Ok((sent, latencies));
         }
-    }
-}
-
-fn put_numbered(out: &mut BytesMut, message: &[u8], number_at: usize, number: u64) {
-    let at = out.len() + number_at;
-    out.extend_from_slice(message);
-    out[at..at + BODY_MIN].copy_from_slice(&number.to_be_bytes());
-}
-
-/// What was sent and is not confirmed, from the oldest.
-#[derive(Default)]
-struct Unconfirmed {
-    /// The publisher's tag of the first entry, less one.
-    before: u64,
-    /// When each was sent; `None` once it is confirmed out of turn.
-    entries: VecDeque<Option<Instant>>,
-    open: usize,
-}
-
-impl Unconfirmed {
-    fn sent(&mut self, count: usize, now: Instant) {
-        self.entries.extend(std::iter::repeat_n(Some(now), count));
-        self.open += count;
-    }
-
-    fn confirm(
-        &mut self,
-        tag: u64,
-        multiple: bool,
-        mut confirmed: impl FnMut(Instant),
-    ) -> Result<()> {
-        let at = tag
-            .checked_sub(self.before + 1)
-            .context("a message was confirmed twice")?;
-        let at = usize::try_from(at).context("tag")?;
-        ensure!(
-            at < self.entries.len(),
-            "a message was confirmed that was not sent"
-        );
-        let from = if multiple { 0 } else { at };
-        for entry in self.entries.range_mut(from..=at) {
-            match entry.take() {
-                Some(sent_at) => {
-                    self.open -= 1;
-                    confirmed(sent_at);
+        let mut now = None;
+        let open_before = unconfirmed.open;
+        publisher.confirms(wait, &mut |tag, multiple| {
+            let now = *now.get_or_insert_with(Instant::now);
+            unconfirmed.confirm(tag, multiple, |sent_at| {
+                if progress.measures(sent_at.duration_since(progress.begin)) {
+                    latencies.add(now.duration_since(sent_at));
                 }
-                None => ensure!(multiple, "a message was confirmed twice"),
-            }
-        }
-        while let Some(None) = self.entries.front() {
-            self.entries.pop_front();
-            self.before += 1;
-        }
-        Ok(())
+            })
+        })?;
+        let confirmed = (open_before - unconfirmed.open) as u64;
+        progress.confirmed.fetch_add(confirmed, Relaxed);
     }
 }
 
-/// Receives and acknowledges, each message by itself, until all up to the one that is marked as the last are
-/// there. Returns how many. The messages went to so many queues in turn; each keeps their order.
+/// Receives and acknowledges until all that was sent is there.
 fn consume(
-    mut connection: Connection,
-    size: usize,
-    queues: usize,
+    mut consumer: Box<dyn Consumer>,
+    mut ledger: Ledger,
+    rest: Option<Duration>,
     progress: &Progress,
-) -> Result<u64> {
-    let mut received = 0;
-    let mut next: Vec<u64> = (0..queues as u64).collect();
-    // How many they are, once the last has come.
-    let mut all = None;
-    // The tag of the delivery whose body is still to come.
-    let mut tag = None;
-    loop {
-        while let Some(frame) = connection.buffered_frame()? {
-            match frame {
-                Frame::Method(_, method) => match not_a_close(method)? {
-                    Method::BasicDeliver(deliver) => {
-                        ensure!(
-                            !deliver.redelivered,
-                            "message {received} is marked as redelivered"
-                        );
-                        tag = Some(deliver.delivery_tag);
-                    }
-                    other => bail!("{} on its way to the consumer", other.name()),
-                },
-                Frame::Body(_, body) => {
-                    let number = body
-                        .first_chunk()
-                        .copied()
-                        .map(u64::from_be_bytes)
-                        .context("a short body")?;
-                    ensure!(
-                        body.len() == size,
-                        "{} bytes came instead of {size}",
-                        body.len()
-                    );
-                    let (number, is_last) = (number & !LAST, number & LAST != 0);
-                    let next = &mut next[(number % queues as u64) as usize];
-                    ensure!(number == *next, "message {number} came instead of {next}");
-                    *next += queues as u64;
-                    if is_last {
-                        all = Some(number + 1);
-                    }
-                    connection.put_ack(tag.take().context("a body without a delivery")?);
-                    received += 1;
-                }
-                Frame::Header(..) | Frame::Heartbeat => {}
-            }
-        }
-        connection.flush()?;
-        progress.acked.store(received, Relaxed);
-        if all == Some(received) {
-            connection.close()?;
-            return Ok(received);
-        }
-        connection.fill()?;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn three_sent() -> Unconfirmed {
-        let mut unconfirmed = Unconfirmed::default();
-        unconfirmed.sent(3, Instant::now());
-        unconfirmed
-    }
-
-    #[test]
-    fn confirms_may_come_one_by_one_out_of_turn_and_together() {
-        let mut unconfirmed = three_sent();
+) -> Result<(Ledger, Latencies)> {
+    let mut latencies = Latencies::default();
+    let mut heard = Instant::now();
+    while progress.acked.load(Relaxed) < progress.all.load(Relaxed) {
+        let mut now = None;
         let mut count = 0;
-        unconfirmed
-            .confirm(2, false, |_| count += 1)
-            .expect("tag 2 was sent");
-        assert_eq!((unconfirmed.open, unconfirmed.before), (2, 0));
-        unconfirmed
-            .confirm(3, true, |_| count += 1)
-            .expect("tags 1 and 3 were sent");
-        assert_eq!((unconfirmed.open, unconfirmed.before, count), (0, 3, 3));
-        unconfirmed.sent(1, Instant::now());
-        unconfirmed
-            .confirm(4, false, |_| count += 1)
-            .expect("tag 4 was sent");
-        assert_eq!(count, 4);
+        consumer.receive(&mut |delivery| {
+            let Some(head) = ledger.note(&delivery)? else {
+                return Ok(());
+            };
+            count += 1;
+            let now = *now.get_or_insert_with(|| progress.begin.elapsed());
+            if progress.measures(head.sent) {
+                latencies.add(now.saturating_sub(head.sent));
+            }
+            Ok(())
+        })?;
+        progress.acked.fetch_add(count, Relaxed);
+        if let Some(rest) = rest
+            && !progress.stop.load(Relaxed)
+        {
+            std::thread::sleep(rest);
+        }
+        if count > 0 {
+            heard = Instant::now();
+        }
+        let all = progress.all.load(Relaxed);
+        if progress.failed.load(Relaxed) {
+            // Who failed says why.
+            return Ok((ledger, latencies));
+        }
+        ensure!(
+            heard.elapsed() < PATIENCE || all == u64::MAX,
+            "{} messages came, {all} were confirmed",
+            progress.acked.load(Relaxed)
+        );
     }
-
-    #[test]
-    fn a_confirm_too_many_is_noticed() {
-        let mut unconfirmed = three_sent();
-        unconfirmed
-            .confirm(1, false, |_| {})
-            .expect("tag 1 was sent");
-        assert!(unconfirmed.confirm(1, false, |_| {}).is_err());
-        unconfirmed
-            .confirm(3, false, |_| {})
-            .expect("tag 3 was sent");
-        assert!(unconfirmed.confirm(3, false, |_| {}).is_err());
-        assert!(unconfirmed.confirm(4, false, |_| {}).is_err());
-    }
+    consumer.close()?;
+    Ok((ledger, latencies))
 }

@@ -142,8 +142,9 @@ impl Report {
 
     /// Puts the tables between the two marks in docs/delays.md.
     pub(super) fn write_into_the_documents(&self) -> Result<()> {
-        write_into("docs/delays.md", BEGIN, &self.tables())
+        write_into("docs/delays.md", BEGIN, END, &self.tables())
     }
 }
 
 const BEGIN: &str = "<!-- figures from here, written by `cargo xtask delays --write` -->";
+const END: &str = "<!-- figures to here -->";

@@ -179,7 +179,8 @@ fn wait_for_confirms(connection: &mut Connection, upto: u64) -> Result<()> {
 /// Takes every message once and gives it back.
 fn give_all_back(mut connection: Connection, messages: u32) -> Result<()> {
     let batch = BATCH.min(messages);
-    connection.consume(&[name(QUEUE)], u16::try_from(batch).context("prefetch")?)?;
+    connection.qos(u16::try_from(batch).context("prefetch")?)?;
+    connection.consume(&name(QUEUE), 0)?;
     let mut received = 0;
     while received < messages {
         let mut last = None;
@@ -223,7 +224,8 @@ pub(super) fn punctuality(server: &Server, control: &mut Connection) -> Result<V
     })?;
     control.bind(&queue, &exchange, &queue)?;
     let mut consumer = Connection::open(server.port())?;
-    consumer.consume(std::slice::from_ref(&queue), 1_000)?;
+    consumer.qos(1_000)?;
+    consumer.consume(&queue, 0)?;
     let mut publisher = Connection::open(server.port())?;
     let errors = std::thread::scope(|scope| {
         let received = scope.spawn(|| receive(&mut consumer, MESSAGES));
