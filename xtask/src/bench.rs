@@ -6,6 +6,7 @@
 mod backlog;
 mod bounded;
 mod cell;
+mod charts;
 mod connection;
 mod consumers;
 mod cpu;

@@ -21,8 +21,8 @@ pub(super) const PREFETCHES: [u16; 4] = [1, 10, 1_000, 0];
 const CONNECTIONS_MAX: usize = 10;
 const BODY: usize = 1024;
 const WINDOW: usize = 5_000;
-/// So many messages wait at most: few consumers with a small prefetch cannot keep up with a publisher.
-const WAITING: u64 = 20_000;
+/// So many messages wait at most, which is soon the case: few consumers with a small prefetch cannot keep up with a publisher.
+const WAITING: u64 = 5_000;
 /// What lies in the queue of the consumer that does not read.
 const UNREAD: u64 = 200_000;
 const UNREAD_LAYOUT: Layout = Layout::Pairs(1);

@@ -44,7 +44,7 @@ pub(super) struct Idle {
     /// Memory before there was a queue, with all of them, and after a start with all of them.
     memory_without: u64,
     pub(super) memory: u64,
-    memory_started: u64,
+    pub(super) memory_started: u64,
     pub(super) start_s: f64,
     /// One publisher and one consumer on another queue.
     pub(super) beside: Figures,

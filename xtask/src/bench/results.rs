@@ -2,6 +2,7 @@
 
 use super::backlog::Backlog;
 use super::bounded::Bounded;
+use super::charts::{self, Chart};
 use super::consumers::Consumers;
 use super::fan_out::FanOut;
 use super::idle::Idle;
@@ -75,9 +76,23 @@ impl Results {
         texts.join("\n")
     }
 
-    /// Puts the tables between their marks; a section that was not measured keeps what it has.
+    /// The charts of a section.
+    fn charts(&self, name: &str) -> Vec<Chart> {
+        match name {
+            "backlog" => self.backlog.as_ref().map(charts::of_backlog),
+            "queues" => self.queues.as_ref().map(charts::of_queues),
+            _ => None,
+        }
+        .unwrap_or_default()
+    }
+
+    /// Puts tables and charts between their marks; a section that was not measured keeps what it has.
     pub(super) fn write_into_the_documents(&self) -> Result<()> {
-        for (name, text) in self.sections() {
+        for (name, mut text) in self.sections() {
+            for chart in self.charts(name) {
+                chart.write()?;
+                text += &format!("\n{}\n", chart.link());
+            }
             let begin =
                 format!("<!-- {name} from here, written by `cargo xtask bench --write` -->");
             let end = format!("<!-- {name} to here -->");
