@@ -22,6 +22,7 @@
 //! The payloads are drawn in `chunk/record.rs`.
 
 mod access;
+mod buffers;
 mod build;
 mod cursor;
 mod definition;

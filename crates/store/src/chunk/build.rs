@@ -1,6 +1,7 @@
 //! Chunks on their way out: records are encoded as they come, and the buffer that they are encoded into is the
 //! one that goes to the disk and that deliveries are served from.
 
+use super::buffers::Buffers;
 use super::summary::SummaryWriter;
 use super::{
     HEADER_LENGTH, LENGTH_MAX, LandedChunk, MAGIC, MessageView, VERSION, at, checksum, record,
@@ -38,8 +39,8 @@ pub struct Checkpoint {
 #[derive(Debug, Default)]
 pub struct ChunkBuilder {
     chunk: Chunk,
-    /// How long the last chunk was: the next is probably alike.
-    last_length: usize,
+    /// How long the last two chunks were: the next is probably no longer.
+    last_lengths: [usize; 2],
 }
 
 /// Records that can land together.
@@ -47,6 +48,8 @@ pub struct ChunkBuilder {
 pub struct Chunk {
     /// The header's place and the records; empty before the first record.
     buffer: Vec<u8>,
+    /// Where the buffer comes from and goes to.
+    buffers: Buffers,
     first: Position,
     /// Where in the buffer each record begins that takes a position.
     offsets: Vec<u32>,
@@ -130,15 +133,22 @@ impl ChunkBuilder {
 
     /// Takes what was collected; the builder begins the next chunk.
     pub fn take(&mut self) -> Chunk {
-        self.last_length = self.chunk.buffer.len();
-        std::mem::take(&mut self.chunk)
+        self.last_lengths = [self.last_lengths[1], self.chunk.buffer.len()];
+        let next = Chunk {
+            buffers: self.chunk.buffers.clone(),
+            ..Chunk::default()
+        };
+        std::mem::replace(&mut self.chunk, next)
     }
 
     /// Writes one record with its length in front; returns where it begins and its bytes, length included.
     fn write(&mut self, record: impl FnOnce(&mut Vec<u8>)) -> (u32, u32) {
-        let buffer = &mut self.chunk.buffer;
+        let Chunk {
+            buffer, buffers, ..
+        } = &mut self.chunk;
         if buffer.is_empty() {
-            buffer.reserve_exact(self.last_length.clamp(CAPACITY_LEAST, CAPACITY_MOST));
+            let [before, last] = self.last_lengths;
+            *buffer = buffers.take(last.max(before).clamp(CAPACITY_LEAST, CAPACITY_MOST));
             buffer.resize(HEADER_LENGTH, 0);
         }
         let offset = buffer.len();
@@ -248,15 +258,10 @@ impl Chunk {
         put(at::RELOCATED, &header.relocated.to_le_bytes());
         let crc = checksum(&buffer);
         buffer[at::CRC..at::EPOCH].copy_from_slice(&crc.to_le_bytes());
-        // The buffer stays in memory for as long as it may be delivered from: what a short chunk behind a long
-        // one has reserved too much would not be seen by any budget.
-        if buffer.len() < buffer.capacity() / 2 {
-            buffer.shrink_to_fit();
-        }
         let header = super::ChunkHeader { crc, ..header };
         Arc::new(LandedChunk::sealed(
             header,
-            buffer.into(),
+            self.buffers.share(buffer),
             self.offsets,
             self.relocated_offsets,
         ))
