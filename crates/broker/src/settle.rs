@@ -59,9 +59,18 @@ impl Broker {
         if self.hold_verdict(id, tag, multiple, verdict, method)? {
             return Ok(());
         }
-        let settled = self.take_unacked(id, tag, multiple, method)?;
-        for entry in settled {
-            self.conclude(now, &entry, verdict);
+        self.wake_if_full(id);
+        let unacked = &mut self.open_channel_mut(id).unacked;
+        if multiple && (tag == DeliveryTag(0) || unacked.contains(tag)) {
+            for entry in unacked.take_upto(tag) {
+                self.conclude(now, &entry, verdict);
+            }
+            return Ok(());
+        }
+        match unacked.take(tag) {
+            Some(entry) => self.conclude(now, &entry, verdict),
+            None if unacked.was_forgotten(tag) => {}
+            None => return Err(unknown_tag(tag, method)),
         }
         Ok(())
     }
@@ -175,25 +184,6 @@ impl Broker {
             self.discard(entry.queue, &refused, Reason::Rejected);
         }
         self.free_consumer(entry);
-    }
-
-    fn take_unacked(
-        &mut self,
-        id: ChannelId,
-        tag: DeliveryTag,
-        multiple: bool,
-        method: MethodId,
-    ) -> Result<Vec<Unsettled>, Refusal> {
-        self.wake_if_full(id);
-        let unacked = &mut self.open_channel_mut(id).unacked;
-        if multiple && (tag == DeliveryTag(0) || unacked.contains(tag)) {
-            return Ok(unacked.take_upto(tag));
-        }
-        match unacked.take(tag) {
-            Some(entry) => Ok(vec![entry]),
-            None if unacked.was_forgotten(tag) => Ok(Vec::new()),
-            None => Err(unknown_tag(tag, method)),
-        }
     }
 
     /// The delivery's consumer may have room again.

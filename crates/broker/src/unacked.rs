@@ -92,22 +92,30 @@ impl Unacked {
         }
     }
 
+    /// Where the entry of a tag stands. Tags follow one another: as long as no gap was closed in the middle it is as
+    /// far from the first as its tag.
+    fn place_of(&self, tag: DeliveryTag) -> Option<usize> {
+        let (first, _) = self.entries.front()?;
+        let guess = usize::try_from(tag.0.checked_sub(first.tag.0)?).ok()?;
+        match self.entries.get(guess) {
+            Some((entry, _)) if entry.tag == tag => Some(guess),
+            _ => self
+                .entries
+                .binary_search_by_key(&tag, |(entry, _)| entry.tag)
+                .ok(),
+        }
+    }
+
     /// The queue that a delivery came from, and through which consumer.
     pub(crate) fn source_of(&self, tag: DeliveryTag) -> Option<(QueueId, Option<ConsumerId>)> {
-        let at = self
-            .entries
-            .binary_search_by_key(&tag, |(entry, _)| entry.tag)
-            .ok()?;
+        let at = self.place_of(tag)?;
         let (entry, _) = &self.entries[at];
         Some((entry.queue, entry.consumer))
     }
 
     /// Whether the client may settle `tag`, in time or late.
     pub(crate) fn contains(&self, tag: DeliveryTag) -> bool {
-        let at = self
-            .entries
-            .binary_search_by_key(&tag, |(entry, _)| entry.tag);
-        at.is_ok_and(|at| {
+        self.place_of(tag).is_some_and(|at| {
             let (entry, state) = &self.entries[at];
             *state == State::Open && !entry.no_ack
         })
@@ -224,10 +232,7 @@ impl Unacked {
         tag: DeliveryTag,
         wanted: impl Fn(&Unsettled, State) -> bool,
     ) -> Option<Unsettled> {
-        let at = self
-            .entries
-            .binary_search_by_key(&tag, |(entry, _)| entry.tag)
-            .ok()?;
+        let at = self.place_of(tag)?;
         let (entry, state) = self
             .entries
             .get_mut(at)
