@@ -80,6 +80,7 @@ impl Broker {
                 self.hand_out(now, id, consumer, ready, timeout);
             }
             let queue = self.queues.get_mut(&id).expect("looked up before");
+            self.consumers_behind |= !queue.consumers.is_empty() && queue.backlog.ready(landed) > 0;
             // Consumers had their chance at all that has landed: what may wait for no time goes now.
             queue.offered = landed;
             if queue.is_ruled() {

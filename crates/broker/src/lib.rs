@@ -155,6 +155,8 @@ pub struct Broker {
     room: bool,
     /// Queues that may have something to hand out to somebody at the end of this turn.
     active: Vec<QueueId>,
+    /// Consumers had no room for all that was ready, since that was last asked.
+    consumers_behind: bool,
     /// Queues whose last messages have not landed yet.
     unlanded: Vec<QueueId>,
     /// Queues that settled something in this turn.
@@ -194,6 +196,7 @@ impl Broker {
             landing: Landing::default(),
             room: true,
             active: Vec::new(),
+            consumers_behind: false,
             unlanded: Vec::new(),
             settling: Vec::new(),
             dying: VecDeque::new(),
@@ -264,6 +267,12 @@ impl Broker {
     /// roughly. While it is much, the shell should take nothing more in (promise P9).
     pub fn waiting_bytes(&self) -> usize {
         self.landing.waiting_bytes()
+    }
+
+    /// Whether consumers had no room for all that their queues had ready, since the last time: then it helps to hear
+    /// their acknowledgements before more publishes.
+    pub fn take_consumers_behind(&mut self) -> bool {
+        std::mem::take(&mut self.consumers_behind)
     }
 
     /// What is ready is handed out, what is over its time goes.

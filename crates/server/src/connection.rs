@@ -12,7 +12,7 @@ use crate::inbox::{Batch, Handover, InboxSender};
 use crate::login;
 use crate::outbox::{OutboxReceiver, Outgoing};
 use crate::unfinished::{Share, Unfinished};
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use model::{ConnectionError, ConnectionId, FieldTable, Limits, ShortStr, Timestamp};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -46,6 +46,13 @@ const READ_LEAST: usize = 512;
 
 /// The most bytes of one read, so that one turn of a busy client stays short.
 const READ_MOST: usize = 128 * 1024;
+
+/// One read of publishes should bring no more than so many units of room, or messages if they are small: the shard
+/// handles what was read in one turn, and consumers wait for its end.
+const READ_PUBLISHES: usize = 256;
+
+/// So many pieces of output go to a client that reads quickly before the others have their turn.
+const WRITES_IN_A_ROW: usize = 8;
 
 /// A client that has so many bytes of replies to read is not read itself.
 const UNREAD_MAX: usize = 16 * 1024 * 1024;
@@ -132,6 +139,10 @@ struct Connection<'a> {
     refusal_at: Option<Timestamp>,
     /// As `wire` was told.
     reading: bool,
+    /// Since the others had their turn.
+    has_read: bool,
+    /// How many units of publishes were read since then.
+    read_units: usize,
     /// The client closed, or was given up, and why.
     closed: Option<Option<ConnectionError>>,
     /// When the last bytes are given up.
@@ -183,6 +194,8 @@ impl<'a> Connection<'a> {
             user: ShortStr::empty(),
             refusal_at: None,
             reading: true,
+            has_read: false,
+            read_units: 0,
             closed: None,
             flush_by: None,
         }
@@ -198,6 +211,14 @@ impl<'a> Connection<'a> {
                 Ok(()) if self.is_over() => return End::Finished,
                 Ok(()) => {}
                 Err(end) => return end,
+            }
+            if self.has_read && self.read_units >= self.house.inbox.units_at_once() {
+                self.has_read = false;
+                self.read_units = 0;
+                // Everybody else and the shard come first: else a publisher with much in its socket would be read
+                // until there is no more, and consumers would get one turn for all of it. And when the shard has
+                // handled what was read, the same buffer is read into again.
+                tokio::task::yield_now().await;
             }
             let may_grow = self.house.unfinished.changed();
             let grows = self.may_grow();
@@ -215,8 +236,9 @@ impl<'a> Connection<'a> {
                 timer.as_mut().reset(self.house.clock.instant(wake_at));
             }
             let writes = !self.wire.output().is_empty() && !self.must_leave_first();
+            let mut room = (&mut self.input).limit(self.read_size);
             let happened = tokio::select! {
-                read = reader.read_buf(&mut self.input), if reads => Happened::Read(read),
+                read = reader.read_buf(&mut room), if reads => Happened::Read(read),
                 outgoing = receive(&mut self.outbox), if self.outbox.is_some() => Happened::Outgoing(outgoing),
                 fetched = self.handout.fetched(), if self.handout.is_fetching() => Happened::Fetched(fetched),
                 () = self.house.inbox.hand_over(&mut self.batch), if !self.batch.is_empty() => Happened::HandedOver,
@@ -260,14 +282,12 @@ impl<'a> Connection<'a> {
         {
             self.handout.extend(outgoing);
         }
-        loop {
+        for written in 1.. {
             self.handout.perform(&mut self.wire, &mut self.batch);
             if let Some(why) = self.handout.take_login_refused() {
                 self.login_refused(why);
             }
-            while let Some(event) = self.wire.poll_event() {
-                self.event(event);
-            }
+            self.take_events();
             self.handout.report(&mut self.batch);
             if !self.batch.is_empty() {
                 self.house.inbox.try_hand_over(&mut self.batch);
@@ -283,8 +303,11 @@ impl<'a> Connection<'a> {
                 return Ok(());
             }
             // A client that reads quickly must not keep the others waiting.
-            tokio::task::yield_now().await;
+            if written % WRITES_IN_A_ROW == 0 {
+                tokio::task::yield_now().await;
+            }
         }
+        Ok(())
     }
 
     /// The client that sees its close answered may connect again at once: what was exclusively its own must be
@@ -352,11 +375,23 @@ impl<'a> Connection<'a> {
         if count == 0 {
             return Err(End::PeerGone);
         }
-        if count >= self.read_size {
+        self.wire.handle(self.house.clock.now(), &mut self.input);
+        self.take_events();
+        self.has_read = true;
+        let published = self.batch.publishing();
+        self.read_units += published;
+        if published > READ_PUBLISHES {
+            self.read_size = (self.read_size / 2).max(READ_LEAST);
+        } else if count >= self.read_size && published <= READ_PUBLISHES / 2 {
             self.read_size = (self.read_size * 2).min(READ_MOST);
         }
-        self.wire.handle(self.house.clock.now(), &mut self.input);
         Ok(())
+    }
+
+    fn take_events(&mut self) {
+        while let Some(event) = self.wire.poll_event() {
+            self.event(event);
+        }
     }
 
     fn time(&mut self) {

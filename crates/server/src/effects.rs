@@ -3,6 +3,7 @@
 
 use crate::audit;
 use crate::outbox::{OutboxSender, Outgoing};
+use crate::publishing::HandedOut;
 use broker::{Answer, Command, CommandId, CommandRefused, Effect, Input};
 use model::{ConnectionId, Position, QueueId};
 use rustc_hash::FxHashMap;
@@ -31,6 +32,8 @@ pub struct Effects {
     wanted: Vec<(QueueId, Position)>,
     /// Connections with something in this turn's batch.
     touched: Vec<ConnectionId>,
+    /// What consumers got since that was last asked.
+    handed_out: HandedOut,
     /// Operators who wait for answers.
     asking: FxHashMap<CommandId, AnswerSender>,
     commands: u64,
@@ -166,6 +169,11 @@ impl Effects {
         std::mem::take(&mut self.wanted)
     }
 
+    /// Tells what consumers got since the last time.
+    pub fn take_handed_out(&mut self) -> HandedOut {
+        std::mem::take(&mut self.handed_out)
+    }
+
     /// Adds to a connection's batch of this turn.
     pub fn say(&mut self, connection: ConnectionId, outgoing: Outgoing) {
         let Some(outbox) = self.outboxes.get_mut(&connection) else {
@@ -174,6 +182,11 @@ impl Effects {
         if outbox.batch.is_empty() {
             self.touched.push(connection);
             outbox.batch.reserve(outbox.expected);
+        }
+        if matches!(outgoing, Outgoing::Deliver { .. }) {
+            self.handed_out.deliveries += 1;
+            let is_first = !matches!(outbox.batch.last(), Some(Outgoing::Deliver { .. }));
+            self.handed_out.connections += usize::from(is_first);
         }
         outbox.batch.push(outgoing);
     }

@@ -22,8 +22,9 @@ use tokio::task::JoinHandle;
 use tracing::info;
 use wire::{Content, ServerConnection};
 
-/// With so many bytes unwritten, nothing more is handed out until the client has read.
-const OUTPUT_MAX: usize = 1024 * 1024;
+/// With so many bytes unwritten, nothing more is handed out until the socket has taken them. What is written while
+/// it is still in the processor's cache costs half of what it costs from memory.
+const OUTPUT_MAX: usize = 128 * 1024;
 
 /// The bytes of chunks held while deliveries are made from them, unless a single one is larger.
 const CHUNKS_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -385,6 +386,9 @@ impl Chunks {
 
     /// Looks from the one found last onwards: the next message is there, or in the next.
     fn locate(&mut self, position: Position) -> bool {
+        if (self.held.get(self.current)).is_some_and(|chunk| chunk.contains(position)) {
+            return true;
+        }
         let count = self.held.len();
         let found = (self.current..self.current + count)
             .map(|index| index % count)

@@ -1,11 +1,13 @@
 //! The hand-over from connections to the shard: batches, bounded by their bytes.
 //!
 //! The bound is the back-pressure: a connection whose batch finds no room does not read its socket until there
-//! is some.
+//! is some. Publishes take room of another kind beside ([`PublishingRoom`]), so that acknowledgements never wait
+//! behind much, however many publishers there are.
 
 use crate::effects::AnswerSender;
 use crate::fetch::Wanted;
 use crate::outbox::OutboxSender;
+use crate::publishing::{HandedOut, NARROW, PublishingRoom};
 use broker::{Answer, Command, CommandRefused, Input};
 use model::ConnectionId;
 use std::net::SocketAddr;
@@ -39,7 +41,9 @@ pub enum Handover {
 pub struct Batch {
     inputs: Vec<Input>,
     bytes: usize,
-    /// How long the last batch was: the next is probably alike.
+    /// The units that its publishes take.
+    publishing: usize,
+    /// How long the last batches were, the later the more it counts.
     expected: usize,
 }
 
@@ -53,7 +57,9 @@ impl Batch {
     /// Adds an input.
     pub fn push(&mut self, input: Input) {
         if let Input::Publish(_, _, publish) = &input {
-            self.bytes += publish.body.len() + publish.properties.as_bytes().len();
+            let bytes = publish.body.len() + publish.properties.as_bytes().len();
+            self.bytes += bytes;
+            self.publishing += bytes.div_ceil(UNIT_BYTES).max(1);
         }
         self.bytes += INPUT_BYTES;
         if self.inputs.is_empty() {
@@ -67,13 +73,29 @@ impl Batch {
         self.inputs.is_empty()
     }
 
-    /// The room that it takes in an inbox of `most` units: all of it if it is larger.
-    fn units(&self, most: u32) -> u32 {
-        u32::try_from(self.bytes.div_ceil(UNIT_BYTES)).map_or(most, |units| units.min(most))
+    /// The units that its publishes take: one for each begun KiB.
+    pub fn publishing(&self) -> usize {
+        self.publishing
+    }
+
+    /// What it takes in an inbox of `most` units: all of a room if it is larger.
+    fn taken(&self, most: u32) -> Taken {
+        let within = |units: usize, most: u32| u32::try_from(units).map_or(most, |it| it.min(most));
+        Taken {
+            units: within(self.bytes.div_ceil(UNIT_BYTES), most),
+            publishing: within(self.publishing, NARROW),
+        }
     }
 }
 
 const UNIT_BYTES: usize = 1024;
+
+/// The room that a hand-over takes until [`Inbox::release`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Taken {
+    units: u32,
+    publishing: u32,
+}
 
 /// Makes the inbox of a shard. A few of the largest messages should find room in it at a time.
 pub fn inbox(bytes_max: usize) -> (InboxSender, Inbox) {
@@ -82,13 +104,16 @@ pub fn inbox(bytes_max: usize) -> (InboxSender, Inbox) {
         .unwrap_or(u32::MAX)
         .max(1);
     let room = Arc::new(Semaphore::new(units as usize));
+    let publishing_room = Arc::new(PublishingRoom::default());
     let inbox = Inbox {
         receiver,
         room: room.clone(),
+        publishing_room: publishing_room.clone(),
     };
     let sender = InboxSender {
         sender,
         room,
+        publishing_room,
         units,
     };
     (sender, inbox)
@@ -97,8 +122,9 @@ pub fn inbox(bytes_max: usize) -> (InboxSender, Inbox) {
 /// The connections' end.
 #[derive(Clone, Debug)]
 pub struct InboxSender {
-    sender: mpsc::UnboundedSender<(Handover, u32)>,
+    sender: mpsc::UnboundedSender<(Handover, Taken)>,
     room: Arc<Semaphore>,
+    publishing_room: Arc<PublishingRoom>,
     /// All the room that there is.
     units: u32,
 }
@@ -106,7 +132,7 @@ pub struct InboxSender {
 impl InboxSender {
     /// Hands over what needs no room. Where the shard has ended the process ends too, and nobody listens.
     pub fn tell(&self, news: Handover) {
-        let _ = self.sender.send((news, 0));
+        let _ = self.sender.send((news, Taken::default()));
     }
 
     /// Asks for something in an operator's name; answered when it has landed. `None` where the server ends
@@ -119,44 +145,57 @@ impl InboxSender {
 
     /// Hands the batch over and leaves it empty if there is room now; says whether there was.
     pub fn try_hand_over(&self, batch: &mut Batch) -> bool {
-        let units = batch.units(self.units);
-        let Ok(permit) = self.room.try_acquire_many(units) else {
+        let taken = batch.taken(self.units);
+        let Some(publishing) = self.publishing_room.try_take(taken.publishing) else {
             return false;
         };
-        permit.forget();
-        self.send(batch, units);
+        let Ok(room) = self.room.try_acquire_many(taken.units) else {
+            return false;
+        };
+        publishing.forget();
+        room.forget();
+        self.send(batch, taken);
         true
     }
 
     /// Hands the batch over as soon as there is room, and leaves it empty. Dropped before it is done, it has
     /// done nothing.
     pub async fn hand_over(&self, batch: &mut Batch) {
-        let units = batch.units(self.units);
-        let permit = self.room.acquire_many(units).await;
-        permit.expect("the inbox's room is never closed").forget();
-        self.send(batch, units);
+        let taken = batch.taken(self.units);
+        let publishing = self.publishing_room.take(taken.publishing).await;
+        let room = self.room.acquire_many(taken.units).await;
+        room.expect("the inbox's room is never closed").forget();
+        publishing.forget();
+        self.send(batch, taken);
     }
 
-    fn send(&self, batch: &mut Batch, units: u32) {
+    /// So many units of publishes may be read from one client before the others have their turn.
+    pub fn units_at_once(&self) -> usize {
+        self.publishing_room.units_at_once()
+    }
+
+    fn send(&self, batch: &mut Batch, taken: Taken) {
         batch.bytes = 0;
-        batch.expected = batch.inputs.len().min(INPUTS_EXPECTED_MOST);
+        batch.publishing = 0;
+        batch.expected = (batch.inputs.len().max(batch.expected / 2)).min(INPUTS_EXPECTED_MOST);
         let inputs = std::mem::take(&mut batch.inputs);
-        let _ = self.sender.send((Handover::Inputs(inputs), units));
+        let _ = self.sender.send((Handover::Inputs(inputs), taken));
     }
 }
 
 /// The shard's end.
 #[derive(Debug)]
 pub struct Inbox {
-    receiver: mpsc::UnboundedReceiver<(Handover, u32)>,
+    receiver: mpsc::UnboundedReceiver<(Handover, Taken)>,
     room: Arc<Semaphore>,
+    publishing_room: Arc<PublishingRoom>,
 }
 
 /// The most hand-overs of one turn.
 const TURN_MAX: usize = 256;
 
 /// The hand-overs of one turn, with the room that each takes until [`Inbox::release`].
-pub type Turn = Vec<(Handover, u32)>;
+pub type Turn = Vec<(Handover, Taken)>;
 
 impl Inbox {
     /// Waits for hand-overs and appends them to `turn`.
@@ -173,8 +212,75 @@ impl Inbox {
         }
     }
 
+    /// A turn is over.
+    pub fn adapt(&self, turn: HandedOut) {
+        self.publishing_room.adapt(turn);
+    }
+
     /// Gives the room back that hand-overs took.
-    pub fn release(&self, units: u32) {
-        self.room.add_permits(units as usize);
+    pub fn release(&self, taken: Taken) {
+        self.room.add_permits(taken.units as usize);
+        self.publishing_room.give_back(taken.publishing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::method::basic;
+    use model::{ChannelNumber, ConnectionId, Publish};
+
+    const FROM: (ConnectionId, ChannelNumber) = (ConnectionId(1), ChannelNumber(1));
+
+    fn publishes(count: usize) -> Batch {
+        let mut batch = Batch::default();
+        for _ in 0..count {
+            batch.push(Input::Publish(FROM.0, FROM.1, Publish::default()));
+        }
+        batch
+    }
+
+    fn acknowledgements(count: usize) -> Batch {
+        let mut batch = Batch::default();
+        for _ in 0..count {
+            batch.push(Input::Method(FROM.0, FROM.1, basic::Ack::default().into()));
+        }
+        batch
+    }
+
+    #[test]
+    fn many_publishers_do_not_keep_acknowledgements_waiting() {
+        let (sender, mut inbox) = inbox(64 * 1024 * 1024);
+        let half = NARROW as usize / 2;
+        assert!(sender.try_hand_over(&mut publishes(half)));
+        assert!(sender.try_hand_over(&mut publishes(half)));
+        let mut third = publishes(1);
+        assert!(!sender.try_hand_over(&mut third));
+        assert!(sender.try_hand_over(&mut acknowledgements(10_000)));
+        let mut turn = Turn::new();
+        inbox.receive_now(&mut turn);
+        assert_eq!(turn.len(), 3);
+        for (_, taken) in turn.drain(..) {
+            inbox.release(taken);
+        }
+        assert!(sender.try_hand_over(&mut third));
+        assert!(third.is_empty());
+    }
+
+    #[test]
+    fn one_message_that_is_larger_than_all_room_takes_all_of_it() {
+        let (sender, mut inbox) = inbox(64 * 1024);
+        let mut batch = Batch::default();
+        let publish = Publish {
+            body: vec![0; 1024 * 1024].into(),
+            ..Publish::default()
+        };
+        batch.push(Input::Publish(FROM.0, FROM.1, publish));
+        assert!(sender.try_hand_over(&mut batch));
+        assert!(!sender.try_hand_over(&mut acknowledgements(1)));
+        let mut turn = Turn::new();
+        inbox.receive_now(&mut turn);
+        inbox.release(turn[0].1);
+        assert!(sender.try_hand_over(&mut acknowledgements(1)));
     }
 }

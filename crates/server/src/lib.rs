@@ -23,6 +23,7 @@ pub mod handout;
 
 pub mod inbox;
 pub mod outbox;
+pub mod publishing;
 pub mod unfinished;
 
 pub mod audit;

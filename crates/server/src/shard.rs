@@ -11,6 +11,7 @@ use crate::inbox::{Handover, Inbox, Turn};
 use crate::journey::Teller;
 use crate::lander::Lander;
 use crate::outbox::Outgoing;
+use crate::publishing::HandedOut;
 use broker::{Broker, Input};
 use model::{ConnectionError, MethodId, Position, ReplyCode, Timestamp};
 use std::time::Duration;
@@ -117,9 +118,9 @@ impl Shard {
                     self.broker.handle(now, input);
                 }
             }
-            for (handover, units) in turn.drain(..) {
+            for (handover, taken) in turn.drain(..) {
                 self.handle(now, handover)?;
-                self.inbox.release(units);
+                self.inbox.release(taken);
             }
             self.end_turn(now)?;
         }
@@ -239,6 +240,10 @@ impl Shard {
             self.perform();
         }
         self.effects.flush();
+        self.inbox.adapt(HandedOut {
+            behind: self.broker.take_consumers_behind(),
+            ..self.effects.take_handed_out()
+        });
         if let Some(teller) = &mut self.teller {
             teller.tell(now, &mut self.broker);
         }
