@@ -49,7 +49,7 @@ use throughput::Throughput;
 /// What `cargo xtask bench` can be told.
 #[derive(Args)]
 pub(crate) struct BenchArgs {
-    /// What is measured; all of it if nothing is named
+    /// What is measured; all but `micro` if nothing is named
     sections: Vec<Section>,
     /// How long each figure is measured
     #[arg(long, default_value_t = 2.0)]
@@ -97,6 +97,29 @@ enum Section {
     Idle,
     /// Memory under overload
     Bounded,
+    /// Codec, broker and journal by themselves (criterion); only if it is named
+    Micro,
+}
+
+impl Section {
+    /// All that needs a whole server.
+    fn all() -> Vec<Self> {
+        let sections = Self::value_variants().iter().copied();
+        sections.filter(|section| *section != Self::Micro).collect()
+    }
+}
+
+/// Those of the crates that are measured without a server; what they print is the result.
+fn micro() -> Result<()> {
+    let mut bench = cargo(&["bench"]);
+    for (package, name) in [
+        ("landfall-wire", "codec"),
+        ("landfall-broker", "heart"),
+        ("landfall-journal", "landing"),
+    ] {
+        bench.args(["--package", package, "--bench", name]);
+    }
+    run(&mut bench)
 }
 
 /// Measures and prints the tables.
@@ -111,8 +134,8 @@ pub(crate) fn run_bench(args: &BenchArgs) -> Result<()> {
         None => Results::default(),
     };
     let sections = match &args.sections[..] {
-        [] => Section::value_variants(),
-        some => some,
+        [] => Section::all(),
+        some => some.to_vec(),
     };
     for section in sections {
         match section {
@@ -123,6 +146,7 @@ pub(crate) fn run_bench(args: &BenchArgs) -> Result<()> {
             Section::FanOut => results.fan_out = Some(FanOut::measure()?),
             Section::Idle => results.idle = Some(Idle::measure()?),
             Section::Bounded => results.bounded = Some(Bounded::measure(args)?),
+            Section::Micro => micro()?,
         }
         // A section that fails takes none of the others with it.
         if let Some(path) = &args.json {

@@ -1,15 +1,13 @@
 //! How long the heart takes for a message: published, landed, confirmed, handed out, acknowledged; and how long
-//! it takes to route one, with few and many bindings.
-//!
-//! `cargo run --release -p landfall-broker --example heart_speed`
+//! it takes to route one, with few and many bindings: `cargo bench -p landfall-broker`.
 
 #![expect(
     clippy::disallowed_types,
     clippy::disallowed_methods,
-    clippy::disallowed_macros,
-    reason = "a measurement reads the clock and prints"
+    reason = "a measurement reads the clock"
 )]
 
+use criterion::{Bencher, Criterion, Throughput};
 use landfall_broker::journey::Journey;
 use landfall_broker::{Broker, Effect, Input, Opened, Recovery, Written};
 use model::method::{basic, confirm, exchange, queue};
@@ -22,30 +20,57 @@ use std::time::{Duration, Instant};
 const NOW: Timestamp = Timestamp(0);
 const CONNECTION: ConnectionId = ConnectionId(1);
 const CHANNEL: ChannelNumber = ChannelNumber(1);
+/// Messages of a turn.
+const TURN: u64 = 100;
+/// Then its queues hold enough.
+const TURNS_OF_A_BROKER: usize = 20;
 
 fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    journeys(&mut criterion);
+    routes(&mut criterion);
+    criterion.final_summary();
+}
+
+fn journeys(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("from publish to acknowledgement");
     for (told, with_id) in [(false, false), (true, false), (false, true), (true, true)] {
-        whole_journey(told, with_id);
+        for batch in [1, 10, 100] {
+            let told_name = if told { ", journeys told" } else { "" };
+            let id_name = if with_id { ", message ids" } else { "" };
+            group.throughput(Throughput::Elements(batch));
+            group.bench_function(format!("{batch} a turn{id_name}{told_name}"), |bencher| {
+                whole_journey(bencher, batch, told, with_id);
+            });
+        }
     }
+}
+
+fn routes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("publish and land");
+    group.throughput(Throughput::Elements(TURN));
     for kind in ["direct", "fanout", "topic", "headers", "x-consistent-hash"] {
         for bindings in [1, 10, 100] {
-            let mut broker = connected();
-            let exchange = bind(&mut broker, kind, bindings, |_| match kind {
+            let key = move |_| match kind {
                 "topic" => "stock.*.#".into(),
                 "x-consistent-hash" => "1".into(),
                 _ => "stock.usd.nyse".into(),
-            });
+            };
             let keys = [ShortStr::from_static("stock.usd.nyse")];
-            let each = routed(&mut broker, &exchange, &keys, 200_000 / bindings);
-            println!("{kind:>17}, {bindings:>4} matching bindings: {each:?} each");
+            let name = format!("{kind}, {bindings} matching bindings");
+            group.bench_function(name, |bencher| {
+                routed(bencher, &keys, |broker| bind(broker, kind, bindings, key));
+            });
         }
     }
     for kind in ["direct", "topic"] {
-        let mut broker = connected();
-        let exchange = bind(&mut broker, kind, 1000, |number| format!("queue.{number}"));
-        let keys = (0..1000).map(|number| ShortStr::truncated(&format!("queue.{number}")));
-        let each = routed(&mut broker, &exchange, &keys.collect::<Vec<_>>(), 200_000);
-        println!("{kind:>17}, one of 1000 queues: {each:?} each");
+        let key = |number| format!("queue.{number}");
+        let keys: Vec<_> = (0..1000)
+            .map(|number| ShortStr::truncated(&key(number)))
+            .collect();
+        group.bench_function(format!("{kind}, one of 1000 queues"), |bencher| {
+            routed(bencher, &keys, |broker| bind(broker, kind, 1000, key));
+        });
     }
 }
 
@@ -105,15 +130,31 @@ fn bind(
     exchange
 }
 
-/// Publishes and lands, 100 messages a turn: the time for each in the best of the turns, because the others were
-/// disturbed.
-fn routed(broker: &mut Broker, exchange: &ShortStr, keys: &[ShortStr], count: u32) -> Duration {
+/// Publishes and lands, a turn of messages at a time. The queues grow, so each run of turns has a broker of its own.
+fn routed(bencher: &mut Bencher<'_>, keys: &[ShortStr], bind: impl Fn(&mut Broker) -> ShortStr) {
+    bencher.iter_custom(|turns| {
+        let mut elapsed = Duration::ZERO;
+        for left in (0..turns).rev().step_by(TURNS_OF_A_BROKER) {
+            let mut broker = connected();
+            let exchange = bind(&mut broker);
+            let run = (left + 1).min(TURNS_OF_A_BROKER as u64);
+            elapsed += publish_and_land(&mut broker, &exchange, keys, run);
+        }
+        elapsed
+    });
+}
+
+fn publish_and_land(
+    broker: &mut Broker,
+    exchange: &ShortStr,
+    keys: &[ShortStr],
+    turns: u64,
+) -> Duration {
     let (mut landed, mut tag, mut delivered) = (Position::NONE, DeliveryTag(0), 0u32);
     let mut keys = keys.iter().cycle();
-    let mut best = Duration::MAX;
-    for _ in 0..count / 100 {
-        let started = Instant::now();
-        for _ in 0..100 {
+    let started = Instant::now();
+    for _ in 0..turns {
+        for _ in 0..TURN {
             let publish = Publish {
                 exchange: exchange.clone(),
                 routing_key: keys.next().expect("without end").clone(),
@@ -124,13 +165,12 @@ fn routed(broker: &mut Broker, exchange: &ShortStr, keys: &[ShortStr], count: u3
         broker.tick(NOW);
         drain(broker, &mut landed, &mut tag, &mut delivered);
         broker.handle(NOW, Input::Landed(landed));
-        best = best.min(started.elapsed() / 100);
     }
-    best
+    started.elapsed()
 }
 
 /// A message from publish to acknowledgement; whether what happens to it is told, and whether it has a message id.
-fn whole_journey(told: bool, with_id: bool) {
+fn whole_journey(bencher: &mut Bencher<'_>, batch: u64, told: bool, with_id: bool) {
     let name = ShortStr::from_static("q");
     let mut broker = connected();
     let mut journey = Journey::default();
@@ -169,37 +209,29 @@ fn whole_journey(told: bool, with_id: bool) {
         },
         ..Default::default()
     };
-    for batch in [1, 10, 100] {
-        let turns = 1_000_000 / batch;
-        let (mut landed, mut tag, mut delivered) = (Position::NONE, DeliveryTag(0), 0u32);
-        let started = Instant::now();
-        for _ in 0..turns {
-            for _ in 0..batch {
-                broker.handle(NOW, Input::Publish(CONNECTION, CHANNEL, publish.clone()));
-            }
-            broker.tick(NOW);
-            drain(&mut broker, &mut landed, &mut tag, &mut delivered);
-            broker.handle(NOW, Input::Landed(landed));
-            broker.tick(NOW);
-            drain(&mut broker, &mut landed, &mut tag, &mut delivered);
-            let written = Written {
-                deliveries: std::mem::take(&mut delivered),
-                settled: Vec::new(),
-            };
-            broker.handle(NOW, Input::Written(CONNECTION, written));
-            let ack = basic::Ack {
-                delivery_tag: tag,
-                multiple: true,
-            };
-            broker.handle(NOW, call(ack));
-            broker.take_journey(&mut journey);
-            journey.clear();
+    let (mut landed, mut tag, mut delivered) = (Position::NONE, DeliveryTag(0), 0u32);
+    bencher.iter(|| {
+        for _ in 0..batch {
+            broker.handle(NOW, Input::Publish(CONNECTION, CHANNEL, publish.clone()));
         }
-        let each = started.elapsed() / (turns * batch);
-        let told = if told { ", journeys told" } else { "" };
-        let with_id = if with_id { ", message ids" } else { "" };
-        println!("{batch:>4} messages a turn{with_id}{told}: {each:?} each");
-    }
+        broker.tick(NOW);
+        drain(&mut broker, &mut landed, &mut tag, &mut delivered);
+        broker.handle(NOW, Input::Landed(landed));
+        broker.tick(NOW);
+        drain(&mut broker, &mut landed, &mut tag, &mut delivered);
+        let written = Written {
+            deliveries: std::mem::take(&mut delivered),
+            settled: Vec::new(),
+        };
+        broker.handle(NOW, Input::Written(CONNECTION, written));
+        let ack = basic::Ack {
+            delivery_tag: tag,
+            multiple: true,
+        };
+        broker.handle(NOW, call(ack));
+        broker.take_journey(&mut journey);
+        journey.clear();
+    });
 }
 
 fn drain(broker: &mut Broker, landed: &mut Position, tag: &mut DeliveryTag, delivered: &mut u32) {

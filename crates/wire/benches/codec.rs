@@ -1,16 +1,16 @@
-//! What the codec costs, in nanoseconds a message: `cargo run --release -p landfall-wire --example codec_speed`.
+//! What the codec costs: `cargo bench -p landfall-wire`.
 //!
-//! Each figure is the best of many rounds over a buffer of 64 KiB, as one read of a socket would fill it. It
-//! measures method, header and body frames together, from bytes to events and from a command to bytes.
+//! Each round is a buffer of 64 KiB, as one read of a socket would fill it. It measures method, header and body frames
+//! together, from bytes to events and from a command to bytes; what is told by element is one message.
 
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    clippy::disallowed_macros,
-    reason = "a measurement needs a clock and is for people to read"
+    reason = "a measurement needs a clock"
 )]
 
 use bytes::{Buf, Bytes, BytesMut};
+use criterion::{Bencher, Criterion, Throughput};
 use landfall_wire::{
     Content, Event, PROTOCOL_HEADER, ServerConnection, encode_content, encode_method,
 };
@@ -22,10 +22,10 @@ use model::{
 use std::time::{Duration, Instant};
 
 const BUFFER: usize = 64 * 1024;
-const ROUNDS: usize = 3000;
 const CHANNEL: ChannelNumber = ChannelNumber(1);
 
 fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
     let plain = PropertiesBuilder::new().delivery_mode(2).build();
     for (size, name, properties) in [
         (100, "delivery-mode only", &plain),
@@ -33,19 +33,27 @@ fn main() {
         (100, "rich properties", &rich()),
         (1024, "rich properties", &rich()),
     ] {
-        println!("{size:>6} B, {name}");
+        let mut group = criterion.benchmark_group(format!("{size} B, {name}"));
         let (bytes, count) = publishes(size, properties);
-        line(handle_ns(&bytes, count), "basic.publish to event");
-        line(events_ns(&bytes, count), "the event taken and dropped");
-        line(deliver_ns(size, properties), "basic.deliver to bytes");
+        group.throughput(Throughput::Elements(count));
+        group.bench_function("basic.publish to event", |bencher| handle(bencher, &bytes));
+        group.bench_function("the event taken and dropped", |bencher| {
+            events(bencher, &bytes);
+        });
+        group.throughput(Throughput::Elements((BUFFER / size) as u64));
+        group.bench_function("basic.deliver to bytes", |bencher| {
+            deliver(bencher, size, properties);
+        });
     }
+    let mut group = criterion.benchmark_group("acknowledgements");
     let (bytes, count) = acks();
-    line(handle_ns(&bytes, count), "basic.ack to event");
-    line(events_ns(&bytes, count), "the event taken and dropped");
-}
-
-fn line(nanoseconds: f64, what: &str) {
-    println!("{nanoseconds:>10.1} ns  {what}");
+    group.throughput(Throughput::Elements(count));
+    group.bench_function("basic.ack to event", |bencher| handle(bencher, &bytes));
+    group.bench_function("the event taken and dropped", |bencher| {
+        events(bencher, &bytes);
+    });
+    group.finish();
+    criterion.final_summary();
 }
 
 fn rich() -> Properties {
@@ -97,53 +105,50 @@ fn put(bytes: &mut BytesMut, channel: u16, method: impl Into<Method>) {
     encode_method(bytes, ChannelNumber(channel), &method.into());
 }
 
-/// The best of many rounds, each of which does `count` things and tells how long that took.
-fn best_ns(count: usize, mut round: impl FnMut() -> Duration) -> f64 {
-    let best = (0..ROUNDS).map(|_| round()).min().unwrap_or_default();
-    best.as_nanos() as f64 / count as f64
-}
-
-/// Handles `bytes`, which are `count` messages. The read into the buffer is left out, as a socket would do it, and
-/// so is what becomes of the events: [`events_ns`] tells that.
-fn handle_ns(bytes: &[u8], count: usize) -> f64 {
-    rounds(bytes, count, |server, input| {
+/// Handles `bytes`. The read into the buffer is left out, as a socket would do it, and so is what becomes of the
+/// events: [`events`] tells that.
+fn handle(bencher: &mut Bencher<'_>, bytes: &[u8]) {
+    rounds(bencher, bytes, |server, input| {
         let start = Instant::now();
         server.handle(Timestamp(0), input);
         start.elapsed()
-    })
+    });
 }
 
 /// Takes the events of `bytes` out, and drops them.
-fn events_ns(bytes: &[u8], count: usize) -> f64 {
-    rounds(bytes, count, |server, input| {
+fn events(bencher: &mut Bencher<'_>, bytes: &[u8]) {
+    rounds(bencher, bytes, |server, input| {
         server.handle(Timestamp(0), input);
         let start = Instant::now();
         while let Some(event) = server.poll_event() {
             std::hint::black_box(event);
         }
         start.elapsed()
-    })
+    });
 }
 
 fn rounds(
+    bencher: &mut Bencher<'_>,
     bytes: &[u8],
-    count: usize,
     measured: impl Fn(&mut ServerConnection, &mut BytesMut) -> Duration,
-) -> f64 {
+) {
     let mut server = connected();
     let mut input = BytesMut::with_capacity(4 * BUFFER);
-    best_ns(count, || {
-        input.reserve(bytes.len());
-        input.extend_from_slice(bytes);
-        let elapsed = measured(&mut server, &mut input);
-        while let Some(event) = server.poll_event() {
-            assert!(matches!(event, Event::Publish(..) | Event::Method(..)));
+    bencher.iter_custom(|rounds| {
+        let mut elapsed = Duration::ZERO;
+        for _ in 0..rounds {
+            input.reserve(bytes.len());
+            input.extend_from_slice(bytes);
+            elapsed += measured(&mut server, &mut input);
+            while let Some(event) = server.poll_event() {
+                assert!(matches!(event, Event::Publish(..) | Event::Method(..)));
+            }
         }
         elapsed
-    })
+    });
 }
 
-fn publishes(size: usize, properties: &Properties) -> (BytesMut, usize) {
+fn publishes(size: usize, properties: &Properties) -> (BytesMut, u64) {
     let mut bytes = BytesMut::new();
     let mut count = 0;
     while bytes.len() < BUFFER {
@@ -167,11 +172,11 @@ fn publishes(size: usize, properties: &Properties) -> (BytesMut, usize) {
     (bytes, count)
 }
 
-fn acks() -> (BytesMut, usize) {
+fn acks() -> (BytesMut, u64) {
     let mut bytes = BytesMut::new();
     let mut count = 0;
     while bytes.len() < BUFFER {
-        let delivery_tag = DeliveryTag(count as u64 + 1);
+        let delivery_tag = DeliveryTag(count + 1);
         put(
             &mut bytes,
             1,
@@ -185,13 +190,12 @@ fn acks() -> (BytesMut, usize) {
     (bytes, count)
 }
 
-fn deliver_ns(size: usize, properties: &Properties) -> f64 {
+fn deliver(bencher: &mut Bencher<'_>, size: usize, properties: &Properties) {
     let mut server = connected();
     let consumer_tag = ShortStr::from_static("amq.ctag-4f0a9c1b2d3e");
     let body = Bytes::from(vec![b'x'; size]);
     let count = BUFFER / size;
-    best_ns(count, || {
-        let start = Instant::now();
+    bencher.iter(|| {
         for tag in 0..count as u64 {
             let content = Content {
                 exchange: b"amq.topic",
@@ -203,6 +207,5 @@ fn deliver_ns(size: usize, properties: &Properties) -> f64 {
         }
         let length = server.output().remaining();
         server.output().advance(length);
-        start.elapsed()
-    })
+    });
 }
