@@ -42,7 +42,7 @@ pub(crate) struct Connection {
     /// How many more deliveries may be handed to the shell before it reports some as written: what a client
     /// does not read must not pile up in memory (promise P9).
     pub(crate) delivery_room: u32,
-    /// It has published; only such connections are blocked when the disk is nearly full.
+    /// It has published; only such connections are blocked when disk or memory is short.
     pub(crate) publishes: bool,
     pub(crate) blocked: bool,
 }
@@ -265,53 +265,6 @@ impl Broker {
         self.connections
             .get_mut(&id.connection)
             .expect("a request is handled only while its connection is open")
-    }
-
-    /// Publishes may go on, or must wait until there is room on the disk again. What is in flight still lands.
-    pub(crate) fn room_changed(&mut self, room: bool) {
-        if self.room == room {
-            return;
-        }
-        self.room = room;
-        let mut ids: Vec<ConnectionId> = self.connections.keys().copied().collect();
-        ids.sort_unstable();
-        for id in ids {
-            let connection = &self.connections[&id];
-            if room && connection.blocked {
-                self.unblock(id);
-            } else if !room && connection.publishes {
-                self.block(id);
-            }
-        }
-    }
-
-    pub(crate) fn block(&mut self, id: ConnectionId) {
-        let connection = self
-            .connections
-            .get_mut(&id)
-            .expect("the connection is open");
-        if !std::mem::replace(&mut connection.blocked, true) {
-            let reason = ShortStr::from_static("low on disk");
-            let notify = connection.blocked_notify;
-            self.effects.push_back(Effect::Block {
-                connection: id,
-                reason,
-                notify,
-            });
-        }
-    }
-
-    fn unblock(&mut self, id: ConnectionId) {
-        let connection = self
-            .connections
-            .get_mut(&id)
-            .expect("the connection is open");
-        connection.blocked = false;
-        let notify = connection.blocked_notify;
-        self.effects.push_back(Effect::Unblock {
-            connection: id,
-            notify,
-        });
     }
 
     /// A name that nobody else has, for what the client left unnamed. Its middle is mixed so that names do

@@ -98,8 +98,8 @@ impl Broker {
 
     /// The first in turn of the consumers that can take a message; those before it are not willing any more.
     fn next_with_room(&mut self, id: QueueId) -> Option<ConsumerId> {
+        let unacked_max = self.unacked_max();
         let queue = self.queues.get_mut(&id)?;
-        let unacked_max = self.capacity.unacked_max;
         while let Some(consumer) = queue.willing.front() {
             let one = self
                 .consumers
@@ -207,7 +207,7 @@ impl Broker {
     }
 
     /// There is room again for what goes to a client: its consumers may get more.
-    fn wake_connection(&mut self, id: ConnectionId) {
+    pub(crate) fn wake_connection(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get(&id) else {
             return;
         };

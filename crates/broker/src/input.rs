@@ -35,6 +35,9 @@ pub enum Input {
     CheckpointWanted,
     /// The store says whether publishes may go on.
     Room(bool),
+    /// The shell says whether there is memory enough: while there is not, connections that publish are blocked, and
+    /// consumers get no more than they need to go on.
+    Memory(bool),
     /// An operator asks for something; answered by [`Effect::Answer`](crate::Effect::Answer).
     Command(CommandId, Command),
     /// The node is about to stop: tell what was delivered and came back. The last input.

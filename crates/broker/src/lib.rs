@@ -85,6 +85,7 @@ mod consume;
 mod deliver;
 mod reply_to;
 mod settle;
+mod shortage;
 mod tx;
 
 mod choose;
@@ -127,6 +128,7 @@ use redrive::Redrives;
 use route::Vhost;
 use rustc_hash::FxHashMap;
 use schedule::{Deadline, Schedule};
+use shortage::Shortage;
 use std::collections::VecDeque;
 use tx::TransactionRoom;
 
@@ -151,8 +153,8 @@ pub struct Broker {
     transaction_room: TransactionRoom,
     capacity: Capacity,
     landing: Landing,
-    /// False while the disk is nearly full: connections that publish are blocked.
-    room: bool,
+    /// While there is any, connections that publish are blocked.
+    shortage: Shortage,
     /// Queues that may have something to hand out to somebody at the end of this turn.
     active: Vec<QueueId>,
     /// Consumers had no room for all that was ready, since that was last asked.
@@ -194,7 +196,7 @@ impl Broker {
             transaction_room: TransactionRoom::new(limits.transactions_bytes_max),
             capacity: Capacity::new(limits),
             landing: Landing::default(),
-            room: true,
+            shortage: Shortage::default(),
             active: Vec::new(),
             consumers_behind: false,
             unlanded: Vec::new(),
@@ -247,6 +249,7 @@ impl Broker {
             }
             Input::CheckpointWanted => self.write_checkpoint(now),
             Input::Room(room) => self.room_changed(room),
+            Input::Memory(enough) => self.memory_changed(enough),
             Input::Command(id, command) => self.command(now, id, command),
             Input::Stopping => self.tell_delivered(now),
         }

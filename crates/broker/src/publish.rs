@@ -55,7 +55,7 @@ impl Broker {
         if !connection.grants.publishes_anywhere() {
             self.permit_publish(id, &publish)?;
         }
-        if !self.room {
+        if self.shortage.is_any() {
             self.block(id.connection);
         }
         let envelope = Envelope::of(&publish.properties);

@@ -199,7 +199,7 @@ impl Broker {
     /// The channel is about to settle something. A limit for the whole channel that was reached kept all of its
     /// consumers waiting: they may have room at the end of the turn.
     pub(crate) fn wake_if_full(&mut self, id: ChannelId) {
-        let unacked_max = self.capacity.unacked_max;
+        let unacked_max = self.unacked_max();
         let channel = self.open_channel_mut(id);
         let unacked = channel.unacked.awaiting_ack();
         if unacked >= unacked_max || channel.prefetch_all > 0 && unacked >= channel.prefetch_all {

@@ -34,6 +34,7 @@ mod recovery;
 mod redriving;
 mod reply_to;
 mod routing;
+mod shortage;
 mod single_active;
 mod time_to_live;
 mod transaction_history;

@@ -5,7 +5,8 @@
 
 use crate::journey::Keeping;
 use crate::log::LogFormat;
-use crate::units::{Size, Span};
+use crate::memory::MemoryLimit;
+use crate::units::{Portion, Size, Span};
 use anyhow::{Context, ensure};
 use model::{Limits, ShortStr};
 use std::net::SocketAddr;
@@ -77,6 +78,8 @@ options! {
         "Directory that holds all that has landed";
     disk_free_limit: Size, "LANDFALL_DISK_FREE_LIMIT", "SIZE", "256MiB",
         "Publishers are blocked while the disk has less room than this";
+    memory_limit: Portion, "LANDFALL_MEMORY_LIMIT", "SIZE|PERCENT", "60%",
+        "Memory of the server: a size, or a part of what its machine or container has; short of it, publishers are blocked";
     log_format: LogFormat, "LANDFALL_LOG_FORMAT", "text|json|auto", "text",
         "How a line of the log looks; auto is text on a terminal and JSON elsewhere";
     log_level: String, "LANDFALL_LOG_LEVEL", "LEVEL", "info",
@@ -152,6 +155,8 @@ pub struct Config {
     pub log_level: String,
     /// Publishers are blocked while fewer bytes than this are free on the disk.
     pub disk_free_limit: u64,
+    /// The memory that the server may use.
+    pub memory_limit: MemoryLimit,
     /// The product name told to clients.
     pub product: String,
     /// The cluster name told to clients.
@@ -235,7 +240,9 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
         None => Limits::default().loopback_users,
         Some(names) => loopback_users(&names)?,
     };
+    let memory_limit = MemoryLimit::of(decided.memory_limit)?;
     Ok(Config {
+        memory_limit,
         journeys: Keeping {
             dir: decided.data_dir.join("journey"),
             bytes_max: decided.journey_bytes_max.0,
@@ -252,7 +259,7 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
         disk_free_limit: decided.disk_free_limit.0,
         product: decided.product,
         cluster_name: decided.cluster_name,
-        limits: Limits {
+        limits: memory_limit.bound(Limits {
             frame_max,
             channel_max: decided.channel_max,
             heartbeat: decided.heartbeat.0,
@@ -272,7 +279,7 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
             landing_bytes_max: bytes(decided.landing_bytes_max),
             transactions_bytes_max: bytes(decided.transactions_bytes_max),
             loopback_users,
-        },
+        }),
     })
 }
 

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::handout::{Fetched, Handout};
 use crate::inbox::{Batch, Handover, InboxSender};
 use crate::login;
+use crate::memory::{Memory, Unread};
 use crate::outbox::{OutboxReceiver, Outgoing};
 use crate::unfinished::{Share, Unfinished};
 use bytes::{Buf, BufMut, BytesMut};
@@ -39,6 +40,8 @@ pub struct House {
     pub clock: Clock,
     /// The memory for messages that have come in part.
     pub unfinished: Arc<Unfinished>,
+    /// How much memory there is.
+    pub memory: Arc<Memory>,
 }
 
 /// The first read of a connection asks for so many bytes: ten thousand silent clients must cost little each.
@@ -56,6 +59,9 @@ const WRITES_IN_A_ROW: usize = 8;
 
 /// A client that has so many bytes of replies to read is not read itself.
 const UNREAD_MAX: usize = 16 * 1024 * 1024;
+
+/// The same while memory is short: more than deliveries alone come to, so that they can be acknowledged.
+const UNREAD_MAX_WHEN_SHORT: usize = 2 * 1024 * 1024;
 
 /// How long a finished connection may take to accept the last bytes.
 const FLUSH_MAX: Duration = Duration::from_secs(5);
@@ -132,6 +138,8 @@ struct Connection<'a> {
     batch: Batch,
     /// What it holds of messages that have come in part.
     share: Share,
+    /// What it was handed and has not read.
+    unread: Unread<'a>,
     is_one_too_many: bool,
     presence: Presence<'a>,
     user: ShortStr,
@@ -185,6 +193,7 @@ impl<'a> Connection<'a> {
             outbox: None,
             batch: Batch::default(),
             share: Share::of(&house.unfinished, id),
+            unread: Unread::of(&house.memory),
             is_one_too_many: false,
             presence: Presence {
                 inbox: &house.inbox,
@@ -283,7 +292,8 @@ impl<'a> Connection<'a> {
             self.handout.extend(outgoing);
         }
         for written in 1.. {
-            self.handout.perform(&mut self.wire, &mut self.batch);
+            let short = self.house.memory.is_short();
+            (self.handout).perform(&mut self.wire, &mut self.batch, short);
             if let Some(why) = self.handout.take_login_refused() {
                 self.login_refused(why);
             }
@@ -299,6 +309,7 @@ impl<'a> Connection<'a> {
                 self.presence.leave();
             }
             self.write(writer)?;
+            self.unread.hold(self.wire.output().remaining());
             if !self.wire.output().is_empty() || !self.handout.can_perform() {
                 return Ok(());
             }
@@ -344,10 +355,15 @@ impl<'a> Connection<'a> {
     }
 
     fn may_read(&mut self) -> bool {
+        let unread_max = if self.house.memory.is_short() {
+            UNREAD_MAX_WHEN_SHORT
+        } else {
+            UNREAD_MAX
+        };
         !self.handout.is_blocked()
             && self.batch.is_empty()
             && !self.wire.is_finished()
-            && self.wire.output().remaining() + self.handout.waiting_bytes() < UNREAD_MAX
+            && self.wire.output().remaining() + self.handout.waiting_bytes() < unread_max
     }
 
     fn is_over(&mut self) -> bool {

@@ -26,6 +26,9 @@ use wire::{Content, ServerConnection};
 /// it is still in the processor's cache costs half of what it costs from memory.
 const OUTPUT_MAX: usize = 128 * 1024;
 
+/// The same while memory is short.
+const OUTPUT_MAX_WHEN_SHORT: usize = 16 * 1024;
+
 /// The bytes of chunks held while deliveries are made from them, unless a single one is larger.
 const CHUNKS_BYTES_MAX: usize = 2 * 1024 * 1024;
 
@@ -101,7 +104,7 @@ impl Handout {
         self.login_refused.take()
     }
 
-    /// Whether the client must not be read: its publishes would find no room on the disk.
+    /// Whether the client must not be read: its publishes would find no room on the disk, or in memory.
     pub fn is_blocked(&self) -> bool {
         self.blocked
     }
@@ -135,8 +138,13 @@ impl Handout {
     }
 
     /// Does what waits, in order, until nothing does, the output is full, or the disk must be asked.
-    pub fn perform(&mut self, wire: &mut ServerConnection, batch: &mut Batch) {
-        while self.fetching.is_none() && wire.output().remaining() < OUTPUT_MAX {
+    pub fn perform(&mut self, wire: &mut ServerConnection, batch: &mut Batch, short: bool) {
+        let output_max = if short {
+            OUTPUT_MAX_WHEN_SHORT
+        } else {
+            OUTPUT_MAX
+        };
+        while self.fetching.is_none() && wire.output().remaining() < output_max {
             let Some(outgoing) = self.waiting.pop_front() else {
                 self.chunks.clear();
                 return;

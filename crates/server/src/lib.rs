@@ -22,6 +22,7 @@ pub mod fetch;
 pub mod handout;
 
 pub mod inbox;
+pub mod memory;
 pub mod outbox;
 pub mod publishing;
 pub mod unfinished;

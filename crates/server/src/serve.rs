@@ -18,9 +18,6 @@ use tracing::{debug, error, info};
 /// The size of a segment file, in bytes.
 const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 
-/// The memory for chunks that are likely to be delivered soon, in bytes.
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
-
 /// Runs the server until it is asked to stop.
 pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let config = args.config()?;
@@ -68,7 +65,7 @@ fn open(config: &Config, clock: Clock) -> anyhow::Result<(Journal, Broker)> {
         dir: config.data_dir.clone(),
         segment_bytes: SEGMENT_BYTES,
         disk_free_limit: config.disk_free_limit,
-        cache_bytes: CACHE_BYTES,
+        cache_bytes: config.memory_limit.cache_bytes(),
     };
     let (journal, recovered) = Journal::open(options, &mut |told| match told {
         Told::Record(position, record) => recovery.apply(position, record),

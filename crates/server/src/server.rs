@@ -10,6 +10,7 @@ use crate::journey::{Journeys, Keeping, Teller};
 use crate::lander::Lander;
 use crate::listen::Door;
 use crate::login;
+use crate::memory::{Memory, Watch};
 use crate::operator::ShardOperator;
 use crate::shard::Shard;
 use crate::unfinished::Unfinished;
@@ -50,6 +51,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let (inbox_sender, inbox) = inbox(config.limits.inbox_bytes_max);
     let fetcher = Fetcher::new(parts.store.reader(), inbox_sender.clone());
+    let memory = Memory::new(config.memory_limit);
     let house = Arc::new(House {
         limits: config.limits.clone(),
         server_properties: login::server_properties(config),
@@ -57,6 +59,7 @@ pub async fn run(
         reader: parts.store.reader(),
         clock: parts.clock,
         unfinished: Unfinished::new(config.limits.unfinished_bytes_max),
+        memory: memory.clone(),
     });
     let lander = Lander::start(parts.store).context("cannot start the landing thread")?;
     let mut broker = parts.broker;
@@ -70,11 +73,11 @@ pub async fn run(
         inbox,
         lander,
         fetcher,
-        teller,
+        Watch::new(config.memory_limit, memory, parts.clock.now()),
         parts.clock,
         config.limits.landing_bytes_max,
     );
-    let mut shard = tokio::spawn(shard.run());
+    let mut shard = tokio::spawn(shard.telling(teller).run());
     let operator = Arc::new(ShardOperator::new(
         inbox_sender.clone(),
         house.reader.clone(),

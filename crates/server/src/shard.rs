@@ -10,6 +10,7 @@ use crate::fetch::Fetcher;
 use crate::inbox::{Handover, Inbox, Turn};
 use crate::journey::Teller;
 use crate::lander::Lander;
+use crate::memory::Watch;
 use crate::outbox::Outgoing;
 use crate::publishing::HandedOut;
 use broker::{Broker, Input};
@@ -52,6 +53,7 @@ pub struct Shard {
     fetcher: Fetcher,
     /// Where journeys are kept.
     teller: Option<Teller>,
+    watch: Watch,
     /// What was read for the broker, for the next turn.
     fetched: Vec<Input>,
     clock: Clock,
@@ -75,7 +77,7 @@ impl Shard {
         inbox: Inbox,
         lander: Lander,
         fetcher: Fetcher,
-        teller: Option<Teller>,
+        watch: Watch,
         clock: Clock,
         landing_bytes_max: usize,
     ) -> Self {
@@ -85,7 +87,8 @@ impl Shard {
             inbox,
             lander,
             fetcher,
-            teller,
+            teller: None,
+            watch,
             fetched: Vec::new(),
             clock,
             landing_bytes_max,
@@ -95,6 +98,11 @@ impl Shard {
             checkpoint_heard: Position::NONE,
             farewell_by: None,
         }
+    }
+
+    /// The same shard, which tells what became of its messages.
+    pub fn telling(self, teller: Option<Teller>) -> Self {
+        Self { teller, ..self }
     }
 
     /// Runs until the server was asked to stop, all clients are gone and all is landed.
@@ -118,10 +126,12 @@ impl Shard {
                     self.broker.handle(now, input);
                 }
             }
+            let at_work = !turn.is_empty();
             for (handover, taken) in turn.drain(..) {
                 self.handle(now, handover)?;
                 self.inbox.release(taken);
             }
+            self.look_at_memory(now, at_work);
             self.end_turn(now)?;
         }
         self.finish().await
@@ -135,6 +145,7 @@ impl Shard {
             self.ask_at,
             self.farewell_by,
             self.broker.wake_at(),
+            self.watch.wake_at(),
             self.teller.as_ref().and_then(Teller::wake_at),
         ];
         let wake_at = wake_at.into_iter().flatten().min();
@@ -228,6 +239,22 @@ impl Shard {
             self.perform();
             self.checkpoint_heard = self.effects.last_position().max(landed.upto);
         }
+    }
+
+    fn look_at_memory(&mut self, now: Timestamp, at_work: bool) {
+        let Some((enough, used)) = self.watch.look(now, at_work) else {
+            return;
+        };
+        let used_mib = used / (1024 * 1024);
+        if enough {
+            info!(used_mib, "there is memory again: publishers go on");
+        } else {
+            warn!(
+                used_mib,
+                "memory is short: publishers are blocked, acknowledgements go through"
+            );
+        }
+        self.broker.handle(now, Input::Memory(enough));
     }
 
     fn end_turn(&mut self, now: Timestamp) -> Result<(), ShardFailure> {

@@ -1,4 +1,4 @@
-//! Sizes and times as people write them: `16MiB`, `90s`, or a plain number.
+//! Sizes, parts and times as people write them: `16MiB`, `60%`, `90s`, or a plain number.
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
@@ -9,6 +9,15 @@ use std::time::Duration;
 /// A number of bytes: `4096`, `64KiB`, `1.5GB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub u64);
+
+/// A number of bytes, or a part of what there is: `512MiB`, `60%`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Portion {
+    /// So many bytes.
+    Bytes(u64),
+    /// So much of the whole: 0.6 for 60 %.
+    Part(f64),
+}
 
 /// A stretch of time: `10` or `10s`, `250ms`, `5m`, `1h`, `7d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +78,29 @@ impl FromStr for Size {
     }
 }
 
+impl FromStr for Portion {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let wrong = || UnitError {
+            text: text.to_owned(),
+            wanted: "a size, such as 512MiB or 2GB, or a part, such as 60%",
+        };
+        match text.trim().strip_suffix('%') {
+            Some(number) => {
+                let percent: f64 = number.trim().parse().map_err(|_| wrong())?;
+                let is_part = percent > 0.0 && percent <= 100.0;
+                is_part
+                    .then_some(Self::Part(percent / 100.0))
+                    .ok_or_else(wrong)
+            }
+            None => Size::from_str(text)
+                .map(|size| Self::Bytes(size.0))
+                .map_err(|_| wrong()),
+        }
+    }
+}
+
 impl FromStr for Span {
     type Err = UnitError;
 
@@ -108,6 +140,12 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
+impl<'de> Deserialize<'de> for Portion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Text(std::marker::PhantomData))
+    }
+}
+
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Text(std::marker::PhantomData))
@@ -127,6 +165,17 @@ mod tests {
         assert_eq!(size("64 parsecs"), None);
         assert_eq!(size("-1"), None);
         assert_eq!(size(""), None);
+    }
+
+    #[test]
+    fn a_part_is_a_percentage_of_the_whole() {
+        let portion = |text: &str| text.parse::<Portion>().ok();
+        assert_eq!(portion("60%"), Some(Portion::Part(0.6)));
+        assert_eq!(portion("12.5 %"), Some(Portion::Part(0.125)));
+        assert_eq!(portion("1GiB"), Some(Portion::Bytes(1 << 30)));
+        assert_eq!(portion("0%"), None);
+        assert_eq!(portion("101%"), None);
+        assert_eq!(portion("half"), None);
     }
 
     #[test]

@@ -394,7 +394,7 @@ fn limit_table() -> String {
         else {
             continue;
         };
-        if name.ends_with("-max") || name == "handshake-timeout" {
+        if name.ends_with("-max") || ["handshake-timeout", "memory-limit"].contains(&name) {
             let (name, env) = (format!("`--{name}`"), format!("`{}`", env.display()));
             line(&mut out, &[&name, &env, &help.to_string()]);
         }

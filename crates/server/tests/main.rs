@@ -18,6 +18,7 @@ mod landing;
 mod lapin;
 mod limits;
 mod login;
+mod memory;
 mod outbox;
 mod patience;
 mod queues;

@@ -144,6 +144,7 @@ impl Heart {
                 return vec![some.into()];
             }
             ["room", word] => Some(Input::Room(word == "yes")),
+            ["memory", word] => Some(Input::Memory(word == "enough")),
             ["written", id, count] => {
                 let deliveries = u32::try_from(number(count)).expect("small");
                 Some(Input::Written(

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use model::method::{basic, channel, confirm, connection, queue};
-use model::{ChannelNumber, FieldTable, Method, Properties, ShortStr};
+use model::{ChannelNumber, DeliveryTag, FieldTable, Method, Properties, ShortStr};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -262,11 +262,38 @@ impl Raw {
         }
     }
 
+    /// Fetches a message that is there, and returns its tag and its body.
+    pub(crate) fn get(&mut self, queue: &str) -> (DeliveryTag, Vec<u8>) {
+        let get = basic::Get {
+            queue: name(queue),
+            ..basic::Get::default()
+        };
+        self.send(CHANNEL, &get.into());
+        match self.method(CHANNEL) {
+            Method::BasicGetOk(got) => (got.delivery_tag, self.body()),
+            other => panic!("basic.get-ok was expected, not {other:?}"),
+        }
+    }
+
+    /// Acknowledges one delivery.
+    pub(crate) fn ack(&mut self, delivery_tag: DeliveryTag) {
+        let ack = basic::Ack {
+            delivery_tag,
+            multiple: false,
+        };
+        self.send(CHANNEL, &ack.into());
+    }
+
     /// The next delivery: its method and its body.
     pub(crate) fn delivery(&mut self) -> (basic::Deliver, Vec<u8>) {
         let Method::BasicDeliver(deliver) = self.method(CHANNEL) else {
             panic!("basic.deliver was expected");
         };
+        (deliver, self.body())
+    }
+
+    /// A header and the body that it announces.
+    fn body(&mut self) -> Vec<u8> {
         let Some(Frame::Header(_, header)) = self.frame() else {
             panic!("a content header was expected");
         };
@@ -277,7 +304,7 @@ impl Raw {
             };
             body.extend_from_slice(&part);
         }
-        (deliver, body)
+        body
     }
 
     /// Everything up to the end of the connection, undecoded.
