@@ -2,6 +2,7 @@
 
 use crate::ages::Ages;
 use crate::level::Level;
+use crate::seldom::Seldom;
 use model::record::Attempts;
 use model::{Position, Runs, Timestamp};
 use smallvec::SmallVec;
@@ -60,7 +61,7 @@ pub(crate) struct Backlog {
     /// By rising priority. Nearly all queues have one level.
     levels: SmallVec<[Level; 1]>,
     /// When the messages came; noted only where the queue has a time to live.
-    pub(crate) ages: Ages,
+    pub(crate) ages: Seldom<Ages>,
     /// Of messages that wait or are unacked.
     traits: BTreeMap<Position, Traits>,
     /// Messages that expire by their own word, those that wait.

@@ -141,7 +141,7 @@ impl Broker {
         let queue_id = definition.id;
         self.next_queue = QueueId(queue_id.0 + 1);
         let mut queue = Queue::new(vhost, definition.clone(), now);
-        queue.rules = self.rules_of(vhost, &definition);
+        queue.rules = self.rules_of(vhost, &definition).into();
         queue.owner = owner;
         self.add_queue(queue);
         let vhost = &mut self.vhosts[vhost.0];
@@ -161,7 +161,7 @@ impl Broker {
         let deduplication = queue.rules.deduplication.as_deref();
         self.deduplication.follow(id, deduplication);
         self.delaying_queues += usize::from(queue.rules.delivery_delay.is_some());
-        self.queues.insert(id, queue);
+        self.queues.insert(id, Box::new(queue));
         // What it has to do when is found out when it is looked at.
         self.activate(id);
     }

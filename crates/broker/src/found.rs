@@ -123,7 +123,7 @@ impl Found {
         };
         let priorities = self.take_priorities(queue.rules.max_priority);
         if queue.rules.time_to_live.is_some() {
-            queue.backlog.ages = std::mem::take(&mut self.ages);
+            *queue.backlog.ages = std::mem::take(&mut self.ages);
         }
         let mut traits = self.take_traits(queue, &waiting, &priorities);
         if let Some(time_to_live) = time_to_live {

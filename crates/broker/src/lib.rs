@@ -84,6 +84,7 @@ mod landing;
 mod consume;
 mod deliver;
 mod reply_to;
+mod seldom;
 mod settle;
 mod shortage;
 mod tx;
@@ -141,7 +142,8 @@ pub struct Broker {
     quota: Quota,
     /// Users who may only come from this machine.
     loopback_users: Vec<ShortStr>,
-    queues: FxHashMap<QueueId, Queue>,
+    /// In boxes: a map that grows moves what is in it, and keeps room for more.
+    queues: FxHashMap<QueueId, Box<Queue>>,
     /// The lowest queue id that was never used.
     next_queue: QueueId,
     connections: FxHashMap<ConnectionId, Connection>,

@@ -178,7 +178,7 @@ impl Broker {
             let rules = self.rules_of(index, &self.queues[&id].definition);
             let last = self.landing.last();
             let queue = self.queues.get_mut(&id).expect("just listed");
-            if queue.rules != rules {
+            if *queue.rules != rules {
                 self.refusing_queues -= usize::from(queue.rules.refuses_publishes());
                 self.refusing_queues += usize::from(rules.refuses_publishes());
                 self.deduplication

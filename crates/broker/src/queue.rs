@@ -1,7 +1,6 @@
 //! A queue as a data structure: what waits, what is out, what is on its way to the dead letters. No policy.
 
 use crate::again::OutAgain;
-use crate::ages::Ages;
 use crate::audit::Audited;
 use crate::backlog::{Backlog, Ready, Traits};
 use crate::connection::ConsumerId;
@@ -11,6 +10,7 @@ use crate::ended::Ended;
 use crate::parked::Parked;
 use crate::route::VhostIndex;
 use crate::rules::Rules;
+use crate::seldom::Seldom;
 use crate::willing::Willing;
 use model::record::{Arrival, Attempts, QueueDefinition, Waiting};
 use model::{ConnectionId, Position, Runs, Timestamp};
@@ -21,18 +21,18 @@ use std::collections::BTreeMap;
 pub(crate) struct Queue {
     pub(crate) vhost: VhostIndex,
     pub(crate) definition: QueueDefinition,
-    pub(crate) rules: Rules,
+    pub(crate) rules: Seldom<Rules>,
     /// The connection that alone may use an exclusive queue.
     pub(crate) owner: Option<ConnectionId>,
     pub(crate) backlog: Backlog,
     /// Consumers had their chance at everything up to here: what comes later does not expire yet.
     pub(crate) offered: Position,
     /// Messages that wait for their time.
-    pub(crate) delayed: Delayed,
+    pub(crate) delayed: Seldom<Delayed>,
     /// Messages that wait for an operator.
-    pub(crate) parked: Parked,
+    pub(crate) parked: Seldom<Parked>,
     /// Messages that leave for the dead letters.
-    pub(crate) dying: Dying,
+    pub(crate) dying: Seldom<Dying>,
     /// In the order in which they came.
     pub(crate) consumers: Vec<ConsumerId>,
     /// The one that gets messages, where there is to be only one.
@@ -47,7 +47,7 @@ pub(crate) struct Queue {
     pub(crate) unacked: u64,
     pub(crate) audited: Audited,
     /// Of those that are handed out: which failed before.
-    pub(crate) again: OutAgain,
+    pub(crate) again: Seldom<OutAgain>,
     /// What was settled in this turn.
     pub(crate) settled: Ended,
     /// What waits otherwise than before, since this turn.
@@ -62,14 +62,14 @@ impl Queue {
     pub(crate) fn new(vhost: VhostIndex, definition: QueueDefinition, now: Timestamp) -> Self {
         Self {
             vhost,
-            rules: Rules::of(&definition.arguments),
+            rules: Rules::of(&definition.arguments).into(),
             definition,
             owner: None,
             backlog: Backlog::default(),
             offered: Position::NONE,
-            delayed: Delayed::default(),
-            parked: Parked::default(),
-            dying: Dying::default(),
+            delayed: Seldom::default(),
+            parked: Seldom::default(),
+            dying: Seldom::default(),
             consumers: Vec::new(),
             single_active: None,
             willing: Willing::default(),
@@ -77,7 +77,7 @@ impl Queue {
             used: now,
             unacked: 0,
             audited: Audited::default(),
-            again: OutAgain::default(),
+            again: Seldom::default(),
             settled: Ended::default(),
             told: Vec::new(),
             active: false,
@@ -89,7 +89,7 @@ impl Queue {
     /// now on where nobody looked at it before, and the size does not count until the next start.
     pub(crate) fn change_rules(&mut self, now: Timestamp, last: Position, rules: Rules) {
         if self.rules.time_to_live.is_none() && rules.time_to_live.is_some() {
-            self.backlog.ages = Ages::default();
+            self.backlog.ages = Seldom::default();
             self.backlog.ages.note(Position::NONE.next(), now);
             self.backlog.ages.note(last, now);
         } else if self.rules.time_to_live != rules.time_to_live {
@@ -98,7 +98,7 @@ impl Queue {
         if self.rules.expires.is_none() {
             self.used = now;
         }
-        self.rules = rules;
+        self.rules = rules.into();
     }
 
     /// Adds a new message.
@@ -175,8 +175,8 @@ impl Queue {
     /// Takes a message out, wherever it waits; false if it does not wait here.
     pub(crate) fn take_back(&mut self, position: Position) -> bool {
         self.backlog.pick(position).is_some()
-            || self.delayed.remove(position).is_some()
-            || self.parked.remove(position).is_some()
+            || !self.delayed.is_empty() && self.delayed.remove(position).is_some()
+            || self.parked.count() > 0 && self.parked.remove(position).is_some()
     }
 
     /// Whether there is no room for one more.

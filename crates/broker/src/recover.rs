@@ -292,7 +292,7 @@ impl Recovery {
                 .insert(definition.name.clone(), id);
             let rules = broker.rules_of(vhost, &definition);
             let mut queue = Queue::new(vhost, definition, now);
-            queue.rules = rules;
+            queue.rules = rules.into();
             if let Some(messages) = self.messages.remove(&id) {
                 messages.restore(&mut queue, now, self.stopped);
             }
