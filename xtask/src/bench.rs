@@ -31,7 +31,7 @@ mod verdict;
 
 pub(crate) use delays::{DelaysArgs, run_delays};
 
-use crate::shell::{cargo, run};
+use crate::shell::{cargo, run, target_dir};
 use anyhow::{Context, Result};
 use backlog::Backlog;
 use bounded::Bounded;
@@ -112,6 +112,8 @@ impl Section {
 /// Those of the crates that are measured without a server; what they print is the result.
 fn micro() -> Result<()> {
     let mut bench = cargo(&["bench"]);
+    // Else each crate gets a folder of its own.
+    bench.env("CRITERION_HOME", target_dir().join("criterion"));
     for (package, name) in [
         ("landfall-wire", "codec"),
         ("landfall-broker", "heart"),
