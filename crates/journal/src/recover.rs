@@ -44,7 +44,7 @@ pub struct Recovered {
     pub records: u64,
     /// How many bytes of a chunk were cut that was being written when the last run ended.
     pub cut_bytes: u64,
-    /// Whether the last run ended with [`Record::Stopped`], so that nothing was under way.
+    /// Whether the last run ended with [`model::Record::Stopped`], so that nothing was under way.
     pub clean: bool,
     /// How long it took.
     pub took: Duration,
