@@ -19,6 +19,7 @@ const COLOURS: [RGBColor; 4] = [
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
 ];
+const ROOM_FOR_NAMES: f64 = 1.5;
 const MIB: f64 = 1_048_576.0;
 
 /// What is drawn into one file.
@@ -178,13 +179,13 @@ impl Chart {
         Ok(svg)
     }
 
-    /// The least and the greatest number, and nothing to the greatest height with some room above.
+    /// The least and the greatest number, and nothing to the greatest height with room for the names above.
     fn ranges(&self) -> (Range<f64>, Range<f64>) {
         let points = || self.lines.iter().flat_map(|line| &line.points);
         let least = points().map(|point| point.0).fold(f64::INFINITY, f64::min);
         let most = points().map(|point| point.0).fold(1.0, f64::max);
         let height = points().map(|point| point.1).fold(0.0, f64::max);
-        (least.min(most / 10.0)..most, 0.0..height * 1.2)
+        (least.min(most / 10.0)..most, 0.0..height * ROOM_FOR_NAMES)
     }
 
     fn draw(
@@ -193,9 +194,11 @@ impl Chart {
     ) -> Result<(), Box<dyn std::error::Error>> {
         area.fill(&WHITE)?;
         let (width, height) = self.ranges();
+        let tenfolds = (width.end / width.start).log10().ceil() as usize;
         let mut chart = ChartBuilder::on(area)
             .caption(self.title, ("sans-serif", 16))
             .margin(12)
+            .margin_right(40)
             .x_label_area_size(44)
             .y_label_area_size(64)
             .build_cartesian_2d(width.log_scale(), height)?;
@@ -203,6 +206,7 @@ impl Chart {
             .configure_mesh()
             .light_line_style(TRANSPARENT)
             .x_desc(self.of)
+            .x_labels(tenfolds + 1)
             .x_label_formatter(&|count| grouped(*count))
             .y_label_formatter(&|value| grouped(*value))
             .draw()?;

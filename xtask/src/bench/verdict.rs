@@ -12,6 +12,7 @@ use super::queues::Queues;
 use super::report::Table;
 use super::results::Results;
 use super::throughput::{GREATEST, Throughput};
+use std::ops::RangeInclusive;
 
 /// A figure that is to be reached.
 #[derive(Debug, PartialEq)]
@@ -20,6 +21,8 @@ pub(super) struct Goal {
     bound: Bound,
     unit: &'static str,
     measured: Option<f64>,
+    /// Beyond these the disk was another one than when it was measured by itself.
+    believable: RangeInclusive<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,6 +43,7 @@ impl Goal {
             bound: Bound::AtLeast(bound),
             unit,
             measured,
+            believable: f64::NEG_INFINITY..=f64::INFINITY,
         }
     }
 
@@ -54,7 +58,12 @@ impl Goal {
             bound: Bound::AtMost(bound),
             unit,
             measured,
+            believable: f64::NEG_INFINITY..=f64::INFINITY,
         }
+    }
+
+    fn believable(self, believable: RangeInclusive<f64>) -> Self {
+        Self { believable, ..self }
     }
 
     /// 1 and more where it is reached.
@@ -69,6 +78,13 @@ impl Goal {
     fn verdict(&self) -> String {
         match self.part() {
             None => "not measured".into(),
+            Some(_)
+                if !self
+                    .measured
+                    .is_some_and(|one| self.believable.contains(&one)) =>
+            {
+                "no verdict: the disk's rate changed meanwhile".into()
+            }
             Some(part) if part >= 1.0 => "**reached**".into(),
             Some(part) => format!("{:.0} % of it", (100.0 * part).floor()),
         }
@@ -170,13 +186,15 @@ fn latency(throughput: Option<&Throughput>) -> Vec<Goal> {
             " %",
             "2 latency: window 1, confirms as a part of raw write + fdatasync",
             ratio(ours.map(|ours| 100.0 * ours.confirmed_per_s), raw),
-        ),
+        )
+        .believable(0.0..=100.0),
         Goal::at_most(
             100.0,
             " µs",
             "2 window 1, end to end p50 less a raw write + fdatasync",
             over_raw,
-        ),
+        )
+        .believable(0.0..=f64::INFINITY),
         Goal::at_most(
             3.0,
             "",
@@ -323,6 +341,9 @@ mod tests {
             "99 % of it"
         );
         assert_eq!(verdict(Goal::at_most(3.0, "", "", None)), "not measured");
+        let more_than_the_disk_can = Goal::at_least(70.0, "", "", Some(120.0));
+        let verdict = verdict(more_than_the_disk_can.believable(0.0..=100.0));
+        assert!(verdict.starts_with("no verdict"), "{verdict}");
     }
 
     #[test]
