@@ -60,7 +60,7 @@ pub(crate) struct BenchArgs {
     /// Only these throughputs, as SIZE, SIZE/WINDOW or SIZE/WINDOW/LAYOUT: `--only 1024/5000,16,1024/100/10-bindings`
     #[arg(long, value_delimiter = ',')]
     only: Vec<Choice>,
-    /// The largest backlog; 10 million messages take 10 GB of disk, and 20 more in passing
+    /// The largest backlog; 10 million messages take 10 GB of disk, and may take 30 more in passing
     #[arg(long, default_value_t = 1_000_000)]
     largest: u64,
     /// Without peers

@@ -25,8 +25,10 @@ const LAYOUT: Layout = Layout::Pairs(1);
 const FLOW: u64 = 10;
 const FLOW_BODY: usize = 16 * 1024;
 const FLOW_WINDOW: usize = 1_000;
-/// The most that a backlog may take of the disk while it is measured, as a multiple of its own bytes.
-const ROOM: u64 = 3;
+/// Once a backlog has taken so many times its own bytes of the disk, and this much at least, nothing more flows past it:
+/// it is told that it took too much, and the disk is not filled.
+const TOO_MUCH: u64 = 3;
+const TOO_MUCH_LEAST: u64 = 4 << 30;
 
 /// The figures of each size.
 #[derive(Serialize, Deserialize)]
@@ -69,7 +71,7 @@ impl Backlog {
         let mut lines = Vec::new();
         for messages in sizes {
             let bytes = messages * BODY as u64;
-            ensure_room(&target_dir(), ROOM * bytes)?;
+            ensure_room(&target_dir(), too_much(bytes) + bytes)?;
             let mut server = Server::start(landfall()?)?;
             let line = Line::measure(&mut server, messages, args);
             let line =
@@ -174,7 +176,7 @@ impl Line {
         };
         let live = flowing(server, args)?;
         told("a live queue without it", live.acked_per_s);
-        let disk_empty = disk_while_others_flow(server, 1, time)?;
+        let disk_empty = disk_while_others_flow(server, 1, u64::MAX, time)?;
 
         let work = Work {
             layout: LAYOUT,
@@ -188,7 +190,9 @@ impl Line {
         let memory = cpu::memory_of(server.pid())?;
         let beside = flowing(server, args)?;
         told("a live queue beside it", beside.acked_per_s);
-        let disk_most = disk_while_others_flow(server, messages * BODY as u64, time)?;
+        let bytes = messages * BODY as u64;
+        let most = disk_empty + too_much(bytes);
+        let disk_most = disk_while_others_flow(server, bytes, most, time)?;
 
         server.terminate()?;
         let after_stop = Restart::measure(server)?;
@@ -244,11 +248,20 @@ fn rate_and_cpu(
     ))
 }
 
+fn too_much(backlog: u64) -> u64 {
+    TOO_MUCH_LEAST.max(TOO_MUCH * backlog)
+}
+
 /// The most that the data directory takes while many times the backlog's bytes flow through another queue.
-fn disk_while_others_flow(server: &Server, backlog: u64, time: Duration) -> Result<u64> {
+fn disk_while_others_flow(
+    server: &Server,
+    backlog: u64,
+    too_much: u64,
+    time: Duration,
+) -> Result<u64> {
     let (mut flowed, mut most) = (0, 0);
     let work = Work::plain(FLOW_BODY, FLOW_WINDOW, time);
-    while flowed < FLOW * backlog {
+    while flowed < FLOW * backlog && most < too_much {
         flowed += load::run(server, Subject::Landfall, work)?.messages * FLOW_BODY as u64;
         most = most.max(disk::used_by(&server.data_dir())?);
     }
