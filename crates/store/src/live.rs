@@ -86,6 +86,15 @@ impl LiveSet {
         self.segments.push_back(Segment::new(number, from, density));
     }
 
+    /// The first position behind all messages that are known.
+    pub fn end(&self) -> Position {
+        Position(
+            self.segments
+                .back()
+                .map_or(0, |last| last.end().max(last.from)),
+        )
+    }
+
     /// Messages landed in the last segment.
     ///
     /// # Panics

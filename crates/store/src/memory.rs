@@ -80,7 +80,8 @@ impl MemoryStore {
             let (from, density) = match chunks.first() {
                 Some(first) if first.header().count == 0 => (first.span().0, Density::Sparse),
                 Some(first) => (first.first(), Density::Dense),
-                None => (store.upto.next(), Density::Dense),
+                // Copies do not tell up to where positions were given.
+                None => (store.upto.next().max(store.live.end()), Density::Dense),
             };
             store.copies += usize::from(density == Density::Sparse);
             store.begin_segment(number, from, density);
