@@ -76,7 +76,7 @@ pub struct Counts {
 pub fn check(dir: &Path) -> Result<Report, OpenError> {
     let lock = Layout::new(dir).lock();
     let in_use = RealDisk::lock_holder(&lock).map_err(failed("look at", &lock))?;
-    let report = check_on(&RealDisk, dir)?;
+    let report = check_on(&RealDisk::default(), dir)?;
     Ok(Report { in_use, ..report })
 }
 

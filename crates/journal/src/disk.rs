@@ -1,6 +1,7 @@
 //! The disk, as little of it as a journal needs: so that tests can record every operation, cut the power between
 //! any two of them, and make any of them fail.
 
+mod direct;
 mod real;
 
 pub(crate) use real::RealDisk;
@@ -62,6 +63,11 @@ pub(crate) trait DiskFile: Send + Sync {
     /// Makes the file so long that `length` bytes can be written without asking for room; what was not written reads
     /// as zeros.
     fn reserve(&self, length: u64) -> io::Result<()>;
+
+    /// Writes that begin and end at multiples of so many bytes, within the file's length, go to the disk by
+    /// themselves; any other goes through the page cache, and is written with what stands beside it in its page. 1
+    /// where all do.
+    fn granularity(&self) -> usize;
 
     /// Returns when the file's bytes and length would survive the loss of power.
     fn sync(&self) -> io::Result<()>;

@@ -33,6 +33,13 @@ pub(crate) fn write(epoch: u64, segment: u64) -> [u8; LENGTH] {
     mark
 }
 
+/// The end mark of a segment, with zeros behind it up to the end of a block of so many bytes.
+pub(crate) fn block(epoch: u64, segment: u64, granularity: usize) -> Vec<u8> {
+    let mut block = write(epoch, segment).to_vec();
+    block.resize(LENGTH.next_multiple_of(granularity), 0);
+    block
+}
+
 /// The epoch of the end mark of `segment` at the start of `bytes`, if one is there.
 pub(crate) fn read(bytes: &[u8], segment: u64) -> Option<u64> {
     let mark = bytes.first_chunk::<LENGTH>()?;

@@ -2,6 +2,7 @@
 //! landing, read by every reader.
 
 use crate::disk::DiskFile;
+use crate::mark;
 use crate::summary::SECTION_STEP;
 use model::Position;
 use std::collections::VecDeque;
@@ -40,9 +41,19 @@ impl Segment {
         }
     }
 
-    /// Whether a chunk of `length` bytes fits, with the end mark behind it.
+    /// Whether a chunk of `length` bytes fits, with its padding and the end mark behind it.
     pub(crate) fn has_room(&self, length: usize) -> bool {
-        self.used + length as u64 + crate::mark::LENGTH as u64 <= self.length
+        let block = self.file.granularity() as u64;
+        let end = (self.used + length as u64).next_multiple_of(block);
+        end + (mark::LENGTH as u64).next_multiple_of(block) <= self.length
+    }
+
+    /// The zeros behind a chunk of `length` bytes, so that the next begins a block of the disk.
+    pub(crate) fn padding(&self, length: usize) -> u16 {
+        let block = self.file.granularity() as u64;
+        let end = self.used + length as u64;
+        let padding = end.next_multiple_of(block) - end;
+        padding.try_into().expect("blocks are of at most 64 KiB")
     }
 
     /// Takes in that a chunk stands where the chunks end.

@@ -165,7 +165,9 @@ impl Lane {
             (Some(tail.file.clone()), tail.used)
         };
         let renew = || -> io::Result<Spare> {
-            let spare = stock.take_sparing(used + mark::LENGTH as u64)?;
+            let block = old.as_ref().map_or(1, |old| old.granularity());
+            let mark = mark::LENGTH.next_multiple_of(block);
+            let spare = stock.take_sparing(used + mark as u64)?;
             // A spare never holds chunks of a segment to come: under this name it is removed if the power goes now.
             let unfinished = Layout::unfinished(&path);
             directory.rename(&spare.path, &unfinished)?;

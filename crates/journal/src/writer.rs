@@ -78,7 +78,7 @@ impl Journal {
         options: Options,
         tell: &mut dyn FnMut(Told),
     ) -> Result<(Self, Recovered), OpenError> {
-        Self::open_on(Arc::new(RealDisk), Maker::Thread, options, tell)
+        Self::open_on(Arc::new(RealDisk::default()), Maker::Thread, options, tell)
     }
 
     /// Opens a data directory on any disk.
@@ -150,14 +150,15 @@ impl Journal {
         if !self.shared.places().tail().has_room(chunk.bytes_len()) {
             self.begin_segment(chunk.bytes_len())?;
         }
-        let (number, file, offset) = {
+        let (number, file, offset, padding) = {
             let places = self.shared.places();
             let tail = places.tail();
-            (tail.number, tail.file.clone(), tail.used)
+            let padding = tail.padding(chunk.bytes_len());
+            (tail.number, tail.file.clone(), tail.used, padding)
         };
         self.live.enter_chunk(&chunk);
         let items = chunk.take_summary();
-        let chunk = chunk.seal(self.epoch, number);
+        let chunk = chunk.seal_padded(self.epoch, number, padding);
         disk::write_all(&*file, offset, chunk.bytes())
             .map_err(|error| self.failure("write to segment", number, error))?;
         file.sync()
@@ -175,10 +176,16 @@ impl Journal {
             (tail.number, tail.file.clone(), tail.used, tail.last)
         };
         // The end mark lands before the next segment has its name: so every segment but the last has one.
-        disk::write_all(&*file, used, &mark::write(self.epoch, number))
-            .and_then(|()| file.sync())
-            .map_err(|error| self.failure("end segment", number, error))?;
-        let needed = (chunk_bytes + mark::LENGTH) as u64;
+        disk::write_all(
+            &*file,
+            used,
+            &mark::block(self.epoch, number, file.granularity()),
+        )
+        .and_then(|()| file.sync())
+        .map_err(|error| self.failure("end segment", number, error))?;
+        let block = file.granularity();
+        let blocks = |bytes: usize| bytes.next_multiple_of(block) as u64;
+        let needed = blocks(chunk_bytes) + blocks(mark::LENGTH);
         let next = number + 1;
         let path = self.directory.layout.segment(next);
         let spare = self.stock.take(needed).and_then(|spare| {

@@ -3,13 +3,13 @@
 //! All integers are little-endian. The numbers below are frozen: a later version may add, never change.
 //!
 //! ```text
-//! chunk = header, records
+//! chunk = header, records, padding (zeros)
 //!
 //! header, 48 bytes:
 //!   0 magic     "LFCK"
-//!   4 version   u16   1
-//!   6 zero      u16   0, for later versions
-//!   8 length    u32   bytes of the whole chunk, header included
+//!   4 version   u16   2, or 1 for a chunk without padding
+//!   6 padding   u16   bytes of zeros behind the records; 0 in version 1
+//!   8 length    u32   bytes of the whole chunk, header and padding included
 //!  12 crc       u32   CRC-32C of bytes 0..12 and 16..length
 //!  16 epoch     u64   which opening of the lane wrote the chunk
 //!  24 segment   u64   the segment that it was written to: what a recycled file held before is never taken for new
@@ -44,8 +44,11 @@ use model::Position;
 /// The first four bytes of every chunk.
 pub const MAGIC: [u8; 4] = *b"LFCK";
 
-/// The version of the format that this program writes, and the newest that it reads.
-pub const VERSION: u16 = 1;
+/// The newest version of the format that this program reads, and the one of the padded chunks that it writes.
+pub const VERSION: u16 = 2;
+
+/// The version of chunks without padding: a server that knows no other reads them.
+const UNPADDED: u16 = 1;
 
 /// The bytes before the first record.
 pub const HEADER_LENGTH: usize = 48;
@@ -56,7 +59,7 @@ pub const LENGTH_MAX: usize = u32::MAX as usize;
 /// Where the header's fields stand.
 mod at {
     pub(super) const VERSION: usize = 4;
-    pub(super) const ZERO: usize = 6;
+    pub(super) const PADDING: usize = 6;
     pub(super) const LENGTH: usize = 8;
     pub(super) const CRC: usize = 12;
     pub(super) const EPOCH: usize = 16;
@@ -96,7 +99,9 @@ const fn damaged(what: &'static str) -> ChunkError {
 pub struct ChunkHeader {
     /// The version of the format.
     pub version: u16,
-    /// The bytes of the whole chunk, header included.
+    /// The bytes of zeros behind the records.
+    pub padding: u16,
+    /// The bytes of the whole chunk, header and padding included.
     pub length: u32,
     /// The checksum of everything else.
     pub crc: u32,
@@ -113,6 +118,11 @@ pub struct ChunkHeader {
 }
 
 impl ChunkHeader {
+    /// Where in the chunk its records end.
+    pub const fn records_end(&self) -> usize {
+        self.length as usize - self.padding as usize
+    }
+
     /// The position of the last record that takes one; [`Position::NONE`] if none does.
     pub const fn last(&self) -> Position {
         if self.count == 0 {
@@ -141,6 +151,7 @@ pub fn header(bytes: &[u8]) -> Result<ChunkHeader, ChunkError> {
     let u64_at = |at| u64::from_le_bytes(field(bytes, at));
     let header = ChunkHeader {
         version: u16_at(at::VERSION),
+        padding: u16_at(at::PADDING),
         length: u32_at(at::LENGTH),
         crc: u32_at(at::CRC),
         epoch: u64_at(at::EPOCH),
@@ -152,9 +163,11 @@ pub fn header(bytes: &[u8]) -> Result<ChunkHeader, ChunkError> {
     if header.version > VERSION {
         return Err(ChunkError::NewerVersion(header.version));
     }
-    let what = if header.version == 0 || u16_at(at::ZERO) != 0 {
+    let what = if header.version < UNPADDED {
         "version"
-    } else if (header.length as usize) < HEADER_LENGTH {
+    } else if header.version == UNPADDED && header.padding != 0
+        || (header.length as usize) < HEADER_LENGTH + header.padding as usize
+    {
         "length"
     } else if (header.count == 0) != (header.first == Position::NONE)
         || header.first.0.checked_add(header.count.into()).is_none()

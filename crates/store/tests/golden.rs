@@ -1,7 +1,7 @@
-//! The format is frozen: version 1 is written as these files hold it, and they are read for ever.
+//! The format is frozen: its versions are written as these files hold them, and they are read for ever.
 
 use bytes::Bytes;
-use landfall_store::chunk::{ChunkBuilder, LandedChunk};
+use landfall_store::chunk::{Chunk, ChunkBuilder, LandedChunk};
 use model::record::{
     Attempts, BindingDefinition, Destination, Ending, ExchangeDefinition, Fingerprint, Hashing,
     PermissionDefinition, Place, PolicyDefinition, Publishing, QueueDefinition, Reason, Tally,
@@ -13,6 +13,9 @@ use model::{
 };
 
 const VERSION_1: &[u8] = include_bytes!("golden/chunk-v1.bin");
+const VERSION_2: &[u8] = include_bytes!("golden/chunk-v2.bin");
+/// Behind its records.
+const PADDING: u16 = 100;
 
 /// The definitions that operators make, which version 1 gained before its first release.
 const ACCESS: &[u8] = include_bytes!("golden/chunk-v1-access.bin");
@@ -312,8 +315,7 @@ fn records() -> Vec<Record> {
     records
 }
 
-#[test]
-fn version_1_is_written_as_it_ever_was() {
+fn chunk_of_all() -> Chunk {
     let mut source = ChunkBuilder::new();
     source.push(RELOCATED, &Record::Message(messages()[1].clone()));
     let source = source.take().seal(1, 1);
@@ -323,13 +325,27 @@ fn version_1_is_written_as_it_ever_was() {
     }
     let view = source.message(RELOCATED).expect("it was put there");
     builder.relocate(RELOCATED, &[QueueId(128)], &view);
-    let chunk = builder.take().seal(EPOCH, SEGMENT);
-    assert_eq!(chunk.bytes(), VERSION_1);
+    builder.take()
 }
 
 #[test]
-fn version_1_is_read_as_it_ever_was() {
-    let chunk = LandedChunk::parse(Bytes::from_static(VERSION_1)).expect("a chunk of version 1");
+fn both_versions_are_written_as_they_ever_were() {
+    let unpadded = chunk_of_all().seal(EPOCH, SEGMENT);
+    assert_eq!(unpadded.bytes(), VERSION_1);
+    let padded = chunk_of_all().seal_padded(EPOCH, SEGMENT, PADDING);
+    assert_eq!(padded.bytes(), VERSION_2);
+}
+
+#[test]
+fn both_versions_are_read_as_they_ever_were() {
+    for (bytes, version) in [(VERSION_1, 1), (VERSION_2, 2)] {
+        let chunk = LandedChunk::parse(Bytes::from_static(bytes)).expect("a chunk");
+        assert_eq!(chunk.header().version, version);
+        is_chunk_of_all(&chunk);
+    }
+}
+
+fn is_chunk_of_all(chunk: &LandedChunk) {
     assert_eq!((chunk.epoch(), chunk.segment()), (EPOCH, SEGMENT));
     let mut expected: Vec<_> = (FIRST..).map(Position).zip(records()).collect();
     let relocated = MessageRecord {

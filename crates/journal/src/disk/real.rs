@@ -1,5 +1,6 @@
 //! The disk of this machine.
 
+use super::direct::{Bounce, Direct};
 use super::{Access, Disk, DiskFile, Locking};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -8,9 +9,33 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The disk of this machine.
-pub(crate) struct RealDisk;
+#[derive(Default)]
+pub(crate) struct RealDisk {
+    bounce: Arc<Bounce>,
+}
+
+/// A file of it.
+struct RealFile {
+    file: File,
+    /// For what can be written around the page cache.
+    direct: Option<Direct>,
+    bounce: Arc<Bounce>,
+}
 
 impl RealDisk {
+    fn file(&self, path: &Path, options: &OpenOptions, access: Access) -> io::Result<RealFile> {
+        let file = options.open(path)?;
+        let direct = match access {
+            Access::Write => Direct::open(path, &file),
+            Access::Read => None,
+        };
+        Ok(RealFile {
+            file,
+            direct,
+            bounce: self.bounce.clone(),
+        })
+    }
+
     /// The process that holds the lock at `path`, if one does; takes no lock and writes nothing.
     pub(crate) fn lock_holder(path: &Path) -> io::Result<Option<Option<u32>>> {
         let mut file = match File::open(path) {
@@ -51,13 +76,13 @@ impl Disk for RealDisk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true);
-        Ok(Arc::new(options.open(path)?))
+        Ok(Arc::new(self.file(path, &options, Access::Write)?))
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         let mut options = OpenOptions::new();
         options.read(true).write(access == Access::Write);
-        Ok(Arc::new(options.open(path)?))
+        Ok(Arc::new(self.file(path, &options, access)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -100,10 +125,21 @@ fn process_id(lock: &mut File) -> Option<u32> {
     text.trim().parse().ok()
 }
 
-impl DiskFile for File {
+impl RealFile {
+    fn write_once(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        match &self.direct {
+            Some(direct) if direct.takes(offset, bytes.len()) => {
+                direct.write_at(offset, bytes, &self.bounce)
+            }
+            _ => self.file.write_at(bytes, offset),
+        }
+    }
+}
+
+impl DiskFile for RealFile {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
         loop {
-            match FileExt::write_at(self, bytes, offset) {
+            match self.write_once(offset, bytes) {
                 // Interrupted before anything was written: no attempt was made yet.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 outcome => return outcome,
@@ -113,7 +149,7 @@ impl DiskFile for File {
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         loop {
-            match FileExt::read_at(self, into, offset) {
+            match self.file.read_at(into, offset) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 outcome => return outcome,
             }
@@ -122,26 +158,30 @@ impl DiskFile for File {
 
     fn reserve(&self, length: u64) -> io::Result<()> {
         use rustix::io::Errno;
-        match rustix::fs::fallocate(self, rustix::fs::FallocateFlags::empty(), 0, length) {
+        match rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::empty(), 0, length) {
             // A file system that can not reserve: the length at least is there.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.set_len(length),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.file.set_len(length),
             outcome => Ok(outcome?),
         }
+    }
+
+    fn granularity(&self) -> usize {
+        self.direct.as_ref().map_or(1, |direct| direct.block)
     }
 
     fn sync(&self) -> io::Result<()> {
         // Never again after an error, an interrupted call included: what an error leaves behind in the page
         // cache counts as written to the next call.
-        rustix::fs::fdatasync(self)?;
+        rustix::fs::fdatasync(&self.file)?;
         Ok(())
     }
 
     fn length(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn forget_cached(&self) -> io::Result<()> {
-        rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::DontNeed)?;
+        rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed)?;
         Ok(())
     }
 }

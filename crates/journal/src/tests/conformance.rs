@@ -57,31 +57,33 @@ impl FailingDisk {
 
 impl Disk for FailingDisk {
     fn make_dir(&self, dir: &Path) -> io::Result<()> {
-        RealDisk.make_dir(dir)
+        RealDisk::default().make_dir(dir)
     }
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        RealDisk.list(dir)
+        RealDisk::default().list(dir)
     }
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        RealDisk.create(path).map(|file| self.file(file))
+        RealDisk::default().create(path).map(|file| self.file(file))
     }
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        RealDisk.open(path, access).map(|file| self.file(file))
+        RealDisk::default()
+            .open(path, access)
+            .map(|file| self.file(file))
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealDisk.rename(from, to)
+        RealDisk::default().rename(from, to)
     }
     fn remove(&self, path: &Path) -> io::Result<()> {
-        RealDisk.remove(path)
+        RealDisk::default().remove(path)
     }
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        RealDisk.sync_dir(dir)
+        RealDisk::default().sync_dir(dir)
     }
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
-        RealDisk.free_bytes(dir)
+        RealDisk::default().free_bytes(dir)
     }
     fn lock(&self, path: &Path) -> io::Result<Locking> {
-        RealDisk.lock(path)
+        RealDisk::default().lock(path)
     }
 }
 
@@ -97,6 +99,9 @@ impl DiskFile for FailingFile {
     }
     fn reserve(&self, length: u64) -> io::Result<()> {
         self.0.reserve(length)
+    }
+    fn granularity(&self) -> usize {
+        self.0.granularity()
     }
     fn sync(&self) -> io::Result<()> {
         self.0.sync()

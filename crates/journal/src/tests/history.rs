@@ -108,6 +108,8 @@ impl Random {
 /// Who lands, and what was sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Script {
+    /// The bytes of the blocks that its disk writes around the page cache.
+    pub(crate) blocks: usize,
     pub(crate) random: Random,
     /// With everything that was pushed.
     pub(crate) ledger: Ledger,
@@ -118,6 +120,7 @@ pub(crate) struct Script {
 impl Script {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
+            blocks: [1, 64, 512][seed as usize % 3],
             random: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
             ledger: Ledger::default(),
             sent: BTreeMap::new(),
@@ -355,9 +358,10 @@ pub(crate) struct History {
 /// Records a history of so many landings: rolls, recycled files, checkpoints, messages that are moved, a full disk
 /// in its middle, and openings.
 pub(crate) fn record(seed: u64, landings: u64) -> History {
-    let disk = SimDisk::new(Image::default());
+    let script = Script::new(seed);
+    let disk = SimDisk::with_blocks(Image::default(), script.blocks);
     let mut history = History {
-        script: Script::new(seed),
+        script,
         moments: Vec::new(),
         reserved: 0,
         reopened: 0,

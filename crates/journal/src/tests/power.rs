@@ -51,7 +51,7 @@ fn recover<'l>(
     image: Image,
     may_be: &[&'l Ledger],
 ) -> (Arc<SimDisk>, crate::Journal, &'l Ledger) {
-    let disk = SimDisk::new(image);
+    let disk = SimDisk::with_blocks(image, script.blocks);
     let (journal, _, told) =
         history::open(&disk).unwrap_or_else(|error| panic!("recovery refuses: {error}"));
     let ledger = script
@@ -154,6 +154,10 @@ fn nothing_landed_is_lost_wherever_the_power_goes() {
         history.disk.log_length(),
         history.reserved,
         history.reopened
+    );
+    assert!(
+        history.script.blocks > 1,
+        "this one writes around the page cache"
     );
     assert!(history.reserved > 0 && history.reopened > 0 && recycled > 0 && relocated > 5);
     let counts = cut_everywhere(&history, ORDERS, true);

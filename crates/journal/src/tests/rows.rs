@@ -418,8 +418,8 @@ fn newer_versions_are_refused() {
         .rev()
         .nth(1)
         .expect("the tail holds a chunk");
-    lane.bytes(&tail)[last + 4] = 2;
-    lane.is_refused(&["newer version", "format 2"]);
+    lane.bytes(&tail)[last + 4] = 3;
+    lane.is_refused(&["newer version", "format 3"]);
 
     let mut lane = Lane::new(1);
     let format = Lane::layout().format();

@@ -39,12 +39,20 @@ struct State {
     capacity: Option<u64>,
     /// Whether `forget_cached` does anything: it is only a hint.
     forgets: bool,
+    /// The bytes of the blocks that are written around the page cache; 1 if none are.
+    granularity: usize,
 }
 
 impl SimDisk {
     /// A disk with this on it.
     pub(crate) fn new(image: Image) -> Arc<Self> {
+        Self::with_blocks(image, 1)
+    }
+
+    /// The same, where blocks of so many bytes can be written around the page cache.
+    pub(crate) fn with_blocks(image: Image, granularity: usize) -> Arc<Self> {
         let state = State {
+            granularity,
             seen: image.clone(),
             unsynced: Unsynced::on(image),
             ..State::default()
@@ -307,6 +315,10 @@ impl DiskFile for SimFile {
             written if written < missing => Err(io::Error::from_raw_os_error(28)),
             _ => Ok(()),
         }
+    }
+
+    fn granularity(&self) -> usize {
+        self.disk.state().granularity
     }
 
     fn sync(&self) -> io::Result<()> {

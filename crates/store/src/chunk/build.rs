@@ -4,7 +4,8 @@
 use super::buffers::Buffers;
 use super::summary::SummaryWriter;
 use super::{
-    HEADER_LENGTH, LENGTH_MAX, LandedChunk, MAGIC, MessageView, VERSION, at, checksum, record,
+    HEADER_LENGTH, LENGTH_MAX, LandedChunk, MAGIC, MessageView, UNPADDED, VERSION, at, checksum,
+    record,
 };
 use model::{Position, QueueId, Record, Run, Runs};
 use smallvec::SmallVec;
@@ -235,9 +236,21 @@ impl Chunk {
     /// # Panics
     /// If the chunk is empty.
     pub fn seal(self, epoch: u64, segment: u64) -> Arc<LandedChunk> {
+        self.seal_padded(epoch, segment, 0)
+    }
+
+    /// The same, with so many zeros behind the records: where writes must end at a block's end, the next chunk begins
+    /// the next block, and nothing that has landed is ever written again.
+    ///
+    /// # Panics
+    /// If the chunk is empty.
+    pub fn seal_padded(mut self, epoch: u64, segment: u64, padding: u16) -> Arc<LandedChunk> {
         assert!(!self.is_empty(), "there is something to land");
+        self.buffer
+            .resize(self.buffer.len() + usize::from(padding), 0);
         let header = super::ChunkHeader {
-            version: VERSION,
+            version: if padding == 0 { UNPADDED } else { VERSION },
+            padding,
             length: u32_of(self.buffer.len()),
             crc: 0,
             epoch,
@@ -250,6 +263,7 @@ impl Chunk {
         let mut put = |at: usize, bytes: &[u8]| buffer[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, &MAGIC);
         put(at::VERSION, &header.version.to_le_bytes());
+        put(at::PADDING, &header.padding.to_le_bytes());
         put(at::LENGTH, &header.length.to_le_bytes());
         put(at::EPOCH, &header.epoch.to_le_bytes());
         put(at::SEGMENT, &header.segment.to_le_bytes());

@@ -78,18 +78,25 @@ impl LandedChunk {
             return Err(damaged("checksum"));
         }
         // A record takes at least the octets of its length and its kind, whatever the header claims.
-        let most = (bytes.len() - HEADER_LENGTH) / (record::LENGTH_OCTETS + 1);
+        let records_end = header.records_end();
+        let most = (records_end - HEADER_LENGTH) / (record::LENGTH_OCTETS + 1);
         let mut offsets = Vec::with_capacity(most.min(header.count as usize));
         let mut relocated = Vec::with_capacity(most.min(header.relocated as usize));
         let mut offset = HEADER_LENGTH;
-        while offset < bytes.len() {
+        while offset < records_end {
             let (payload, end) = record::at(&bytes, offset)?;
+            if end > records_end {
+                return Err(damaged("a record reaches into the padding"));
+            }
             let place = u32::try_from(offset).expect("the length of a chunk is 32 bits");
             match record::check(&bytes, payload)? {
                 Some(original) => relocated.push((original, place)),
                 None => offsets.push(place),
             }
             offset = end;
+        }
+        if bytes[records_end..].iter().any(|octet| *octet != 0) {
+            return Err(damaged("padding"));
         }
         if (offsets.len(), relocated.len()) != (header.count as usize, header.relocated as usize) {
             return Err(damaged("number of records"));
@@ -180,7 +187,7 @@ impl LandedChunk {
         let mut offset = HEADER_LENGTH;
         let mut next = self.header.first;
         std::iter::from_fn(move || {
-            if offset >= self.bytes.len() {
+            if offset >= self.header.records_end() {
                 return None;
             }
             let entry = self.entry(offset, next);
@@ -189,7 +196,7 @@ impl LandedChunk {
                     offset += entry.bytes as usize;
                     next = if entry.relocated { next } else { next.next() };
                 }
-                Err(_) => offset = self.bytes.len(),
+                Err(_) => offset = self.header.records_end(),
             }
             Some(entry)
         })

@@ -368,13 +368,14 @@ proptest! {
         records in vec(record(), 1..12),
         epoch in any::<u64>(),
         segment in any::<u64>(),
+        padding in 0u16..600,
     ) {
         let mut chunk = chunk_of(first, &records);
         let born: Vec<_> = chunk.born().iter().flat_map(one_by_one).collect();
         let summary = Bytes::from(chunk.take_summary());
         prop_assert_eq!(summarised(&summary, Position(first)), heads_and_records(first, &records));
         prop_assert_eq!((chunk.first(), chunk.count() as usize), (Position(first), records.len()));
-        let sealed = chunk.seal(epoch, segment);
+        let sealed = chunk.seal_padded(epoch, segment, padding);
         let parsed = read_again(&sealed);
         prop_assert_eq!(parsed.header(), sealed.header());
         prop_assert_eq!(&summary::of(&parsed).expect("all can be read"), &summary);
@@ -509,10 +510,14 @@ fn a_header_tells_what_stands_there() {
         bytes[at..at + field.len()].copy_from_slice(field);
         header(&bytes)
     };
-    assert_eq!(with(at::VERSION, &[2, 0]), Err(ChunkError::NewerVersion(2)));
+    assert_eq!(with(at::VERSION, &[3, 0]), Err(ChunkError::NewerVersion(3)));
     let damaged = |what| Err(ChunkError::Damaged { what });
     assert_eq!(with(at::VERSION, &[0, 0]), damaged("version"));
-    assert_eq!(with(at::ZERO, &[1, 0]), damaged("version"));
+    assert_eq!(
+        with(at::PADDING, &[1, 0]),
+        damaged("length"),
+        "none in version 1"
+    );
     assert_eq!(with(at::LENGTH, &[47, 0, 0, 0]), damaged("length"));
     assert_eq!(with(at::COUNT, &[0, 0, 0, 0]), damaged("positions"));
     assert_eq!(with(at::FIRST, &[0xff; 8]), damaged("positions"));
