@@ -19,8 +19,9 @@ use store::{LiveMap, StoreFailure};
 
 /// A checkpoint is wanted when so many segments would have to be told again by the next start.
 const CHECKPOINT_SEGMENTS: usize = 8;
-/// So many bytes land for each byte that the last checkpoint took, before the next is wanted.
-const LANDED_PER_CHECKPOINT: u64 = 16;
+/// So many bytes land for each byte that the last checkpoint took, before the next is wanted. With a hundred thousand
+/// queues a checkpoint is 10 MB of small records, each of which costs as much work as a message of a KiB.
+const LANDED_PER_CHECKPOINT: u64 = 64;
 /// Of the bytes before the checkpoint so many may be dead for each live one: one in so many.
 const LIVE_PER_DEAD: u64 = 6;
 /// And besides so many segments.
