@@ -1,0 +1,238 @@
+//! One connection to the database that hears everything the server says while a statement runs.
+//!
+//! # Why a notice makes an outcome unknown
+//! A commit that waits for its standby can be cancelled on the server. Then the server reports success, and beside it a
+//! warning: the commit is there, and nobody else has it. The warning comes between the statement and the server's
+//! "ready for the next"; so that is what a statement waits for, and any notice until then makes its outcome unknown.
+//!
+//! # Why nothing is cancelled
+//! A cancelled statement may be cancelled while it waits for the standby, with the same end. Who has waited for too long
+//! drops the connection, and asks again over another.
+
+use crate::error::DatabaseError;
+use crate::options::Options;
+use crate::settings::{self, Settings};
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::str::FromStr;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, Row};
+
+/// What every connection of ours is set to, whatever the server's or the user's defaults are. A statement that the
+/// server itself gives up, or a warning that it keeps to itself, would be an outcome that we do not know of.
+const SET_UP: &str = "
+    set client_min_messages = 'notice';
+    set statement_timeout = 0;
+    set lock_timeout = 0;
+    set idle_session_timeout = 0;
+    set idle_in_transaction_session_timeout = 0;
+    set default_transaction_isolation = 'read committed';
+    set default_transaction_deferrable = off;
+    set search_path = 'pg_catalog';
+    set jit = off";
+
+/// Why the outcome of a statement is unknown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// The connection is gone, or was never made.
+    Lost(String),
+    /// The server took too long.
+    Late(Duration),
+    /// The server said success and something beside it.
+    Notice(String),
+    /// The server said that it failed.
+    Failed(String),
+    /// The server's settings are such that its word counts for nothing.
+    Unsafe(String),
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost(what) => write!(f, "no connection: {what}"),
+            Self::Late(limit) => write!(f, "no answer within {limit:?}"),
+            Self::Notice(text) => write!(f, "the server says: {text}"),
+            Self::Failed(text) => write!(f, "the server reports: {text}"),
+            Self::Unsafe(text) => write!(f, "the server is refused: {text}"),
+        }
+    }
+}
+
+/// What the server says beside its answers.
+trait Messages: Send {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<AsyncMessage, tokio_postgres::Error>>>;
+}
+
+impl<S, T> Messages for Connection<S, T>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+    T: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<AsyncMessage, tokio_postgres::Error>>> {
+        self.poll_message(cx)
+    }
+}
+
+/// A connection, driven by whoever runs a statement on it.
+pub(crate) struct Session {
+    client: Client,
+    messages: Box<dyn Messages>,
+}
+
+/// How to connect.
+pub(crate) fn config(options: &Options) -> Result<Config, DatabaseError> {
+    let refused = |why: String| DatabaseError::Refused(format!("the database's address: {why}"));
+    let mut config =
+        Config::from_str(&options.database).map_err(|error| refused(describe(&error)))?;
+    if config.get_hosts().is_empty() {
+        return Err(refused("no host in it".to_owned()));
+    }
+    config
+        .application_name("landfall")
+        .target_session_attrs(TargetSessionAttrs::ReadWrite)
+        .keepalives_idle(Duration::from_secs(5));
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(options.statement_limit / 2);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(options.statement_limit);
+    }
+    Ok(config)
+}
+
+/// A connection that runs by itself, for statements that commit nothing that anybody waits for.
+pub(crate) async fn connect_client(config: &Config, options: &Options) -> Result<Client, Doubt> {
+    let connect = async {
+        let (client, connection) = config.connect(NoTls).await.map_err(|error| lost(&error))?;
+        // It ends with the client or with an error, and the client tells of that.
+        tokio::spawn(connection);
+        let set = client.batch_execute(SET_UP).await;
+        set.map_err(|error| lost(&error))?;
+        Ok(client)
+    };
+    let limit = options.statement_limit;
+    let connected = tokio::time::timeout(limit, connect).await;
+    connected.unwrap_or(Err(Doubt::Late(limit)))
+}
+
+impl Session {
+    /// Connects, and looks whether the server's word can be relied on.
+    pub(crate) async fn connect(config: &Config, options: &Options) -> Result<Self, Doubt> {
+        let limit = options.statement_limit;
+        let connected = tokio::time::timeout(limit, config.connect(NoTls)).await;
+        let connected = connected.map_err(|_| Doubt::Late(limit))?;
+        let (client, connection) = connected.map_err(|error| lost(&error))?;
+        let mut session = Self {
+            client,
+            messages: Box::new(connection),
+        };
+        let set_up = |client| Client::batch_execute(client, SET_UP);
+        session.run(limit, set_up).await?;
+        let row = session
+            .run(limit, |client| client.query_one(settings::QUESTION, &[]))
+            .await?;
+        check(&row, options)?;
+        Ok(session)
+    }
+
+    /// Runs a statement to the end: the answer, and that the server is ready for the next, without a word beside it.
+    pub(crate) async fn run<'a, T, F>(
+        &'a mut self,
+        limit: Duration,
+        statement: impl FnOnce(&'a Client) -> F,
+    ) -> Result<T, Doubt>
+    where
+        F: Future<Output = Result<T, tokio_postgres::Error>>,
+    {
+        let Self { client, messages } = self;
+        let mut statement = pin!(statement(client));
+        let mut notice = None;
+        let answered = poll_fn(|cx| {
+            // What the server says first: a notice comes before the end of the answer that it is about.
+            let lost = hear(&mut **messages, cx, &mut notice);
+            match statement.as_mut().poll(cx) {
+                Poll::Ready(answer) => Poll::Ready(answer.map_err(|error| failed(&error))),
+                Poll::Pending => lost.map(|what| Err(Doubt::Lost(what))),
+            }
+        });
+        let answer = tokio::time::timeout(limit, answered).await;
+        let answer = answer.unwrap_or(Err(Doubt::Late(limit)))?;
+        match notice {
+            Some(text) => Err(Doubt::Notice(text)),
+            None => Ok(answer),
+        }
+    }
+}
+
+/// Hears what there is; ready when the connection has ended.
+fn hear(
+    messages: &mut dyn Messages,
+    cx: &mut Context<'_>,
+    notice: &mut Option<String>,
+) -> Poll<String> {
+    loop {
+        match messages.poll(cx) {
+            Poll::Ready(Some(Ok(AsyncMessage::Notice(said)))) => {
+                notice.get_or_insert_with(|| {
+                    format!(
+                        "{} {}: {}",
+                        said.severity(),
+                        said.code().code(),
+                        said.message()
+                    )
+                });
+            }
+            Poll::Ready(Some(Ok(_))) => {}
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(describe(&error)),
+            Poll::Ready(None) => return Poll::Ready("it was closed".to_owned()),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+}
+
+/// Whether the server's word can be relied on, by its answer to [`settings::QUESTION`].
+pub(crate) fn check(row: &Row, options: &Options) -> Result<(), Doubt> {
+    let settings = Settings::of(row).map_err(|error| failed(&error))?;
+    let objections = settings.objections();
+    if objections.is_empty() || options.allow_asynchronous {
+        return Ok(());
+    }
+    Err(Doubt::Unsafe(objections.join("; ")))
+}
+
+fn lost(error: &tokio_postgres::Error) -> Doubt {
+    Doubt::Lost(describe(error))
+}
+
+fn failed(error: &tokio_postgres::Error) -> Doubt {
+    match error.as_db_error() {
+        Some(_) => Doubt::Failed(describe(error)),
+        None => Doubt::Lost(describe(error)),
+    }
+}
+
+/// An error of the library with what is behind it: by itself it says only "db error".
+pub(crate) fn describe(error: &tokio_postgres::Error) -> String {
+    if let Some(error) = error.as_db_error() {
+        return format!(
+            "{} {}: {}",
+            error.severity(),
+            error.code().code(),
+            error.message()
+        );
+    }
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
