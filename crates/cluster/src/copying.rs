@@ -2,40 +2,54 @@
 //! messages are written again, at the end of the lane, under the positions that they have always had. The copies are a
 //! stretch of their own, in a table for copies.
 //!
-//! The order makes it safe: all copies land; then the originals' tables are let go. An opening in between finds both, and
-//! takes the originals, which are all there; after it, the copies, which are all there too. Some copies land with each
-//! chunk, so that landing waits for little, and they keep pace with what comes.
+//! The order makes it safe: the copies land, then their heads; only then may the originals' tables be let go. An opening
+//! that finds copies without heads takes the originals, which are all there; one that finds the heads takes the copies,
+//! whatever of the originals is still there. Some copies land with each chunk, so that landing waits for little, and they
+//! keep pace with what comes.
 
-use crate::database::Database;
 use crate::error::DatabaseError;
-use crate::pages::PAGE_BYTES;
+use crate::heads::Heads;
 use crate::places::Stretch;
 use crate::shard::ShardStore;
 use crate::tables::Kind;
-use model::{Position, QueueId, Runs};
+use model::{Position, QueueId, Record, Runs};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
+use store::summary::SummaryWriter;
 use store::{ChunkBuilder, Density, ReadError, Reader, chunk};
 
-/// So much is copied beside a chunk at least.
+/// So much is copied beside a chunk at least, or one in so many of a table if that is less.
 const PORTION: usize = 256 * 1024;
+const PART_OF_TABLE: u64 = 16;
 
 /// Copies that are being written.
 pub(crate) struct Copying {
     /// Neighbours, by their numbers.
     replaced: Vec<u64>,
+    /// Where they end.
+    last: Position,
     /// The copies.
     stretch: Stretch,
-    /// The messages that are still to be copied; some of them may have been settled meanwhile.
-    left: Runs,
+    /// The messages that are to be copied; some of them may have been settled meanwhile.
+    messages: Runs,
+    /// Those before this position were.
+    next: Position,
     /// Of those the ones whose records name more queues than still need them.
     in_part: FxHashMap<Position, SmallVec<[QueueId; 2]>>,
     /// Those that were copied, and the bytes of their records.
     copied: Vec<(Position, u32)>,
+    /// What the chunk that grows holds without the bodies, and the same of those that have landed.
+    items: SummaryWriter,
+    heads: Heads,
 }
 
 impl Copying {
+    /// The page before which no copies of it stand; `None` if there are none.
+    pub(crate) fn first_page(&self) -> Option<i64> {
+        self.stretch.index.first().map(|(_, page)| *page)
+    }
+
     pub(crate) fn table(&self) -> u32 {
         self.stretch.table
     }
@@ -54,8 +68,8 @@ impl ShardStore {
         let Some((replaced, from, last)) = self.choose(worth) else {
             return Ok(None);
         };
-        let left = self.live.live_before(last.next());
-        let left = left.without(&self.live.live_before(from));
+        let messages = self.live.live_before(last.next());
+        let messages = messages.without(&self.live.live_before(from));
         let in_part = self.live.settled_in_part(last.next()).into_iter();
         let in_part = in_part.filter(|(position, _)| *position >= from).collect();
         // What it takes in the table is counted as it lands.
@@ -63,10 +77,14 @@ impl ShardStore {
         let number = self.take_stretch();
         Ok(Some(Copying {
             replaced,
+            last,
             stretch: Stretch::new(number, table, Density::Sparse, from),
-            left,
+            messages,
+            next: from,
             in_part,
             copied: Vec::new(),
+            items: SummaryWriter::default(),
+            heads: Heads::default(),
         }))
     }
 
@@ -104,7 +122,9 @@ impl ShardStore {
         let Some(mut copying) = self.copying.take() else {
             return Ok(());
         };
-        let read = copying.read_some(&*self.shared, landed.max(PORTION));
+        let part_of_table = self.database.options().segment_bytes / PART_OF_TABLE;
+        let portion = PORTION.min(usize::try_from(part_of_table).unwrap_or(PORTION));
+        let read = copying.read_some(&*self.shared, landed.max(portion));
         let builder = match read {
             Ok(builder) => builder,
             // It can be tried again when the database answers; landing says so if it does not.
@@ -121,8 +141,8 @@ impl ShardStore {
             }
         };
         self.land_copies(&mut copying, builder)?;
-        if copying.left.is_empty() {
-            self.take_in(copying);
+        if copying.next_left().is_none() {
+            self.take_in(copying)?;
         } else {
             self.copying = Some(copying);
         }
@@ -139,55 +159,64 @@ impl ShardStore {
         }
         let Stretch { number, table, .. } = copying.stretch;
         let chunk = builder.take().seal(self.epoch.cast_unsigned(), number);
-        let bytes = chunk.bytes().len();
-        count(&self.database, table, bytes);
+        self.count(table, chunk.bytes().len());
         let (page, end) = self.append(table, chunk.bytes())?;
         copying.stretch.append(&chunk, page, end);
+        let items = std::mem::take(&mut copying.items).finish();
+        copying.heads.add(&chunk, Density::Sparse, &items);
         Ok(())
     }
 
     /// The copies stand where others stood: those may go.
-    fn take_in(&mut self, copying: Copying) {
+    fn take_in(&mut self, copying: Copying) -> Result<(), DatabaseError> {
         let Copying {
             replaced,
-            stretch,
+            last,
+            mut stretch,
             copied,
+            heads,
             ..
         } = copying;
+        self.land_heads(heads, &mut stretch, last)?;
         self.live.replace(&replaced, stretch.number, copied);
-        self.shared.places_mut().replace(&replaced, stretch);
+        let mut places = self.shared.places_mut();
+        let mut old = places.all().iter();
+        stretch.mapped = old.any(|one| one.mapped && replaced.contains(&one.number));
+        places.replace(&replaced, stretch);
+        drop(places);
         for number in replaced {
             self.shared.cache().forget(number);
         }
         self.reclaiming.look_again();
+        Ok(())
     }
 }
 
-fn count(database: &Database, table: u32, bytes: usize) {
-    let rows = bytes.div_ceil(PAGE_BYTES);
-    database.tables().add(table, bytes, rows);
-}
-
 impl Copying {
+    /// The next message that is to be copied.
+    fn next_left(&self) -> Option<Position> {
+        let runs = self.messages.as_slice();
+        let at = runs.partition_point(|run| run.end() <= self.next.0);
+        runs.get(at).map(|run| self.next.max(Position(run.first)))
+    }
+
     /// Reads so many bytes of messages that are to be copied.
     fn read_some(&mut self, reader: &dyn Reader, bytes: usize) -> Result<ChunkBuilder, ReadError> {
         let mut builder = ChunkBuilder::new();
         while builder.bytes() < bytes
-            && let Some(run) = self.left.as_slice().first()
+            && let Some(next) = self.next_left()
         {
-            let chunk = reader.read(Position(run.first))?;
-            let (first, last) = chunk.span();
-            let mut done = Runs::new();
-            for run in self.left.within(first.0, last.0 + 1) {
-                for position in (run.first..run.end()).map(Position) {
-                    if !chunk.contains(position) || builder.bytes() >= bytes && !done.is_empty() {
-                        continue;
-                    }
-                    self.copy(&mut builder, &chunk, position)?;
-                    done.insert(position.0);
+            let chunk = reader.read(next)?;
+            let (_, last) = chunk.span();
+            let here = self.messages.within(next.0, last.0 + 1);
+            let here = here.iter().flat_map(|run| run.first..run.end());
+            for position in here.map(Position) {
+                if builder.bytes() >= bytes || !chunk.contains(position) {
+                    break;
                 }
+                self.copy(&mut builder, &chunk, position)?;
+                self.next = position.next();
             }
-            self.left = self.left.without(&done);
         }
         Ok(builder)
     }
@@ -198,18 +227,24 @@ impl Copying {
         chunk: &store::LandedChunk,
         position: Position,
     ) -> Result<(), ReadError> {
-        let view = chunk.message(position).ok_or_else(|| ReadError::Damaged {
+        let damaged = |what: &dyn std::fmt::Display| ReadError::Damaged {
             position,
-            what: "a live message's record is none".to_owned(),
-        })?;
-        let queues = self.in_part.get(&position).cloned();
-        let queues = queues.unwrap_or_else(|| view.queues.collect());
+            what: what.to_string(),
+        };
+        let record = chunk.record(position).map_err(|error| damaged(&error))?;
+        let (Some(view), Record::Message(mut message)) = (chunk.message(position), record) else {
+            return Err(damaged(&"a live message's record is none"));
+        };
+        if let Some(queues) = self.in_part.get(&position) {
+            message.queues = queues.clone();
+        }
         let before = builder.bytes();
-        builder.relocate(position, &queues, &view);
+        builder.relocate(position, &message.queues, &view);
         let header = if before == 0 { chunk::HEADER_LENGTH } else { 0 };
         let bytes = u32::try_from(builder.bytes() - before - header);
-        self.copied
-            .push((position, bytes.expect("a chunk is under 4 GiB")));
+        let bytes = bytes.expect("a chunk is under 4 GiB");
+        self.items.message(position, &message, bytes);
+        self.copied.push((position, bytes));
         Ok(())
     }
 }

@@ -1,11 +1,11 @@
 //! The database as all shards of a node share it.
 
+use crate::connector::Connector;
 use crate::desk::Desk;
 use crate::error::DatabaseError;
 use crate::lane::Recovered;
 use crate::line::{Command, Line};
 use crate::options::{Claim, Options};
-use crate::session;
 use crate::shard::ShardStore;
 use crate::tables::{Kind, Tables};
 use crate::tending::{self, Tending};
@@ -18,11 +18,22 @@ use tokio_postgres::Row;
 pub struct Database(Arc<Inner>);
 
 struct Inner {
-    options: Options,
+    connector: Arc<Connector>,
     shards: u32,
     lines: Vec<Line>,
     tending: Arc<Tending>,
     desk: Desk,
+}
+
+/// Who has a shard, as the database says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ownership {
+    /// The shard.
+    pub shard: u32,
+    /// Who took it last; empty if nobody ever did.
+    pub owner: String,
+    /// The number of that ownership: who takes the shard next needs a higher one.
+    pub epoch: u64,
 }
 
 /// The tables that all shards of a node know of.
@@ -41,27 +52,47 @@ impl Database {
             let why = "at least one connection and one shard are needed";
             return Err(DatabaseError::Refused(why.to_owned()));
         }
-        let config = session::config(&options)?;
+        let segment_bytes = options.segment_bytes;
+        let connections = options.connections;
+        let connector = Arc::new(Connector::new(options)?);
         let no_thread = |error| DatabaseError::unreachable("start a thread", error);
-        let desk = Desk::start(config.clone(), options.clone()).map_err(no_thread)?;
-        let tables = Arc::new(Mutex::new(Tables::new(options.segment_bytes)));
-        let tending = Arc::new(Tending::new(config.clone(), options.clone(), tables));
+        let desk = Desk::start(connector.clone()).map_err(no_thread)?;
+        let tables = Arc::new(Mutex::new(Tables::new(segment_bytes)));
+        let tending = Arc::new(Tending::new(connector.clone(), tables));
         let shards = desk.perform(tending::begin(tending.clone()))?;
         desk.run(tending::go_on(tending.clone()));
-        let line = |number| Line::start(number, config.clone(), options.clone());
-        let lines = (0..options.connections).map(line);
+        let line = |number| Line::start(number, connector.clone());
+        let lines = (0..connections).map(line);
         Ok(Self(Arc::new(Inner {
             shards,
             lines: lines.collect::<Result<_, _>>().map_err(no_thread)?,
             tending,
             desk,
-            options,
+            connector,
         })))
     }
 
     /// How many shards the cluster has.
     pub fn shards(&self) -> u32 {
         self.0.shards
+    }
+
+    /// Who has which shard, in the order of the shards.
+    ///
+    /// # Errors
+    /// `Unreachable`.
+    pub fn owners(&self) -> Result<Vec<Ownership>, DatabaseError> {
+        let owners = "select shard, owner, epoch from landfall.shard order by shard";
+        self.desk()
+            .ask("ask who has which shard", move |client| async move {
+                let rows = client.query(owners, &[]).await?;
+                let ownership = |row: &Row| Ownership {
+                    shard: row.get::<_, i32>(0).cast_unsigned(),
+                    owner: row.get(1),
+                    epoch: row.get::<_, i64>(2).cast_unsigned(),
+                };
+                Ok(rows.iter().map(ownership).collect())
+            })
     }
 
     /// Takes a shard, tells what its lane holds, and returns its store. From then on whoever had it can land nothing
@@ -79,7 +110,7 @@ impl Database {
     }
 
     pub(crate) fn options(&self) -> &Options {
-        &self.0.options
+        &self.0.connector.options
     }
 
     pub(crate) fn desk(&self) -> &Desk {

@@ -1,8 +1,8 @@
 //! Where the database is asked and nothing is landed: one thread with a connection for all readers of a node.
 
+use crate::connector::Connector;
 use crate::error::DatabaseError;
-use crate::options::Options;
-use crate::session::{self, Doubt, describe};
+use crate::session::{Doubt, describe};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, oneshot};
-use tokio_postgres::{Client, Config};
+use tokio_postgres::Client;
 
 /// A plan that reads a table from its front, made while it was empty, would be kept when it is full.
 const BY_INDEX: &str = "set enable_seqscan = off; set enable_bitmapscan = off";
@@ -34,14 +34,13 @@ pub(crate) struct Desk {
 
 /// The connection for reading: several questions may be on their way over it.
 struct Reading {
-    config: Config,
-    options: Options,
+    connector: Arc<Connector>,
     client: Mutex<Option<Arc<Client>>>,
 }
 
 impl Desk {
     /// Starts the thread; it connects when it is asked something.
-    pub(crate) fn start(config: Config, options: Options) -> std::io::Result<Self> {
+    pub(crate) fn start(connector: Arc<Connector>) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -56,8 +55,7 @@ impl Desk {
         Ok(Self {
             runtime: handle,
             reading: Arc::new(Reading {
-                config,
-                options,
+                connector,
                 client: Mutex::new(None),
             }),
             stop: Some(stop),
@@ -131,7 +129,7 @@ impl Reading {
                 Ok(Err(error)) => return Err(DatabaseError::unreachable(what, describe(&error))),
                 Err(doubt) => doubt,
             };
-            if began.elapsed() > self.options.patience {
+            if began.elapsed() > self.connector.options.patience {
                 return Err(DatabaseError::unreachable(what, doubt));
             }
             tokio::time::sleep(pause(nth)).await;
@@ -147,7 +145,7 @@ impl Reading {
         F: Future<Output = Result<T, tokio_postgres::Error>>,
     {
         let client = self.client().await?;
-        let limit = self.options.statement_limit;
+        let limit = self.connector.options.statement_limit;
         let answer = tokio::time::timeout(limit, question(client)).await;
         match answer {
             Ok(Ok(answer)) => Ok(Ok(answer)),
@@ -168,7 +166,7 @@ impl Reading {
         if let Some(client) = slot.as_ref().filter(|client| !client.is_closed()) {
             return Ok(client.clone());
         }
-        let client = session::connect_client(&self.config, &self.options).await?;
+        let client = self.connector.client().await?;
         let set = client.batch_execute(BY_INDEX).await;
         set.map_err(|error| Doubt::Lost(describe(&error)))?;
         let client = Arc::new(client);

@@ -1,35 +1,34 @@
-//! Opening a lane: its pages are read twice, and told.
+//! Opening a lane: its pages are read, and told.
 //!
 //! # What must be there
 //! From the first record of the last checkpoint on, the positions are there without a gap, up to the page before the
 //! head. Every message that the snapshot names as live is in a chunk or in a copy, unless it was settled since.
 //!
 //! # What is told
-//! First the live messages before the checkpoint, by the snapshot, wherever they stand. A message that is there twice is
-//! told once, from where it stood first: while a table with the original is held, its copies may not be all there. Then
-//! everything from the checkpoint's first record on, in the order in which it landed.
+//! First the live messages before the checkpoint ([`crate::old`]). Then everything from the checkpoint's first record on,
+//! in the order in which it landed.
 
 use crate::database::Database;
 use crate::error::DatabaseError;
-use crate::pages::Joiner;
+use crate::frame;
+use crate::old::Old;
 use crate::places::{Places, Stretch};
-use crate::reader::read_run;
 use crate::scan::{Found, Scan, place};
-use crate::snapshot::{self, Snapshot};
-use model::record::MessageHead;
-use model::{Position, QueueId, Record, Run, Runs};
-use smallvec::SmallVec;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::snapshot::Snapshot;
+use bytes::Bytes;
+use model::{Position, Record, Runs};
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::time::Duration;
-use store::chunk;
-use store::summary::Messages;
-use store::{Born, ChunkError, Density, Entry, LandedChunk, LiveSet, Told};
+use store::{Density, Entry, LandedChunk, LiveSet, Told};
 
 /// What an opening found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
     /// How many segment tables hold something of the shard.
     pub tables: u64,
+    /// How many pages were read.
+    pub pages: u64,
     /// How many records were told.
     pub records: u64,
     /// Whether the last owner ended with [`model::Record::Stopped`], so that nothing was under way.
@@ -45,6 +44,8 @@ pub(crate) struct Taken {
     /// The page and the table where the snapshot begins, if there is one.
     pub(crate) snapshot: Option<(i64, u32)>,
     pub(crate) held: BTreeSet<u32>,
+    /// How many of its pages were read since.
+    pub(crate) pages: Cell<u64>,
 }
 
 /// What an opening has read: all that the writer goes on with.
@@ -62,17 +63,13 @@ pub(crate) struct Lane {
     pub(crate) recovered: Recovered,
 }
 
-/// A lane that is being read.
+/// A lane that is being read, from the last checkpoint on.
 struct Reading<'a> {
     taken: &'a Taken,
-    database: &'a Database,
-    snapshot: Snapshot,
-    /// The messages that the snapshot names and that are there.
-    found: Runs,
-    /// What was settled since the checkpoint began.
+    /// Where the checkpoint began.
+    begin: Position,
+    /// What was settled since.
     settled: Runs,
-    /// The stretches with something before the checkpoint, by number.
-    old: BTreeMap<u64, (Stretch, LiveSet)>,
     lane: Lane,
     tell: &'a mut dyn FnMut(Told),
 }
@@ -87,33 +84,36 @@ pub(crate) fn read(
         Some((page, table)) => read_snapshot(database, taken, page, table)?,
         None => Snapshot::default(),
     };
+    let mut old = Old::new(database, taken, &snapshot, tell);
+    let (places, live) = match taken.snapshot {
+        Some(_) => old.read()?,
+        None => (Places::default(), LiveSet::new()),
+    };
+    let (found, told) = (std::mem::take(&mut old.found), old.told);
     let begin = snapshot.begin;
     let mut reading = Reading {
         taken,
-        database,
-        found: Runs::new(),
+        begin,
         settled: Runs::new(),
-        old: BTreeMap::new(),
         lane: Lane {
-            places: Places::default(),
-            live: LiveSet::new(),
+            places,
+            live,
             begin,
             next: begin.max(Position(1)),
             last_table: None,
-            next_stretch: 1,
+            next_stretch: snapshot.next_stretch.max(1),
             recovered: Recovered {
                 tables: taken.held.len() as u64,
+                records: told,
                 ..Recovered::default()
             },
         },
-        snapshot,
         tell,
     };
-    if taken.snapshot.is_some() {
-        reading.read_old()?;
-    }
-    reading.read_new()?;
-    reading.check_found()?;
+    reading.read_from(database, snapshot.page)?;
+    let missing = snapshot.map.live.without(&found);
+    reading.check_settled(&missing)?;
+    reading.lane.recovered.pages = taken.pages.get();
     Ok(reading.lane)
 }
 
@@ -123,29 +123,31 @@ fn read_snapshot(
     page: i64,
     table: u32,
 ) -> Result<Snapshot, DatabaseError> {
-    /// So many pages are read at once; most snapshots have fewer.
-    const PAGES: i64 = 64;
-    let damaged =
-        |page, what: &dyn std::fmt::Display| damaged(taken.shard, place(table, page), what);
-    let mut joiner = Joiner::default();
-    let mut next = page;
-    loop {
-        let run = read_run(database, taken.shard, table, (next, taken.head), PAGES)?;
-        if run.is_empty() {
-            return Err(damaged(next, &"a page of the snapshot is missing"));
-        }
-        for (page, data) in run {
-            next = page + 1;
-            let joined = joiner.push(page, data);
-            if let Some(joined) = joined.map_err(|misfit| damaged(misfit.page, &misfit.what))? {
-                let snapshot = Snapshot::read(&joined.bytes);
-                return snapshot.map_err(|error| damaged(joined.page, &error));
-            }
+    let bytes = read_whole(database, taken, page, table)?;
+    let snapshot = Snapshot::read(&bytes);
+    snapshot.map_err(|error| damaged(taken.shard, place(table, page), &error))
+}
+
+/// Reads what begins at a page.
+pub(crate) fn read_whole(
+    database: &Database,
+    taken: &Taken,
+    page: i64,
+    table: u32,
+) -> Result<Bytes, DatabaseError> {
+    let table = BTreeSet::from([table]);
+    let mut scan = Scan::new(database, taken, &table, page, taken.head)?;
+    match scan.next_found()? {
+        Some(found) if found.page == page => Ok(found.bytes),
+        _ => {
+            let what = "what had landed here is missing";
+            Err(damaged(taken.shard, format!("page {page}"), &what))
         }
     }
 }
 
-fn damaged(shard: u32, place: String, what: &dyn std::fmt::Display) -> DatabaseError {
+/// What had landed is not there, or is not what it was.
+pub(crate) fn damaged(shard: u32, place: String, what: &dyn std::fmt::Display) -> DatabaseError {
     DatabaseError::Damaged {
         shard,
         place,
@@ -158,135 +160,31 @@ impl Reading<'_> {
         damaged(self.taken.shard, found.place(), what)
     }
 
-    /// Tells the live messages before the checkpoint.
-    fn read_old(&mut self) -> Result<(), DatabaseError> {
-        let (database, taken) = (self.database, self.taken);
-        let mut scan = Scan::new(database, taken.shard, &taken.held, 0, taken.head)?;
-        while let Some(found) = scan.next_found()? {
-            if snapshot::is_one(&found.bytes) {
-                continue;
-            }
-            let header = chunk::header(&found.bytes);
-            let header = header.map_err(|error| self.damaged(&found, &error))?;
-            self.lane.next_stretch = self.lane.next_stretch.max(header.segment + 1);
-            if header.first < self.snapshot.begin {
-                let chunk = LandedChunk::parse(found.bytes.clone());
-                let chunk = chunk.map_err(|error| self.damaged(&found, &error))?;
-                self.old_chunk(&found, &chunk)
-                    .map_err(|error| self.damaged(&found, &error))?;
-            }
-        }
-        let (stretches, sets): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.old).into_values().unzip();
-        self.lane.places = Places::of(stretches);
-        self.lane.live = LiveSet::join(sets);
-        Ok(())
-    }
-
-    fn old_chunk(&mut self, found: &Found, chunk: &LandedChunk) -> Result<(), ChunkError> {
-        let mut wanted = Vec::new();
-        for entry in chunk.records() {
-            let entry = entry?;
-            let position = entry.position;
-            if self.snapshot.map.live.contains(position.0) && !self.found.contains(position.0) {
-                self.found.insert(position.0);
-                wanted.push(entry);
-            }
-        }
-        let density = density(chunk);
-        // Of copies some may count, and some not: where the original of a neighbour's is still there.
-        let span = match (density, wanted.first(), wanted.last()) {
-            (Density::Dense, ..) => chunk.span(),
-            (Density::Sparse, Some(first), Some(last)) => (first.position, last.position),
-            (Density::Sparse, ..) => return Ok(()),
-        };
-        let number = chunk.segment();
-        let (stretch, _) = self.old.entry(number).or_insert_with(|| {
-            let from = span.0;
-            let mut live = LiveSet::new();
-            live.begin(number, from, density);
-            (Stretch::new(number, found.table, density, from), live)
-        });
-        stretch.append_part(chunk, found.page, found.end, span);
-        let mut alike: Option<(Messages, bool)> = None;
-        for entry in wanted {
-            let Record::Message(mut message) = entry.record else {
-                return Err(ChunkError::Damaged {
-                    what: "a live message's record is none",
-                });
-            };
-            let left = self.snapshot.map.queues_in_part(entry.position);
-            let in_part = left.is_some();
-            if let Some(left) = left {
-                message.queues.retain(|queue| left.contains(queue));
-            }
-            let goes_on = |(open, open_in_part): &&mut (Messages, bool)| {
-                open.run.end() == entry.position.0
-                    && open.bytes == entry.bytes
-                    && *open_in_part == in_part
-                    && open.head.goes_on_with(open.run.count, &message)
-            };
-            if let Some((open, _)) = alike.as_mut().filter(goes_on) {
-                open.run.count += 1;
-                continue;
-            }
-            let next = Messages {
-                run: Run {
-                    first: entry.position.0,
-                    count: 1,
-                },
-                bytes: entry.bytes,
-                head: MessageHead::of(&message),
-            };
-            if let Some(before) = alike.replace((next, in_part)) {
-                self.old_messages(number, before);
-            }
-        }
-        if let Some(last) = alike {
-            self.old_messages(number, last);
-        }
-        Ok(())
-    }
-
-    /// Messages that are alike, and whether their records name more queues than still need them.
-    fn old_messages(&mut self, stretch: u64, (messages, in_part): (Messages, bool)) {
-        let Messages { run, bytes, head } = messages;
-        let queues: SmallVec<[QueueId; 2]> = head.queues.clone();
-        let born = Born { run, queues, bytes };
-        let (_, live) = self.old.get_mut(&stretch).expect("it has begun");
-        if in_part {
-            live.born_in_part(&born);
-        } else {
-            live.born(&born);
-        }
-        self.lane.recovered.records += run.count;
-        (self.tell)(Told::Messages(run, head));
-    }
-
-    /// Tells everything from the checkpoint's first record on.
-    fn read_new(&mut self) -> Result<(), DatabaseError> {
-        let (database, taken) = (self.database, self.taken);
-        let from = self.snapshot.page;
-        let mut scan = Scan::new(database, taken.shard, &taken.held, from, taken.head)?;
+    /// Tells everything from the checkpoint's first record on, which stands at a page or behind it.
+    fn read_from(&mut self, database: &Database, page: i64) -> Result<(), DatabaseError> {
+        let Taken {
+            shard, head, held, ..
+        } = self.taken;
+        let mut scan = Scan::new(database, self.taken, held, page, *head)?;
         let mut end = 0;
         while let Some(found) = scan.next_found()? {
             (end, self.lane.last_table) = (found.end, Some(found.table));
-            if !snapshot::is_one(&found.bytes) {
+            if frame::is_chunk(&found.bytes) {
                 self.new_chunk(&found)?;
             }
         }
-        if end == taken.head {
+        if end == *head {
             return Ok(());
         }
-        let what = format!("the pages up to {} had landed, and are missing", taken.head);
-        Err(damaged(taken.shard, format!("page {end}"), &what))
+        let what = format!("the pages up to {head} had landed, and are missing");
+        Err(damaged(*shard, format!("page {end}"), &what))
     }
 
     fn new_chunk(&mut self, found: &Found) -> Result<(), DatabaseError> {
         let chunk = LandedChunk::parse(found.bytes.clone());
         let chunk = chunk.map_err(|error| self.damaged(found, &error))?;
         self.lane.next_stretch = self.lane.next_stretch.max(chunk.segment() + 1);
-        let begin = self.snapshot.begin;
+        let begin = self.begin;
         if density(&chunk) == Density::Sparse || chunk.last() < begin {
             return Ok(());
         }
@@ -315,15 +213,15 @@ impl Reading<'_> {
     fn place(&mut self, found: &Found, chunk: &LandedChunk) {
         let Lane { places, live, .. } = &mut self.lane;
         let number = chunk.segment();
-        let goes_on = places.tail().is_some_and(|tail| tail.number == number);
-        if !goes_on {
-            places.push(Stretch::new(
-                number,
-                found.table,
-                Density::Dense,
-                chunk.first(),
-            ));
-            live.begin(number, chunk.first(), Density::Dense);
+        match places.tail().filter(|tail| tail.number == number) {
+            // The snapshot has told where it stands.
+            Some(tail) if found.page < tail.end => return,
+            Some(_) => {}
+            None => {
+                let (table, first) = (found.table, chunk.first());
+                places.push(Stretch::new(number, table, Density::Dense, first));
+                live.begin(number, first, Density::Dense);
+            }
         }
         let tail = places.tail().expect("one was pushed");
         tail.append(chunk, found.page, found.end);
@@ -344,28 +242,18 @@ impl Reading<'_> {
     }
 
     /// Every message that the snapshot names must be somewhere, or have ended since.
-    fn check_found(&self) -> Result<(), DatabaseError> {
-        let missing = self
-            .snapshot
-            .map
-            .live
-            .without(&self.found)
-            .without(&self.settled);
-        match missing.as_slice().first() {
-            None => Ok(()),
-            Some(run) => {
-                let what = format!(
-                    "the messages {} to {} had landed and were not settled, and are missing",
-                    run.first,
-                    run.end() - 1
-                );
-                Err(damaged(
-                    self.taken.shard,
-                    "the tables that it holds".to_owned(),
-                    &what,
-                ))
-            }
-        }
+    fn check_settled(&self, missing: &Runs) -> Result<(), DatabaseError> {
+        let missing = missing.without(&self.settled);
+        let Some(run) = missing.as_slice().first() else {
+            return Ok(());
+        };
+        let what = format!(
+            "the messages {} to {} had landed and were not settled, and are missing",
+            run.first,
+            run.end() - 1
+        );
+        let place = "the tables that it holds".to_owned();
+        Err(damaged(self.taken.shard, place, &what))
     }
 }
 

@@ -6,21 +6,27 @@
 //!
 //! In reading order: a [`Database`] is what the shards of a node share. Its `line`s land what all of them ask for, one
 //! statement at a time, over a `session` that hears every notice, and find out what became of a statement whose outcome
-//! is unknown (`doubt`); its `desk` reads; its `tending` makes `tables` ahead of use and drops them. `settings` says
-//! which servers are refused, `schema` what is in the database. [`Database::take`] opens a shard's lane: `scan` reads
-//! its pages, `lane` tells them, by the `snapshot` of the last checkpoint. A [`ShardStore`] lands its chunks; `places`
-//! says where everything stands, the `reader` finds it again, `reclaim` lets go of what nobody needs and `copying`
-//! writes again what little is left of old tables.
+//! is unknown (`doubt`); its `desk` reads; its `tending` makes `tables` ahead of use and drops them. The `connector` makes
+//! their connections, `settings` says which servers are refused, `schema` what is in the database.
+//!
+//! [`Database::take`] opens a shard's lane: `scan` reads its pages, `lane` tells them; what is `old` it tells by the
+//! `snapshot` of the last checkpoint and the `heads` of its stretches (each in a `frame`). A [`ShardStore`] lands its
+//! chunks; `places` says where everything stands, the `reader` finds it again, `reclaim` lets go of what nobody needs and
+//! `copying` writes again what little is left of old tables.
 //!
 //! The rows are drawn in `docs/format.md`.
 
+mod connector;
 mod copying;
 mod database;
 mod desk;
 mod doubt;
 mod error;
+mod frame;
+mod heads;
 mod lane;
 mod line;
+mod old;
 mod options;
 mod pages;
 mod places;
@@ -35,7 +41,7 @@ mod snapshot;
 mod tables;
 mod tending;
 
-pub use database::Database;
+pub use database::{Database, Ownership};
 pub use error::{DatabaseError, cause};
 pub use lane::Recovered;
 pub use options::{Claim, Options};

@@ -8,19 +8,20 @@
 //! and inserts the pages of the shards whose head it moved. So it is at once the fence (promise P8) and what makes it
 //! safe to ask again when the outcome is unknown: a second time it finds the head moved, and does nothing.
 
+use crate::connector::Connector;
 use crate::desk::pause;
 use crate::doubt::{self, Verdict};
 use crate::error::DatabaseError;
-use crate::options::Options;
 use crate::session::{Doubt, Session};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Config, Row, Statement};
+use tokio_postgres::{Row, Statement};
 
 /// A statement takes no more appends when it has so many bytes: what is larger takes the longer to land.
 const STATEMENT_BYTES: usize = 4 * 1024 * 1024;
@@ -107,17 +108,17 @@ pub(crate) struct Line {
 
 impl Line {
     /// Starts the thread; it connects when it is asked for something.
-    pub(crate) fn start(number: usize, config: Config, options: Options) -> std::io::Result<Self> {
+    pub(crate) fn start(number: usize, connector: Arc<Connector>) -> std::io::Result<Self> {
         // Each shard waits for what it asked for: no more is ever in here than there are shards.
         let (requests, asked) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let worker = Worker {
-            config,
-            options,
+            connector,
             asked,
             session: None,
+            refusals: 0,
             prepared: BTreeMap::new(),
             commands: VecDeque::new(),
             appends: VecDeque::new(),
@@ -178,10 +179,11 @@ impl Drop for Line {
 
 /// The thread.
 struct Worker {
-    config: Config,
-    options: Options,
+    connector: Arc<Connector>,
     asked: mpsc::UnboundedReceiver<Request>,
     session: Option<Session>,
+    /// How often servers had been refused when the session was made: after one more it is made anew.
+    refusals: u64,
     /// By table.
     prepared: BTreeMap<u32, Statement>,
     commands: VecDeque<Waiting<Command, Vec<Row>>>,
@@ -225,8 +227,11 @@ impl Worker {
     }
 
     async fn turn(&mut self) -> Result<(), Doubt> {
-        if self.session.is_none() {
-            self.session = Some(Session::connect(&self.config, &self.options).await?);
+        let refusals = self.connector.refusals();
+        if self.session.is_none() || self.refusals != refusals {
+            (self.session, self.prepared) = (None, BTreeMap::new());
+            self.refusals = refusals;
+            self.session = Some(self.connector.session().await?);
         }
         self.resolve().await?;
         self.run_commands().await?;
@@ -239,7 +244,7 @@ impl Worker {
 
     /// Finds out what became of the appends whose outcome is unknown.
     async fn resolve(&mut self) -> Result<(), Doubt> {
-        let limit = self.options.statement_limit;
+        let limit = self.connector.options.statement_limit;
         while let Some(waiting) = self.doubtful.last() {
             let append = waiting.wanted.clone();
             let session = self.session.as_mut().expect("a turn begins with a session");
@@ -255,7 +260,7 @@ impl Worker {
     }
 
     async fn run_commands(&mut self) -> Result<(), Doubt> {
-        let limit = self.options.statement_limit;
+        let limit = self.connector.options.statement_limit;
         while let Some(waiting) = self.commands.front() {
             let Command { sql, values, .. } = waiting.wanted.clone();
             let values: Vec<_> = values.iter().map(Value::typed).collect();
@@ -289,7 +294,8 @@ impl Worker {
         self.doubtful = batch;
         let session = self.session.as_mut().expect("a turn begins with a session");
         let appends: Vec<&Append> = self.doubtful.iter().map(|one| &one.wanted).collect();
-        let landed = land(session, &self.options, &statement, &appends).await?;
+        let limit = self.connector.options.statement_limit;
+        let landed = land(session, limit, &statement, &appends).await?;
         for waiting in std::mem::take(&mut self.doubtful) {
             if landed.contains(&waiting.wanted.shard) {
                 waiting.answer(Ok(()));
@@ -305,7 +311,7 @@ impl Worker {
         if let Some(statement) = self.prepared.get(&table) {
             return Ok(statement.clone());
         }
-        let limit = self.options.statement_limit;
+        let limit = self.connector.options.statement_limit;
         let sql = landing_sql(table);
         let statement = self
             .session()
@@ -320,7 +326,7 @@ impl Worker {
 
     /// Tells those who have waited for too long that it has failed: nothing is confirmed that is not known to have landed.
     fn give_up_late(&mut self, doubt: &Doubt) {
-        let patience = self.options.patience;
+        let patience = self.connector.options.patience;
         let late = |asked: &Instant| asked.elapsed() > patience;
         let (appends, doubtful) = (&mut self.appends, &mut self.doubtful);
         let mut given_up: Vec<_> = doubtful.extract_if(.., |one| late(&one.asked)).collect();
@@ -351,14 +357,15 @@ pub(crate) fn landing_sql(table: u32) -> String {
             select p.shard, p.page, moved.epoch, p.data
               from unnest($5::int[], $6::bigint[], $7::bytea[]) p(shard, page, data)
               join moved using (shard))
-        select shard from moved"
+        select shard, current_setting('synchronous_standby_names') from moved"
     )
 }
 
-/// Runs the statement; returns the shards whose pages have landed.
+/// Runs the statement; returns the shards whose pages have landed. The server has `limit` for a statement of the usual
+/// size, and the more for a larger one.
 async fn land(
     session: &mut Session,
-    options: &Options,
+    limit: Duration,
     statement: &Statement,
     appends: &[&Append],
 ) -> Result<BTreeSet<u32>, Doubt> {
@@ -376,7 +383,8 @@ async fn land(
     let page_shards: Vec<i32> = each_page().map(|(shard, ..)| shard.cast_signed()).collect();
     let pages: Vec<i64> = each_page().map(|(_, page, _)| page).collect();
     let data: Vec<&[u8]> = each_page().map(|(.., data)| &data[..]).collect();
-    let limit = options.statement_limit;
+    let bytes: usize = data.iter().map(|page| page.len()).sum();
+    let limit = limit.mul_f64((bytes as f64 / STATEMENT_BYTES as f64).max(1.0));
     let values: [&(dyn ToSql + Sync); 7] = [
         &shards,
         &epochs,
@@ -389,8 +397,17 @@ async fn land(
     let rows = session
         .run(limit, |client| client.query(statement, &values))
         .await?;
-    Ok(rows
-        .iter()
-        .map(|row| row.get::<_, i32>(0).cast_unsigned())
-        .collect())
+    let mut landed = BTreeSet::new();
+    for row in &rows {
+        let (shard, names): (i32, &str) = (row.get(0), row.get(1));
+        if names != session.standby_names {
+            // Whether this commit has waited for anybody is another question now, and so is whom it should wait for.
+            return Err(Doubt::Unsafe(format!(
+                "synchronous_standby_names was `{}` and is `{names}`",
+                session.standby_names
+            )));
+        }
+        landed.insert(shard.cast_unsigned());
+    }
+    Ok(landed)
 }

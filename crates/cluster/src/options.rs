@@ -18,6 +18,9 @@ pub struct Options {
     pub statement_limit: Duration,
     /// What cannot be landed for so long, over however many connections, has failed.
     pub patience: Duration,
+    /// Whether the server must have a synchronous standby from the start. Otherwise one that has no standby at all is
+    /// taken for one that is meant to be alone, until a synchronous standby was seen.
+    pub require_standby: bool,
     /// Whether a server may be used whose settings allow it to lose what it has committed.
     pub allow_asynchronous: bool,
 }
@@ -27,11 +30,12 @@ impl Options {
     pub fn new(database: impl Into<String>) -> Self {
         Self {
             database: database.into(),
-            connections: 2,
+            connections: 4,
             shards: 256,
             segment_bytes: 1 << 30,
             statement_limit: Duration::from_secs(10),
             patience: Duration::from_secs(30),
+            require_standby: false,
             allow_asynchronous: false,
         }
     }

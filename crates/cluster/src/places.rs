@@ -23,10 +23,16 @@ pub(crate) struct Stretch {
     /// The bytes of its chunks.
     pub(crate) bytes: u64,
     /// The page behind its last chunk.
-    end: i64,
+    pub(crate) end: i64,
     /// The position that a chunk begins with, and the chunk's first page; one entry per [`STEP_BYTES`].
-    index: Vec<(Position, i64)>,
-    indexed: u64,
+    pub(crate) index: Vec<(Position, i64)>,
+    /// How many bytes there were when the last entry was made.
+    pub(crate) indexed: u64,
+    /// The page of the same table where its heads begin, if they have landed.
+    pub(crate) heads: Option<i64>,
+    /// Whether the snapshot that counts may name messages of it as live: an opening would tell them, so it stays until
+    /// another one does not.
+    pub(crate) mapped: bool,
 }
 
 /// Pages among which a record's chunk is.
@@ -52,22 +58,14 @@ impl Stretch {
             end: 0,
             index: Vec::new(),
             indexed: 0,
+            heads: None,
+            mapped: false,
         }
     }
 
     /// Takes in that a chunk stands at `page` and the pages behind it, `end` being the next.
     pub(crate) fn append(&mut self, chunk: &LandedChunk, page: i64, end: i64) {
-        self.append_part(chunk, page, end, chunk.span());
-    }
-
-    /// The same of a chunk of which only what is from `first` to `last` counts here.
-    pub(crate) fn append_part(
-        &mut self,
-        chunk: &LandedChunk,
-        page: i64,
-        end: i64,
-        (first, last): (Position, Position),
-    ) {
+        let (first, last) = chunk.span();
         if self.index.is_empty() || self.bytes >= self.indexed + STEP_BYTES {
             self.index.push((first, page));
             self.indexed = self.bytes;
@@ -112,6 +110,13 @@ impl Places {
     /// The stretch that is written to.
     pub(crate) fn tail(&mut self) -> Option<&mut Stretch> {
         self.0.last_mut()
+    }
+
+    /// The snapshot names messages of these stretches as live, and of no others.
+    pub(crate) fn set_mapped(&mut self, is_mapped: impl Fn(&Stretch) -> bool) {
+        for stretch in &mut self.0 {
+            stretch.mapped = is_mapped(stretch);
+        }
     }
 
     pub(crate) fn has(&self, number: u64) -> bool {

@@ -2,9 +2,9 @@
 
 use crate::database::Database;
 use crate::error::DatabaseError;
+use crate::frame;
 use crate::pages::Joiner;
 use crate::places::{Place, Places};
-use crate::snapshot;
 use bytes::Bytes;
 use model::Position;
 use std::io;
@@ -105,7 +105,7 @@ impl Shared {
             let Some(joined) = joined.map_err(|misfit| wrong(misfit.page, &misfit.what))? else {
                 continue;
             };
-            if snapshot::is_one(&joined.bytes) {
+            if !frame::is_chunk(&joined.bytes) {
                 continue;
             }
             let chunk = LandedChunk::parse(joined.bytes);

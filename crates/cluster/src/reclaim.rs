@@ -9,6 +9,7 @@
 use crate::copying::Copying;
 use crate::error::DatabaseError;
 use crate::line::Value;
+use crate::places::Stretch;
 use crate::shard::ShardStore;
 use crate::snapshot::Snapshot;
 use crate::tables::Kind;
@@ -20,8 +21,9 @@ use store::LiveMap;
 const TOLD_AGAIN: u64 = 64 * 1024 * 1024;
 /// Or so many times what fits a segment table.
 const TOLD_AGAIN_TABLES: u64 = 8;
-/// So many bytes land for each byte that the last checkpoint took, before the next is wanted.
-const LANDED_PER_CHECKPOINT: u64 = 16;
+/// So many bytes land for each byte that the last checkpoint took, before the next is wanted: its small records cost as
+/// much work each as a message.
+const LANDED_PER_CHECKPOINT: u64 = 64;
 /// It looks round when so much has landed, one in so many of a table.
 const PART_OF_TABLE: u64 = 8;
 
@@ -139,15 +141,25 @@ impl ShardStore {
     /// Lands the snapshot of a checkpoint whose records have landed. From then on the settlings before it, and all that
     /// it tells again, may go.
     fn write_snapshot(&mut self, begin: Position) -> Result<(), DatabaseError> {
-        let place = self.shared.places().find(begin);
-        let page = place
-            .expect("a checkpoint that has just landed has a place")
-            .from;
+        let places = self.shared.places();
+        let place = places.find(begin);
+        let place = place.expect("a checkpoint that has just landed has a place");
+        let copies = self.copying.as_ref().and_then(Copying::first_page);
+        let old = places.all().iter().filter(|stretch| stretch.from < begin);
+        let stretches = old.cloned().collect();
+        drop(places);
         let map = LiveMap {
             live: self.live.live_before(begin),
             in_part: self.live.settled_in_part(begin),
         };
-        let bytes = Snapshot { begin, page, map }.write(self.epoch);
+        let snapshot = Snapshot {
+            begin,
+            page: copies.map_or(place.from, |first| first.min(place.from)),
+            next_stretch: self.next_stretch,
+            stretches,
+            map,
+        };
+        let bytes = snapshot.write(self.epoch);
         let table = self.table_for(Kind::Fresh, bytes.len())?;
         let (page, _) = self.append(table, &bytes)?;
         let values = vec![Value::Big(page), Value::Int(table.cast_signed())];
@@ -157,6 +169,10 @@ impl ShardStore {
         {
             self.check_owned()?;
         }
+        let named = |stretch: &Stretch| {
+            stretch.from < begin && self.live.usage(stretch.number).messages > 0
+        };
+        self.shared.places_mut().set_mapped(named);
         self.reclaiming.begin = begin;
         self.reclaiming.snapshot_table = Some(table);
         self.reclaiming.checkpoint_bytes += bytes.len() as u64;
@@ -180,7 +196,7 @@ impl ShardStore {
         }
     }
 
-    /// Forgets the stretches that hold nothing that is needed. The tail stays, and with it the position that the next
+    /// Forgets the stretches that hold nothing that is needed, and of which an opening would tell nothing. The tail stays, and with it the position that the next
     /// record gets.
     fn free_dead(&mut self) {
         let begin = self.reclaiming.begin;
@@ -189,7 +205,7 @@ impl ShardStore {
             let closed = places.all().len().saturating_sub(1);
             let old = places.all()[..closed]
                 .iter()
-                .filter(|stretch| stretch.last < begin);
+                .filter(|stretch| stretch.last < begin && !stretch.mapped);
             let is_dead = |number: &u64| self.live.usage(*number).messages == 0;
             let copied = self
                 .copying
@@ -252,15 +268,17 @@ impl ShardStore {
         let after = places.all().iter().filter(|stretch| stretch.last >= begin);
         let told_again: u64 = after.clone().map(|stretch| stretch.bytes).sum();
         let tables = self.database.tables();
-        let waits = |table: u32| {
-            let is_dead = |number: u64| self.live.usage(number).messages == 0;
-            let ours = places.all().iter().filter(|stretch| stretch.table == table);
-            let all_dead = ours.clone().all(|stretch| is_dead(stretch.number));
-            !tables.is_open(table) && (all_dead || worth.contains(&table))
+        let is_dead = |number: u64| self.live.usage(number).messages == 0;
+        let all_dead = |table: u32| {
+            let mut ours = places.all().iter().filter(|stretch| stretch.table == table);
+            ours.all(|stretch| is_dead(stretch.number))
         };
-        let mut after_tables = after.map(|stretch| stretch.table);
+        let waits =
+            |table: u32| !tables.is_open(table) && (worth.contains(&table) || all_dead(table));
+        let mut mapped = places.all().iter().filter(|stretch| stretch.mapped);
         told_again > TOLD_AGAIN.min(TOLD_AGAIN_TABLES * segment_bytes)
-            || after_tables.any(waits)
+            || after.map(|stretch| stretch.table).any(waits)
+            || mapped.any(|stretch| is_dead(stretch.number) && waits(stretch.table))
             || self.reclaiming.snapshot_table.is_some_and(waits)
     }
 }

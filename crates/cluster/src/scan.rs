@@ -3,6 +3,7 @@
 
 use crate::database::Database;
 use crate::error::DatabaseError;
+use crate::lane::Taken;
 use crate::pages::Joiner;
 use crate::reader::read_run;
 use bytes::Bytes;
@@ -36,8 +37,9 @@ pub(crate) fn place(table: u32, page: i64) -> String {
 /// The pages of a shard, by rising number.
 pub(crate) struct Scan<'a> {
     database: &'a Database,
-    shard: u32,
-    head: i64,
+    taken: &'a Taken,
+    /// No page from here on counts.
+    end: i64,
     tables: Vec<Ahead>,
     /// The next page of each table that has one, and the table's place in the list.
     next: BinaryHeap<Reverse<(i64, usize)>>,
@@ -50,24 +52,24 @@ struct Ahead {
 }
 
 impl<'a> Scan<'a> {
-    /// Begins at page `from`; no page from `head` on counts.
+    /// Begins at page `from` and ends before page `end`.
     pub(crate) fn new(
         database: &'a Database,
-        shard: u32,
+        taken: &'a Taken,
         tables: &BTreeSet<u32>,
         from: i64,
-        head: i64,
+        end: i64,
     ) -> Result<Self, DatabaseError> {
         let mut scan = Self {
             database,
-            shard,
-            head,
+            taken,
+            end,
             tables: Vec::new(),
             next: BinaryHeap::new(),
         };
         for &table in tables {
             // One page of each: what is behind it is read when its turn comes.
-            let first = read_run(database, shard, table, (from, head), 1)?;
+            let first = read_run(database, taken.shard, table, (from, end), 1)?;
             if let Some((page, _)) = first.first() {
                 scan.next.push(Reverse((*page, scan.tables.len())));
                 let run = VecDeque::from(first);
@@ -83,7 +85,7 @@ impl<'a> Scan<'a> {
         while let Some((table, page, data)) = self.next_page()? {
             let joined = joiner.push(page, data);
             let damaged = |page, what: &str| DatabaseError::Damaged {
-                shard: self.shard,
+                shard: self.taken.shard,
                 place: place(table, page),
                 what: what.to_owned(),
             };
@@ -99,7 +101,7 @@ impl<'a> Scan<'a> {
         joiner.finish().map_or_else(
             |misfit| {
                 Err(DatabaseError::Damaged {
-                    shard: self.shard,
+                    shard: self.taken.shard,
                     place: format!("page {}", misfit.page),
                     what: misfit.what.to_owned(),
                 })
@@ -117,12 +119,13 @@ impl<'a> Scan<'a> {
         let (page, data) = page.expect("a table whose turn it is has a page");
         let table = ahead.table;
         if ahead.run.is_empty() {
-            let range = (page + 1, self.head);
-            ahead.run = read_run(self.database, self.shard, table, range, RUN_PAGES)?.into();
+            let range = (page + 1, self.end);
+            ahead.run = read_run(self.database, self.taken.shard, table, range, RUN_PAGES)?.into();
         }
         if let Some((next, _)) = ahead.run.front() {
             self.next.push(Reverse((*next, at)));
         }
+        self.taken.pages.set(self.taken.pages.get() + 1);
         Ok(Some((table, page, data)))
     }
 }

@@ -9,31 +9,13 @@
 //! A cancelled statement may be cancelled while it waits for the standby, with the same end. Who has waited for too long
 //! drops the connection, and asks again over another.
 
-use crate::error::DatabaseError;
-use crate::options::Options;
-use crate::settings::{self, Settings};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::str::FromStr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_postgres::config::TargetSessionAttrs;
-use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, Row};
-
-/// What every connection of ours is set to, whatever the server's or the user's defaults are. A statement that the
-/// server itself gives up, or a warning that it keeps to itself, would be an outcome that we do not know of.
-const SET_UP: &str = "
-    set client_min_messages = 'notice';
-    set statement_timeout = 0;
-    set lock_timeout = 0;
-    set idle_session_timeout = 0;
-    set idle_in_transaction_session_timeout = 0;
-    set default_transaction_isolation = 'read committed';
-    set default_transaction_deferrable = off;
-    set search_path = 'pg_catalog';
-    set jit = off";
+use tokio_postgres::{AsyncMessage, Client, Connection};
 
 /// Why the outcome of a statement is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,62 +69,22 @@ where
 pub(crate) struct Session {
     client: Client,
     messages: Box<dyn Messages>,
-}
-
-/// How to connect.
-pub(crate) fn config(options: &Options) -> Result<Config, DatabaseError> {
-    let refused = |why: String| DatabaseError::Refused(format!("the database's address: {why}"));
-    let mut config =
-        Config::from_str(&options.database).map_err(|error| refused(describe(&error)))?;
-    if config.get_hosts().is_empty() {
-        return Err(refused("no host in it".to_owned()));
-    }
-    config
-        .application_name("landfall")
-        .target_session_attrs(TargetSessionAttrs::ReadWrite)
-        .keepalives_idle(Duration::from_secs(5));
-    if config.get_connect_timeout().is_none() {
-        config.connect_timeout(options.statement_limit / 2);
-    }
-    if config.get_tcp_user_timeout().is_none() {
-        config.tcp_user_timeout(options.statement_limit);
-    }
-    Ok(config)
-}
-
-/// A connection that runs by itself, for statements that commit nothing that anybody waits for.
-pub(crate) async fn connect_client(config: &Config, options: &Options) -> Result<Client, Doubt> {
-    let connect = async {
-        let (client, connection) = config.connect(NoTls).await.map_err(|error| lost(&error))?;
-        // It ends with the client or with an error, and the client tells of that.
-        tokio::spawn(connection);
-        let set = client.batch_execute(SET_UP).await;
-        set.map_err(|error| lost(&error))?;
-        Ok(client)
-    };
-    let limit = options.statement_limit;
-    let connected = tokio::time::timeout(limit, connect).await;
-    connected.unwrap_or(Err(Doubt::Late(limit)))
+    /// Which standbys commits waited for when the server was looked at; if it changes, it must be looked at again.
+    pub(crate) standby_names: String,
 }
 
 impl Session {
-    /// Connects, and looks whether the server's word can be relied on.
-    pub(crate) async fn connect(config: &Config, options: &Options) -> Result<Self, Doubt> {
-        let limit = options.statement_limit;
-        let connected = tokio::time::timeout(limit, config.connect(NoTls)).await;
-        let connected = connected.map_err(|_| Doubt::Late(limit))?;
-        let (client, connection) = connected.map_err(|error| lost(&error))?;
-        let mut session = Self {
+    /// A connection that was just made.
+    pub(crate) fn new<S, T>(client: Client, connection: Connection<S, T>) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        Self {
             client,
             messages: Box::new(connection),
-        };
-        let set_up = |client| Client::batch_execute(client, SET_UP);
-        session.run(limit, set_up).await?;
-        let row = session
-            .run(limit, |client| client.query_one(settings::QUESTION, &[]))
-            .await?;
-        check(&row, options)?;
-        Ok(session)
+            standby_names: String::new(),
+        }
     }
 
     /// Runs a statement to the end: the answer, and that the server is ready for the next, without a word beside it.
@@ -154,7 +96,9 @@ impl Session {
     where
         F: Future<Output = Result<T, tokio_postgres::Error>>,
     {
-        let Self { client, messages } = self;
+        let Self {
+            client, messages, ..
+        } = self;
         let mut statement = pin!(statement(client));
         let mut notice = None;
         let answered = poll_fn(|cx| {
@@ -198,20 +142,6 @@ fn hear(
             Poll::Pending => return Poll::Pending,
         }
     }
-}
-
-/// Whether the server's word can be relied on, by its answer to [`settings::QUESTION`].
-pub(crate) fn check(row: &Row, options: &Options) -> Result<(), Doubt> {
-    let settings = Settings::of(row).map_err(|error| failed(&error))?;
-    let objections = settings.objections();
-    if objections.is_empty() || options.allow_asynchronous {
-        return Ok(());
-    }
-    Err(Doubt::Unsafe(objections.join("; ")))
-}
-
-fn lost(error: &tokio_postgres::Error) -> Doubt {
-    Doubt::Lost(describe(error))
 }
 
 fn failed(error: &tokio_postgres::Error) -> Doubt {

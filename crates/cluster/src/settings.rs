@@ -43,8 +43,19 @@ impl Settings {
         })
     }
 
-    /// Why nothing may be confirmed on this server's word; empty if it may.
-    pub(crate) fn objections(&self) -> Vec<String> {
+    /// Whether commits wait for a standby.
+    pub(crate) fn has_standby(&self) -> bool {
+        self.synchronous > 0
+    }
+
+    /// Which standbys commits are to wait for, as the server is set.
+    pub(crate) fn standby_names(&self) -> &str {
+        &self.synchronous_standby_names
+    }
+
+    /// Why nothing may be confirmed on this server's word; empty if it may. One that is `replicated` must have a standby
+    /// that commits wait for; another may be alone.
+    pub(crate) fn objections(&self, replicated: bool) -> Vec<String> {
         let mut all = Vec::new();
         if self.fsync != "on" {
             all.push(format!(
@@ -64,18 +75,21 @@ impl Settings {
                 self.synchronous_commit
             ));
         }
-        all.extend(self.objection_to_standbys());
+        all.extend(self.objection_to_standbys(replicated));
         all
     }
 
-    fn objection_to_standbys(&self) -> Option<String> {
+    fn objection_to_standbys(&self, replicated: bool) -> Option<String> {
         let names = &self.synchronous_standby_names;
-        if self.synchronous > 0 || names.is_empty() && self.standbys == 0 {
+        let is_alone = names.is_empty() && self.standbys == 0;
+        if self.has_standby() || is_alone && !replicated {
             return None;
         }
         Some(if self.hidden > 0 {
             "it has standbys, and this user may not see whether one of them is synchronous: grant it pg_monitor"
                 .to_owned()
+        } else if is_alone {
+            "it must have a synchronous standby, and has none".to_owned()
         } else if names.is_empty() {
             format!(
                 "{} standbys are connected and synchronous_standby_names is empty: a fail-over loses what was committed last",
@@ -107,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_sound_server_is_taken() {
-        assert_eq!(sound().objections(), [""; 0]);
+        assert_eq!(sound().objections(false), [""; 0]);
         let replicated = Settings {
             synchronous_commit: "remote_apply".into(),
             synchronous_standby_names: "ANY 1 (b, c)".into(),
@@ -115,7 +129,7 @@ mod tests {
             synchronous: 2,
             ..sound()
         };
-        assert_eq!(replicated.objections(), [""; 0]);
+        assert_eq!(replicated.objections(true), [""; 0]);
     }
 
     #[test]
@@ -127,7 +141,7 @@ mod tests {
             standbys: 2,
             ..sound()
         };
-        let objections = bad.objections().join("\n");
+        let objections = bad.objections(false).join("\n");
         for setting in [
             "fsync is off",
             "full_page_writes is off",
@@ -142,7 +156,7 @@ mod tests {
                 synchronous_commit,
                 ..sound()
             };
-            assert_eq!(bad.objections().len(), 1, "{bad:?}");
+            assert_eq!(bad.objections(false).len(), 1, "{bad:?}");
         }
     }
 
@@ -157,7 +171,13 @@ mod tests {
             hidden: 1,
             ..absent.clone()
         };
-        assert!(absent.objections()[0].contains("no synchronous standby is connected"));
-        assert!(hidden.objections()[0].contains("pg_monitor"));
+        assert!(absent.objections(false)[0].contains("no synchronous standby is connected"));
+        assert!(hidden.objections(false)[0].contains("pg_monitor"));
+        // One that had a standby is not taken without.
+        let had = sound().objections(true);
+        assert!(
+            had[0].contains("must have a synchronous standby"),
+            "{had:?}"
+        );
     }
 }

@@ -4,6 +4,7 @@ use crate::copying::Copying;
 use crate::database::Database;
 use crate::doubt::fenced;
 use crate::error::DatabaseError;
+use crate::heads::Heads;
 use crate::lane::{self, Recovered, Taken};
 use crate::line::{Append, Command, Value};
 use crate::options::Claim;
@@ -14,6 +15,7 @@ use crate::reclaim::Reclaiming;
 use crate::tables::Kind;
 use bytes::Bytes;
 use model::Position;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -57,6 +59,8 @@ pub struct ShardStore {
     pub(crate) next_stretch: u64,
     /// Whether the last stretch may go on: not the one of an owner before.
     has_tail: bool,
+    /// Of the last stretch.
+    heads: Heads,
     /// The number of the next page.
     pub(crate) head: i64,
     /// The position of the next record.
@@ -94,6 +98,7 @@ impl ShardStore {
             last_table: lane.last_table,
             next_stretch: lane.next_stretch,
             has_tail: false,
+            heads: Heads::default(),
             head: taken.head,
             next: lane.next,
             failed: None,
@@ -179,21 +184,56 @@ impl ShardStore {
     }
 
     /// The stretch that goes on in `table`, begun if need be.
-    fn tail_in(&mut self, table: u32) -> u64 {
+    fn tail_in(&mut self, table: u32) -> Result<u64, DatabaseError> {
         let goes_on = |tail: &&mut Stretch| self.has_tail && tail.table == table;
         if let Some(tail) = self.shared.places_mut().tail().filter(goes_on) {
-            return tail.number;
+            return Ok(tail.number);
         }
+        self.end_tail()?;
         let number = self.take_stretch();
         let stretch = Stretch::new(number, table, Density::Dense, self.next);
         self.shared.places_mut().push(stretch);
         self.live.begin(number, self.next, Density::Dense);
         self.has_tail = true;
         self.reclaiming.look_again();
-        number
+        Ok(number)
     }
 
-    fn land_chunk(&mut self, chunk: Chunk) -> Result<Landed, DatabaseError> {
+    /// Lands the heads of the stretch that nothing is added to any more.
+    fn end_tail(&mut self) -> Result<(), DatabaseError> {
+        let heads = std::mem::take(&mut self.heads);
+        let tail = self.shared.places_mut().tail().cloned();
+        if let Some(mut tail) = tail.filter(|_| self.has_tail) {
+            let last = tail.last;
+            self.land_heads(heads, &mut tail, last)?;
+            let mut places = self.shared.places_mut();
+            places.tail().expect("it was there").heads = tail.heads;
+        }
+        Ok(())
+    }
+
+    /// Lands the heads of a stretch, which stands for positions up to `last`, in its own table: they go with it.
+    pub(crate) fn land_heads(
+        &mut self,
+        heads: Heads,
+        stretch: &mut Stretch,
+        last: Position,
+    ) -> Result<(), DatabaseError> {
+        let is_whole = heads.is_whole();
+        let bytes = heads.finish(self.epoch, stretch, last);
+        self.count(stretch.table, bytes.len());
+        let (page, _) = self.append(stretch.table, &bytes)?;
+        stretch.heads = is_whole.then_some(page);
+        Ok(())
+    }
+
+    /// So much more is in a table that was not chosen for it just now.
+    pub(crate) fn count(&self, table: u32, bytes: usize) {
+        let rows = bytes.div_ceil(pages::PAGE_BYTES);
+        self.database.tables().add(table, bytes, rows);
+    }
+
+    fn land_chunk(&mut self, mut chunk: Chunk) -> Result<Landed, DatabaseError> {
         let bytes = chunk.bytes_len();
         if !chunk.is_empty() {
             let (last, checkpoint) = (chunk.last(), chunk.checkpoint());
@@ -202,14 +242,16 @@ impl ShardStore {
                 "chunks land in the order of their positions"
             );
             let table = self.table_for(Kind::Fresh, bytes)?;
-            let number = self.tail_in(table);
+            let number = self.tail_in(table)?;
             self.live.enter_chunk(&chunk);
+            let items = chunk.take_summary();
             let chunk = chunk.seal(self.epoch.cast_unsigned(), number);
             let (page, end) = self.append(table, chunk.bytes())?;
             let mut places = self.shared.places_mut();
             let tail = places.tail().expect("the stretch that was landed in");
             tail.append(&chunk, page, end);
             drop(places);
+            self.heads.add(&chunk, Density::Dense, &items);
             self.shared.cache().landed(chunk);
             self.next = last.next();
             let begin = checkpoint.map(|checkpoint| checkpoint.begin);
@@ -297,6 +339,7 @@ fn take(database: &Database, claim: &Claim, epoch: i64) -> Result<Taken, Databas
         head,
         snapshot: (snap_seg != 0).then_some((snap, snap_seg.cast_unsigned())),
         held,
+        pages: Cell::new(0),
     })
 }
 

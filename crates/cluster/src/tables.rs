@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What a row takes in its table and index beside its data, about.
 const ROW_BYTES: u64 = 80;
+/// What a table takes before it has a row: its index, its map of free space and the like, about. Emptying it gains them
+/// too, but they tell nothing of how much in it is dead.
+const EMPTY_BYTES: u64 = 56 * 1024;
 /// Of the bytes of full tables so many may be dead for each live one: one in so many.
 const LIVE_PER_DEAD: u64 = 3;
 /// And besides so many tables.
@@ -21,6 +24,9 @@ const SMALL_TABLES: usize = 8;
 /// After so many tables of what landed the table for copies is closed, however little is in it: or what died in it would
 /// never be dropped.
 const COPIES_AGE: u32 = 4;
+
+/// So many bytes must come to life or die, one in so many of a table, before all shards look round for it.
+const PART_OF_TABLE: u64 = 16;
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +52,8 @@ pub(crate) struct Tables {
     ours: BTreeSet<u32>,
     /// Counts what may let a shard give something back that it could not before.
     changes: u64,
+    /// How many live bytes have come and gone since that was counted last.
+    drift: u64,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +83,7 @@ impl Tables {
             known: BTreeMap::new(),
             ours: BTreeSet::new(),
             changes: 0,
+            drift: 0,
         }
     }
 
@@ -141,8 +150,10 @@ impl Tables {
     pub(crate) fn set_live(&mut self, shard: u32, table: u32, bytes: u64) {
         self.ours.insert(shard);
         let known = self.known.entry(table).or_default();
-        if known.live.insert(shard, bytes) != Some(bytes) {
-            self.changes += 1;
+        let before = known.live.insert(shard, bytes).unwrap_or(0);
+        self.drift += before.abs_diff(bytes);
+        if self.drift >= self.segment_bytes / PART_OF_TABLE {
+            (self.drift, self.changes) = (0, self.changes + 1);
         }
     }
 
@@ -163,7 +174,7 @@ impl Tables {
     pub(crate) fn measured(&mut self, table: u32, bytes: u64) {
         if !self.is_open(table) {
             let known = self.known.entry(table).or_default();
-            (known.bytes, known.measured) = (bytes, true);
+            (known.bytes, known.measured) = (bytes.saturating_sub(EMPTY_BYTES), true);
         }
     }
 
@@ -248,7 +259,7 @@ mod tests {
     fn tables(live: &[u64]) -> Tables {
         let mut tables = Tables::new(FULL);
         for (table, live) in (1..).zip(live) {
-            tables.measured(table, FULL);
+            tables.measured(table, EMPTY_BYTES + FULL);
             tables.set_live(1, table, *live);
         }
         tables
@@ -297,7 +308,7 @@ mod tests {
         let mut tables = Tables::new(FULL);
         for table in 1..=9 {
             assert_eq!(tables.worth_emptying(), [].into());
-            tables.measured(table, FULL / 10);
+            tables.measured(table, EMPTY_BYTES + FULL / 10);
             tables.set_live(1, table, FULL / 10);
         }
         assert_eq!(tables.worth_emptying(), (1..=9).collect());

@@ -3,18 +3,18 @@
 //!
 //! All nodes do it, each for itself: what they change, they change under an advisory lock.
 
+use crate::connector::Connector;
 use crate::database::lock;
 use crate::desk::pause;
 use crate::error::DatabaseError;
-use crate::options::Options;
 use crate::schema;
-use crate::session::{self, Doubt, describe};
+use crate::session::{Doubt, describe};
 use crate::settings;
 use crate::tables::Tables;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
-use tokio_postgres::{Client, Config};
+use tokio_postgres::Client;
 
 /// So often it looks round without being nudged.
 const EVERY: Duration = Duration::from_secs(1);
@@ -59,18 +59,16 @@ const DROP_UNHELD: &str = "
 /// The tending of one node.
 pub(crate) struct Tending {
     pub(crate) tables: Arc<Mutex<Tables>>,
-    config: Config,
-    options: Options,
+    connector: Arc<Connector>,
     client: AsyncMutex<Option<Client>>,
     nudged: Notify,
 }
 
 impl Tending {
-    pub(crate) fn new(config: Config, options: Options, tables: Arc<Mutex<Tables>>) -> Self {
+    pub(crate) fn new(connector: Arc<Connector>, tables: Arc<Mutex<Tables>>) -> Self {
         Self {
             tables,
-            config,
-            options,
+            connector,
             client: AsyncMutex::new(None),
             nudged: Notify::new(),
         }
@@ -82,10 +80,10 @@ impl Tending {
     }
 
     async fn connect(&self) -> Result<Client, Doubt> {
-        let client = session::connect_client(&self.config, &self.options).await?;
+        let client = self.connector.client().await?;
         let row = client.query_one(settings::QUESTION, &[]).await;
         let row = row.map_err(|error| Doubt::Lost(describe(&error)))?;
-        session::check(&row, &self.options)?;
+        self.connector.check(&row)?;
         Ok(client)
     }
 
@@ -99,7 +97,7 @@ impl Tending {
             Some(client) => client,
             None => self.connect().await?,
         };
-        let limit = self.options.statement_limit;
+        let limit = self.connector.options.statement_limit;
         let done = tokio::time::timeout(limit, work(&client)).await;
         let done = done.map_err(|_| Doubt::Late(limit))?;
         let done = done.map_err(|error| Doubt::Failed(describe(&error)))?;
@@ -157,7 +155,8 @@ impl Tending {
     /// Whether the server can still be relied on: Patroni, for one, leaves commits asynchronous for a while.
     async fn check_settings(&self) -> Result<(), Doubt> {
         let row = self.with_client(async |client| client.query_one(settings::QUESTION, &[]).await);
-        session::check(&row.await?, &self.options)
+        self.connector.check(&row.await?)?;
+        Ok(())
     }
 }
 
@@ -218,14 +217,14 @@ pub(crate) async fn begin(tending: Arc<Tending>) -> Result<u32, DatabaseError> {
                 break;
             }
             Err(Doubt::Unsafe(why)) => return Err(refused(&why)),
-            Err(doubt) if began.elapsed() > tending.options.patience => {
+            Err(doubt) if began.elapsed() > tending.connector.options.patience => {
                 return Err(DatabaseError::unreachable("reach the database", doubt));
             }
             Err(_) => tokio::time::sleep(pause(nth)).await,
         }
     }
     let mut client = client.expect("the loop ends with one");
-    let shards = schema::migrate(&mut client, tending.options.shards).await?;
+    let shards = schema::migrate(&mut client, tending.connector.options.shards).await?;
     let all = "select seg from landfall.segment";
     let rows = client.query(all, &[]).await;
     let rows =
@@ -258,7 +257,7 @@ pub(crate) async fn make_table(tending: Arc<Tending>) -> Result<(), DatabaseErro
     for nth in 0.. {
         match tending.make_ahead().await {
             Ok(()) => break,
-            Err(doubt) if began.elapsed() > tending.options.patience => {
+            Err(doubt) if began.elapsed() > tending.connector.options.patience => {
                 return Err(DatabaseError::unreachable("make a segment table", doubt));
             }
             Err(_) => tokio::time::sleep(pause(nth)).await,

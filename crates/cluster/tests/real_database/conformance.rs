@@ -5,7 +5,7 @@ use landfall_cluster::{Claim, Database, Options};
 use store::Store;
 use store::conformance::{self, Harness, Opened};
 
-pub(crate) const SEGMENT_BYTES: u64 = 128 * 1024;
+pub(crate) const SEGMENT_BYTES: u64 = 64 * 1024;
 
 /// A lane of a database of its own.
 pub(crate) struct OnPostgres {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use landfall_cluster::{Claim, Database, DatabaseError, Options, ShardStore, cause};
+use model::record::Ending;
 use model::{MessageRecord, Position, Properties, QueueId, Record, ShortStr, Timestamp};
 use store::conformance::by_position;
 use store::{Chunk, ChunkBuilder, Landed, Store, StoreFailure};
@@ -19,6 +20,10 @@ pub(crate) fn options(address: String) -> Options {
 pub(crate) struct Lane {
     pub(crate) store: ShardStore,
     pub(crate) next: u64,
+    /// How many pages its opening has read.
+    pub(crate) read: u64,
+    /// How many pages it has landed.
+    pub(crate) pages: u64,
     /// The positions that were told.
     pub(crate) told: Vec<u64>,
 }
@@ -31,12 +36,14 @@ pub(crate) fn take(database: &Database, shard: u32, epoch: u64) -> Result<Lane, 
         cache_bytes: 64 * 1024,
     };
     let mut told = Vec::new();
-    let (store, _) = database.take(claim, &mut |one| {
+    let (store, recovered) = database.take(claim, &mut |one| {
         let positions = by_position(one).into_iter().map(|(position, _)| position.0);
         told.extend(positions);
     })?;
     Ok(Lane {
         store,
+        pages: 0,
+        read: recovered.pages,
         next: told.iter().max().map_or(1, |last| last + 1),
         told,
     })
@@ -54,6 +61,34 @@ impl Lane {
         Ok((first..=landed.upto.0).collect())
     }
 
+    /// Lands messages of a queue that settles them at once.
+    pub(crate) fn land_passing(&mut self, bodies: &[&[u8]]) -> Result<Landed, StoreFailure> {
+        let mut builder = ChunkBuilder::new();
+        let first = self.next;
+        let end = first + bodies.len() as u64;
+        for (position, body) in (first..).zip(bodies) {
+            builder.push(Position(position), &message(2, body));
+        }
+        let settled = Record::Settled(QueueId(2), Ending::Acknowledged, (first..end).collect());
+        builder.push(Position(end), &settled);
+        self.land_chunk(builder.take())
+    }
+
+    /// The queue of [`land`](Self::land) settles messages.
+    pub(crate) fn settle(&mut self, messages: &[u64]) -> Result<Landed, StoreFailure> {
+        let mut builder = ChunkBuilder::new();
+        let runs = messages.iter().copied().collect();
+        let settled = Record::Settled(QueueId(1), Ending::Acknowledged, runs);
+        builder.push(Position(self.next), &settled);
+        self.land_chunk(builder.take())
+    }
+
+    /// Asks how things stand.
+    pub(crate) fn ask(&mut self) -> Landed {
+        let asked = self.store.land(Chunk::default());
+        asked.expect("the database is there")
+    }
+
     /// Lands a checkpoint of nothing.
     pub(crate) fn checkpoint(&mut self) -> Result<Landed, StoreFailure> {
         let mut builder = ChunkBuilder::new();
@@ -65,6 +100,7 @@ impl Lane {
 
     fn land_chunk(&mut self, chunk: Chunk) -> Result<Landed, StoreFailure> {
         let last = chunk.last();
+        self.pages += chunk.bytes_len().div_ceil(8000) as u64;
         let landed = self.store.land(chunk)?;
         assert_eq!(landed.upto, last);
         self.next = last.0 + 1;

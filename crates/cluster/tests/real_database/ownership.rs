@@ -40,6 +40,10 @@ fn an_epoch_counts_once() {
     let name = postgres.database();
     let database = Database::open(options(postgres.address(&name))).expect("it can be used");
     take(&database, 0, 7).expect("nobody has it");
+    let owners = database.owners().expect("the database is there");
+    assert_eq!(owners.len(), 8);
+    let first = (owners[0].owner.as_str(), owners[0].epoch);
+    assert_eq!((first, owners[1].epoch), (("opening 7", 7), 0));
     for epoch in [1, 6] {
         let refused = take(&database, 0, epoch).err();
         assert_eq!(refused, Some(fenced(0, epoch, 7)));
@@ -90,5 +94,34 @@ fn who_is_fenced_takes_nobody_along() {
             (1..=50).collect()
         };
         assert_eq!(told, expected);
+    }
+}
+
+#[test]
+fn a_lane_that_wanders_between_nodes_is_told_in_order() {
+    let postgres = server::shared();
+    let name = postgres.database();
+    let open = || {
+        let options = landfall_cluster::Options {
+            segment_bytes: 64 * 1024,
+            ..options(postgres.address(&name))
+        };
+        Database::open(options).expect("it can be used")
+    };
+    // Each writes to tables of its own.
+    let nodes = [open(), open()];
+    let body = [3; 9000];
+    let mut landed = 0;
+    for epoch in 1..=9 {
+        let node = &nodes[usize::try_from(epoch).expect("a small number") % 2];
+        let mut lane = take(node, 0, epoch).expect("the epoch is higher");
+        assert_eq!(lane.told, (1..=landed).collect::<Vec<_>>());
+        for _ in 0..5 {
+            lane.land(&[&body[..]; 3]).expect("it is the owner");
+        }
+        landed = lane.next - 1;
+        for position in (1..=landed).step_by(7) {
+            assert_eq!(lane.body(position), body[..]);
+        }
     }
 }
