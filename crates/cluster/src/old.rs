@@ -12,6 +12,7 @@ use crate::lane::{Taken, damaged, read_whole};
 use crate::places::{Places, Stretch};
 use crate::scan::{Found, Scan, place};
 use crate::snapshot::Snapshot;
+use bytes::Bytes;
 use model::record::MessageHead;
 use model::{Position, Record, Run, Runs};
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,21 +124,33 @@ impl<'a> Old<'a> {
             ..stretch.clone()
         };
         self.stretches.insert(stretch.number, (mapped, live));
-        match stretch.heads {
-            Some(page) => self.heads(stretch, page),
-            None => self.pages(stretch),
+        if let Some(page) = stretch.heads {
+            match self.sound_heads(stretch, page) {
+                Ok(heads) => return self.heads(stretch, page, &heads),
+                // Nothing is lost by it, but the database is not what it was: somebody should look.
+                Err(error @ DatabaseError::Damaged { .. }) => {
+                    tracing::error!(%error, "heads are damaged: the pages of their stretch are read");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.pages(stretch)
+    }
+
+    fn sound_heads(&self, stretch: &Stretch, page: i64) -> Result<Bytes, DatabaseError> {
+        let (shard, table) = (self.taken.shard, stretch.table);
+        let bytes = read_whole(self.database, self.taken, page, table)?;
+        match heads::of(&bytes) {
+            Ok(Some(of)) if of.stretch == stretch.number => Ok(bytes),
+            Ok(_) => Err(damaged(shard, place(table, page), &"no heads stand here")),
+            Err(error) => Err(damaged(shard, place(table, page), &error)),
         }
     }
 
-    fn heads(&mut self, stretch: &Stretch, page: i64) -> Result<(), DatabaseError> {
-        let bytes = read_whole(self.database, self.taken, page, stretch.table)?;
-        let read = heads::read(&bytes, stretch.number, &mut |messages| {
-            for run in self
-                .snapshot
-                .map
-                .live
-                .within(messages.run.first, messages.run.end())
-            {
+    fn heads(&mut self, stretch: &Stretch, page: i64, heads: &Bytes) -> Result<(), DatabaseError> {
+        let read = heads::read(heads, stretch.number, &mut |messages| {
+            let live = &self.snapshot.map.live;
+            for run in live.within(messages.run.first, messages.run.end()) {
                 self.messages(stretch.number, &messages.part(run));
             }
         });

@@ -6,6 +6,9 @@ use landfall_cluster::{Database, DatabaseError};
 use model::Position;
 use store::{ReadError, Store};
 
+/// The page of the first table where its heads begin, once it is full.
+const HEADS: &str = "select page from landfall.seg_1 where data like 'LFHD%'";
+
 /// A lane of three chunks, the second of which has three pages; and its database.
 fn landed() -> (Database, String) {
     let postgres = server::shared();
@@ -62,4 +65,34 @@ fn a_missing_page_is_told_with_its_place() {
             "{taken:?}"
         );
     }
+}
+
+#[test]
+fn of_a_stretch_with_damaged_heads_the_pages_are_read() {
+    let postgres = server::shared();
+    let name = postgres.database();
+    let database = Database::open(options(postgres.address(&name))).expect("it can be used");
+    let mut lane = take(&database, 0, 1).expect("nobody has it");
+    let body = vec![7; 30_000];
+    while postgres.sql(&name, HEADS).is_empty() {
+        lane.land(&[&body]).expect("the database is there");
+    }
+    let landed = lane.next - 1;
+    let _ = lane.checkpoint().expect("the database is there");
+    drop(lane);
+    let whole = take(&database, 0, 2).expect("all is well");
+    let heads = postgres.sql(&name, HEADS);
+    let page = heads[0][0].as_deref().expect("a page and not null");
+    let flip = format!(
+        "update landfall.seg_1 set data = set_byte(data, 60, get_byte(data, 60) # 4) where page = {page}"
+    );
+    let whole_read = whole.read;
+    drop(whole);
+    postgres.sql(&name, &flip);
+    let lane = take(&database, 0, 3).expect("nothing is lost");
+    assert_eq!(
+        lane.told[..landed as usize],
+        (1..=landed).collect::<Vec<_>>()
+    );
+    assert!(lane.read > whole_read, "{} pages were read", lane.read);
 }
