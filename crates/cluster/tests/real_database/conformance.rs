@@ -1,5 +1,6 @@
 //! The suite that every store passes.
 
+use crate::proxy::Proxy;
 use crate::server::{self, Postgres};
 use landfall_cluster::{Claim, Database, Options};
 use store::Store;
@@ -13,31 +14,54 @@ pub(crate) struct OnPostgres {
     pub(crate) name: String,
     pub(crate) database: Database,
     epoch: u64,
+    /// What cuts its connections, and which time it is.
+    chaos: Option<(Proxy, u64)>,
 }
 
 const SHARD: u32 = 5;
 
 impl OnPostgres {
     pub(crate) fn new() -> Self {
+        let name = server::shared().database();
+        let address = server::shared().address(&name);
+        Self::open(name, address)
+    }
+
+    /// Behind a proxy that cuts connections now and then.
+    fn in_chaos(seed: u64) -> Self {
         let postgres = server::shared();
         let name = postgres.database();
+        let proxy = Proxy::start(postgres.directory());
+        let address = proxy.address(&name);
+        let mut harness = Self::open(name, address);
+        proxy.begin_chaos(seed);
+        harness.chaos = Some((proxy, seed));
+        harness
+    }
+
+    fn open(name: String, address: String) -> Self {
+        let postgres = server::shared();
         let options = Options {
             segment_bytes: SEGMENT_BYTES,
             shards: 8,
-            ..Options::new(postgres.address(&name))
+            ..Options::new(address)
         };
         Self {
             database: Database::open(options).expect("the database can be used"),
             postgres,
             name,
             epoch: 0,
+            chaos: None,
         }
     }
 }
 
 impl Harness for OnPostgres {
     fn empty(&mut self) {
-        *self = Self::new();
+        *self = match &self.chaos {
+            None => Self::new(),
+            Some((_, seed)) => Self::in_chaos(seed + 1),
+        };
     }
 
     fn open(&mut self) -> Opened {
@@ -82,4 +106,9 @@ impl Harness for OnPostgres {
 #[test]
 fn it_passes_the_suite() {
     conformance::run(&mut OnPostgres::new());
+}
+
+#[test]
+fn it_passes_the_suite_though_its_connections_are_cut() {
+    conformance::run(&mut OnPostgres::in_chaos(1));
 }

@@ -21,10 +21,38 @@ pub(crate) enum Cut {
 /// What only connections that land, or ask what has landed, send.
 const LANDING: &[&[u8]] = &[b"shard s set head", b"set since = since"];
 
+/// Where the next cuts are.
+#[derive(Debug, Default)]
+struct Plan {
+    cuts: VecDeque<Cut>,
+    /// Every connection is cut now and then, at places that this makes up (xorshift64*).
+    random: Option<u64>,
+}
+
+/// In chaos a connection is cut somewhere in so many bytes to the server, or of its answers.
+const CHAOS: (u64, u64) = (600_000, 12_000);
+
+impl Plan {
+    fn next(&mut self) -> Option<&mut Cut> {
+        if let Some(state) = self.random.as_mut().filter(|_| self.cuts.is_empty()) {
+            *state ^= *state >> 12;
+            *state ^= *state << 25;
+            *state ^= *state >> 27;
+            let random = state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 8;
+            let within = |bytes: u64| usize::try_from(random / 2 % bytes).expect("a small number");
+            self.cuts.push_back(match random % 2 {
+                0 => Cut::Request(within(CHAOS.0)),
+                _ => Cut::Answer(within(CHAOS.1)),
+            });
+        }
+        self.cuts.front_mut()
+    }
+}
+
 /// The socket of a server, at another place.
 pub(crate) struct Proxy {
     directory: TempDir,
-    plan: Arc<Mutex<VecDeque<Cut>>>,
+    plan: Arc<Mutex<Plan>>,
 }
 
 impl Proxy {
@@ -34,7 +62,7 @@ impl Proxy {
         let directory = tempfile::tempdir().expect("a scratch directory can be made");
         let listener = UnixListener::bind(directory.path().join(SOCKET));
         let listener = listener.expect("a socket can be made there");
-        let plan = Arc::new(Mutex::new(VecDeque::new()));
+        let plan = Arc::new(Mutex::new(Plan::default()));
         let (target, plans) = (target.join(SOCKET), plan.clone());
         // It ends with the tests.
         std::thread::spawn(move || {
@@ -51,26 +79,31 @@ impl Proxy {
 
     /// Cuts there, one after the other.
     pub(crate) fn cut(&self, plan: &[Cut]) {
-        *self.plan() = plan.iter().copied().collect();
+        self.plan().cuts = plan.iter().copied().collect();
+    }
+
+    /// From now on cuts every connection now and then.
+    pub(crate) fn begin_chaos(&self, seed: u64) {
+        self.plan().random = Some(seed);
     }
 
     /// The cuts that have not happened; they will not.
     pub(crate) fn disarm(&self) -> Vec<Cut> {
-        self.plan().drain(..).collect()
+        self.plan().cuts.drain(..).collect()
     }
 
-    fn plan(&self) -> std::sync::MutexGuard<'_, VecDeque<Cut>> {
+    fn plan(&self) -> std::sync::MutexGuard<'_, Plan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One connection, in both directions.
 struct Link {
-    plan: Arc<Mutex<VecDeque<Cut>>>,
+    plan: Arc<Mutex<Plan>>,
     lands: Mutex<bool>,
 }
 
-fn pass(client: UnixStream, target: &PathBuf, plan: &Arc<Mutex<VecDeque<Cut>>>) {
+fn pass(client: UnixStream, target: &PathBuf, plan: &Arc<Mutex<Plan>>) {
     let Ok(server) = UnixStream::connect(target) else {
         return;
     };
@@ -105,11 +138,11 @@ impl Link {
         let mut lands = self.lands.lock().unwrap_or_else(PoisonError::into_inner);
         let has = |text: &&[u8]| bytes.windows(text.len()).any(|window| window == *text);
         *lands |= is_request && LANDING.iter().any(has);
-        if !*lands {
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*lands && plan.random.is_none() {
             return bytes.len();
         }
-        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = match plan.front_mut() {
+        let left = match plan.next() {
             Some(Cut::Request(left)) if is_request => left,
             Some(Cut::Answer(left)) if !is_request => left,
             _ => return bytes.len(),
@@ -119,7 +152,7 @@ impl Link {
             return bytes.len();
         }
         let pass = *left;
-        plan.pop_front();
+        plan.cuts.pop_front();
         pass
     }
 }
