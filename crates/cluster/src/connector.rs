@@ -4,11 +4,13 @@ use crate::error::DatabaseError;
 use crate::options::Options;
 use crate::session::{Doubt, Session, describe};
 use crate::settings::{self, Settings};
+use crate::tls;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 use tokio_postgres::{Client, Config, NoTls, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// What every connection of ours is set to, whatever the server's or the user's defaults are. A statement that the
 /// server itself gives up, or a warning that it keeps to itself, would be an outcome that we do not know of; and how
@@ -29,6 +31,7 @@ pub(crate) const SET_UP: &str = "
 pub(crate) struct Connector {
     pub(crate) options: Options,
     config: Config,
+    tls: Option<MakeRustlsConnect>,
     /// A synchronous standby was seen, or the operator says that there is one: a server without any is refused.
     replicated: AtomicBool,
     /// How often a server was refused: whoever has a connection from before looks again.
@@ -39,6 +42,11 @@ impl Connector {
     pub(crate) fn new(options: Options) -> Result<Self, DatabaseError> {
         Ok(Self {
             config: config(&options)?,
+            tls: options
+                .authorities
+                .as_deref()
+                .map(tls::trusting)
+                .transpose()?,
             replicated: AtomicBool::new(options.require_standby),
             refusals: AtomicU64::new(0),
             options,
@@ -47,15 +55,11 @@ impl Connector {
 
     /// A connection that hears every notice, to a server whose word can be relied on.
     pub(crate) async fn session(&self) -> Result<Session, Doubt> {
-        let limit = self.options.statement_limit;
-        let connected = tokio::time::timeout(limit, self.config.connect(NoTls)).await;
-        let connected = connected.map_err(|_| Doubt::Late(limit))?;
-        let (client, connection) = connected.map_err(|error| lost(&error))?;
-        let mut session = Session::new(client, connection);
-        let set_up = |client| Client::batch_execute(client, SET_UP);
-        session.run(limit, set_up).await?;
+        let mut session = self.connect().await?;
         let row = session
-            .run(limit, |client| client.query_one(settings::QUESTION, &[]))
+            .run(self.options.statement_limit, |client| {
+                client.query_one(settings::QUESTION, &[])
+            })
             .await?;
         session.standby_names = self.check(&row)?.standby_names().to_owned();
         Ok(session)
@@ -63,18 +67,30 @@ impl Connector {
 
     /// A connection that runs by itself, for statements that commit nothing that anybody waits for.
     pub(crate) async fn client(&self) -> Result<Client, Doubt> {
-        let connect = async {
-            let connected = self.config.connect(NoTls).await;
-            let (client, connection) = connected.map_err(|error| lost(&error))?;
-            // It ends with the client or with an error, and the client tells of that.
-            tokio::spawn(connection);
-            let set = client.batch_execute(SET_UP).await;
-            set.map_err(|error| lost(&error))?;
-            Ok(client)
-        };
+        Ok(self.connect().await?.by_itself())
+    }
+
+    async fn connect(&self) -> Result<Session, Doubt> {
         let limit = self.options.statement_limit;
+        let connect = async {
+            Ok(match &self.tls {
+                None => {
+                    let (client, connection) = self.config.connect(NoTls).await?;
+                    Session::new(client, connection)
+                }
+                Some(tls) => {
+                    let (client, connection) = self.config.connect(tls.clone()).await?;
+                    Session::new(client, connection)
+                }
+            })
+        };
         let connected = tokio::time::timeout(limit, connect).await;
-        connected.unwrap_or(Err(Doubt::Late(limit)))
+        let connected = connected.map_err(|_| Doubt::Late(limit))?;
+        let mut session = connected.map_err(|error| lost(&error))?;
+        session
+            .run(limit, |client| client.batch_execute(SET_UP))
+            .await?;
+        Ok(session)
     }
 
     /// Rises when a server was refused.
@@ -103,6 +119,14 @@ fn config(options: &Options) -> Result<Config, DatabaseError> {
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         return Err(refused("no host in it".to_owned()));
     }
+    match (&options.authorities, config.get_ssl_mode()) {
+        (Some(_), _) => config.ssl_mode(SslMode::Require),
+        (None, SslMode::Require) => {
+            let why = "sslmode=require needs to know which authorities to trust";
+            return Err(refused(why.to_owned()));
+        }
+        (None, _) => config.ssl_mode(SslMode::Disable),
+    };
     config
         .application_name("landfall")
         .target_session_attrs(TargetSessionAttrs::ReadWrite)

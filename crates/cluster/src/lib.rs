@@ -7,7 +7,7 @@
 //! In reading order: a [`Database`] is what the shards of a node share. Its `line`s land what all of them ask for, one
 //! statement at a time, over a `session` that hears every notice, and find out what became of a statement whose outcome
 //! is unknown (`doubt`); its `desk` reads; its `tending` makes `tables` ahead of use and drops them. The `connector` makes
-//! their connections, `settings` says which servers are refused, `schema` what is in the database.
+//! their connections (with `tls` where it is asked for), `settings` says which servers are refused, `schema` what is in the database.
 //!
 //! [`Database::take`] opens a shard's lane: `scan` reads its pages, `lane` tells them; what is `old` it tells by the
 //! `snapshot` of the last checkpoint and the `heads` of its stretches (each in a `frame`). A [`ShardStore`] lands its
@@ -40,6 +40,7 @@ mod shard;
 mod snapshot;
 mod tables;
 mod tending;
+mod tls;
 
 pub use database::{Database, Ownership};
 pub use error::{DatabaseError, cause};

@@ -1,5 +1,6 @@
 //! How the database is used, and what a node says of itself when it takes a shard.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How the database is used: the same for all shards of a node.
@@ -8,6 +9,9 @@ pub struct Options {
     /// Where it is, as libpq takes it: `postgres://user@host1,host2/name`, or `host=… dbname=…`. Of several hosts the
     /// one that takes writes is used.
     pub database: String,
+    /// A PEM file with the certificates of the authorities of which one must have signed the server's, for its name. With
+    /// it nothing goes over a connection without TLS; without it no connection has TLS.
+    pub authorities: Option<PathBuf>,
     /// Connections that land, at least 1. A shard always uses the same one.
     pub connections: usize,
     /// How many shards the cluster has, at least 1. Counts only where the database holds no cluster yet.
@@ -30,6 +34,7 @@ impl Options {
     pub fn new(database: impl Into<String>) -> Self {
         Self {
             database: database.into(),
+            authorities: None,
             connections: 4,
             shards: 256,
             segment_bytes: 1 << 30,

@@ -87,6 +87,16 @@ impl Session {
         }
     }
 
+    /// Lets the connection run by itself from now on, without anybody hearing what is said beside the answers.
+    pub(crate) fn by_itself(self) -> Client {
+        let mut messages = self.messages;
+        // It ends with the client or with an error, and the client tells of that.
+        tokio::spawn(poll_fn(move |cx| {
+            hear(&mut *messages, cx, &mut None).map(drop)
+        }));
+        self.client
+    }
+
     /// Runs a statement to the end: the answer, and that the server is ready for the next, without a word beside it.
     pub(crate) async fn run<'a, T, F>(
         &'a mut self,

@@ -10,3 +10,4 @@ mod reclaim;
 mod restart;
 mod server;
 mod standby;
+mod tls;

@@ -1,7 +1,9 @@
 //! PostgreSQL for the tests: Debian's package, in a scratch directory, reached by a socket there.
 
+use std::fs::Permissions;
 use std::io::Write;
-use std::os::unix::fs::chown;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -16,25 +18,75 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the server, and ends it when nobody holds the other end of its standard input any more: so it goes with the
 /// tests, however they end.
-const SUPERVISED: &str =
-    r#""$@" < /dev/null & server=$!; cat > /dev/null; kill -QUIT $server; wait $server"#;
+const SUPERVISED: &str = r#""$@" < /dev/null & server=$!; cat > /dev/null; kill -QUIT $server; wait $server
+    [ -z "$REMOVED" ] || rm -rf "$REMOVED""#;
 
 /// A running PostgreSQL. Dropped, it is stopped, and its data go.
 pub(crate) struct Postgres {
     supervisor: Child,
     home: TempDir,
+    port: u16,
     settings: Vec<String>,
+}
+
+/// A cluster that does not run yet.
+struct Made {
+    home: TempDir,
+    port: u16,
+}
+
+impl Made {
+    fn launch(self, settings: Vec<String>, is_removed: bool) -> Postgres {
+        let Self { home, port } = self;
+        let postgres = Postgres {
+            supervisor: launch(home.path(), port, &settings, is_removed),
+            home,
+            port,
+            settings,
+        };
+        postgres.wait();
+        postgres
+    }
 }
 
 /// The one that tests share which do not harm it.
 pub(crate) fn shared() -> &'static Postgres {
     static SHARED: OnceLock<Postgres> = OnceLock::new();
-    SHARED.get_or_init(|| Postgres::start(&[]))
+    // Nobody drops it: who stops it removes its data, too.
+    SHARED.get_or_init(|| Postgres::make(5432).launch(Vec::new(), true))
 }
 
 impl Postgres {
     /// Makes a cluster and starts it with settings of its own, as in `fsync=off`.
     pub(crate) fn start(settings: &[&str]) -> Self {
+        let made = Self::make(5432);
+        let settings = settings.iter().map(|one| (*one).to_owned());
+        made.launch(settings.collect(), false)
+    }
+
+    /// The same, with TLS on a port of this machine.
+    pub(crate) fn start_with_tls(certificate: &Path, key: &Path) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let made = Self::make(port.expect("a port is free").port());
+        let copy = |file: &Path, name: &str| {
+            let to = made.home.path().join(name);
+            std::fs::copy(file, &to).expect("it can be copied");
+            std::fs::set_permissions(&to, Permissions::from_mode(0o600)).expect("it is ours");
+            if let Some(account) = Account::for_server() {
+                chown(&to, Some(account.uid), Some(account.gid)).expect("root may do that");
+            }
+            to.display().to_string()
+        };
+        let settings = vec![
+            "listen_addresses=127.0.0.1".to_owned(),
+            "ssl=on".to_owned(),
+            format!("ssl_cert_file={}", copy(certificate, "server.pem")),
+            format!("ssl_key_file={}", copy(key, "server.key")),
+        ];
+        made.launch(settings, false)
+    }
+
+    fn make(port: u16) -> Made {
         let home = tempfile::tempdir().expect("a scratch directory can be made");
         let account = Account::for_server();
         if let Some(account) = &account {
@@ -47,15 +99,7 @@ impl Postgres {
             .output()
             .expect("initdb can be started");
         assert!(made.status.success(), "{made:?}");
-        let settings: Vec<String> = settings.iter().map(|one| (*one).to_owned()).collect();
-        let supervisor = launch(home.path(), &settings);
-        let postgres = Self {
-            supervisor,
-            home,
-            settings,
-        };
-        postgres.wait();
-        postgres
+        Made { home, port }
     }
 
     /// The directory of its socket.
@@ -65,7 +109,12 @@ impl Postgres {
 
     /// How to reach a database of it.
     pub(crate) fn address(&self, database: &str) -> String {
-        address(self.directory(), database)
+        let port = self.port;
+        format!("{} port={port}", address(self.directory(), database))
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Makes an empty database; returns its name.
@@ -97,7 +146,7 @@ impl Postgres {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
         self.end();
-        self.supervisor = launch(self.home.path(), &self.settings);
+        self.supervisor = launch(self.home.path(), self.port, &self.settings, false);
         self.wait();
     }
 
@@ -111,6 +160,7 @@ impl Postgres {
         loop {
             let mut ask = program("pg_isready", None);
             ask.arg("--quiet").arg("--host").arg(self.home.path());
+            ask.arg("--port").arg(self.port.to_string());
             if ask.status().expect("pg_isready can be started").success() {
                 return;
             }
@@ -173,7 +223,7 @@ fn with_client<T>(
     })
 }
 
-fn launch(home: &Path, settings: &[String]) -> Child {
+fn launch(home: &Path, port: u16, settings: &[String], is_removed: bool) -> Child {
     let account = Account::for_server();
     let log = std::fs::File::create(home.join("log")).expect("a log can be made");
     let mut command = Command::new("sh");
@@ -187,7 +237,11 @@ fn launch(home: &Path, settings: &[String]) -> Child {
         .args(["-c", "listen_addresses=", "-c", "max_connections=60", "-k"])
         .arg(home)
         .arg("-D")
-        .arg(home.join("data"));
+        .arg(home.join("data"))
+        .args(["-p", &port.to_string()]);
+    if is_removed {
+        command.env("REMOVED", home);
+    }
     for setting in settings {
         command.args(["-c", setting]);
     }
