@@ -27,12 +27,17 @@ const LANDED_PER_CHECKPOINT: u64 = 64;
 /// It looks round when so much has landed, one in so many of a table.
 const PART_OF_TABLE: u64 = 8;
 
-/// The snapshot counts from now on; no row comes back if the shard has another owner.
+/// The snapshot counts from now on; no row comes back if the shard has another owner. Like the other one it waits for
+/// nothing: the table is dropped by a commit behind it.
 const POINT: &str = "
-    update landfall.shard set snap = $3, snap_seg = $4 where shard = $1 and epoch = $2 returning shard";
+    update landfall.shard set snap = $3, snap_seg = $4
+     where shard = $1 and epoch = $2 and set_config('synchronous_commit', 'off', true) = 'off'
+    returning shard";
 const LET_GO: &str = "
     with own as (
-        update landfall.shard set since = since where shard = $1 and epoch = $2 returning shard),
+        update landfall.shard set since = since
+         where shard = $1 and epoch = $2 and set_config('synchronous_commit', 'off', true) = 'off'
+        returning shard),
     gone as (
         delete from landfall.held using own where held.shard = own.shard and held.seg = any($3))
     select shard from own";

@@ -33,9 +33,14 @@ const HELD: &str = "select seg from landfall.held where shard = $1";
 
 /// Before anything of a shard goes into a table, the table is held for it, or an opening would not look there. No row
 /// comes back if the shard has another owner, or the table is gone.
+///
+/// Nobody is told anything on the strength of this commit, and what depends on it comes behind it in the server's log,
+/// where one is never kept without the other. So it waits neither for the disk nor for standbys.
 const HOLD: &str = "
     with own as (
-        update landfall.shard set since = since where shard = $1 and epoch = $2 returning shard),
+        update landfall.shard set since = since
+         where shard = $1 and epoch = $2 and set_config('synchronous_commit', 'off', true) = 'off'
+        returning shard),
     there as (
         select seg from landfall.segment where seg = $3 for key share)
     insert into landfall.held(seg, shard) select there.seg, own.shard from there, own
