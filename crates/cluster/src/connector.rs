@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -86,7 +87,7 @@ impl Connector {
         };
         let connected = tokio::time::timeout(limit, connect).await;
         let connected = connected.map_err(|_| Doubt::Late(limit))?;
-        let mut session = connected.map_err(|error| lost(&error))?;
+        let mut session = connected.map_err(|error| not_connected(&error))?;
         session
             .run(limit, |client| client.batch_execute(SET_UP))
             .await?;
@@ -138,6 +139,18 @@ fn config(options: &Options) -> Result<Config, DatabaseError> {
         config.tcp_user_timeout(options.statement_limit);
     }
     Ok(config)
+}
+
+/// The two classes of errors by which a server says that it will not be different the next time.
+fn not_connected(error: &tokio_postgres::Error) -> Doubt {
+    const INVALID_AUTHORIZATION: &str = "28";
+    const INVALID_CATALOG: &str = "3D";
+    let classes = [INVALID_AUTHORIZATION, INVALID_CATALOG];
+    let is_of = |code: &SqlState| classes.iter().any(|class| code.code().starts_with(class));
+    if error.code().is_some_and(is_of) {
+        return Doubt::Shut(describe(error));
+    }
+    lost(error)
 }
 
 fn lost(error: &tokio_postgres::Error) -> Doubt {

@@ -28,6 +28,8 @@ pub(crate) enum Doubt {
     Notice(String),
     /// The server said that it failed.
     Failed(String),
+    /// The server lets us not in: another user, password or database must be named.
+    Shut(String),
     /// The server's settings are such that its word counts for nothing.
     Unsafe(String),
 }
@@ -39,6 +41,7 @@ impl fmt::Display for Doubt {
             Self::Late(limit) => write!(f, "no answer within {limit:?}"),
             Self::Notice(text) => write!(f, "the server says: {text}"),
             Self::Failed(text) => write!(f, "the server reports: {text}"),
+            Self::Shut(text) => write!(f, "the server lets us not in: {text}"),
             Self::Unsafe(text) => write!(f, "the server is refused: {text}"),
         }
     }

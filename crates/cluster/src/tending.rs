@@ -217,6 +217,7 @@ pub(crate) async fn begin(tending: Arc<Tending>) -> Result<u32, DatabaseError> {
                 break;
             }
             Err(Doubt::Unsafe(why)) => return Err(refused(&why)),
+            Err(doubt @ Doubt::Shut(_)) => return Err(DatabaseError::Refused(doubt.to_string())),
             Err(doubt) if began.elapsed() > tending.connector.options.patience => {
                 return Err(DatabaseError::unreachable("reach the database", doubt));
             }

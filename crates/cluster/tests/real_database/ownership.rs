@@ -62,6 +62,16 @@ fn an_epoch_counts_once() {
 }
 
 #[test]
+fn a_database_that_is_not_there_is_told_at_once() {
+    let address = server::shared().address("nowhere");
+    let refused = Database::open(options(address)).err();
+    let Some(DatabaseError::Refused(why)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(why.contains("nowhere"), "{why}");
+}
+
+#[test]
 fn who_is_fenced_takes_nobody_along() {
     let postgres = server::shared();
     let name = postgres.database();
