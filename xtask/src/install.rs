@@ -53,7 +53,7 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     Package {
         name: "postgresql",
         have: "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb",
-        why: "a database with inbox and outbox",
+        why: "a database: the cluster's store, and inbox and outbox",
     },
 ];
 

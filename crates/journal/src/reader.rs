@@ -1,6 +1,5 @@
 //! The reading half: finds a live message's chunk in memory, or reads it from the disk.
 
-use crate::cache::Cache;
 use crate::disk;
 use crate::places::{Places, Stretch};
 use crate::summary::SECTION_STEP;
@@ -9,7 +8,7 @@ use model::Position;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use store::chunk::{self, ChunkError, HEADER_LENGTH};
-use store::{Density, LandedChunk, ReadError, Reader};
+use store::{Cache, Density, LandedChunk, ReadError, Reader};
 
 /// What the writer and the readers of a lane share.
 pub(crate) struct Shared {

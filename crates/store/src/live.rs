@@ -70,6 +70,36 @@ impl LiveSet {
         Self::default()
     }
 
+    /// The segments of several sets as one set: for an opening that meets them in another order than that of their
+    /// positions. What is born next stands in the last one.
+    ///
+    /// # Panics
+    /// If two segments share a stretch of positions, or a message is in two of them.
+    pub fn join(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut whole = Self::new();
+        for part in parts {
+            whole.segments.extend(part.segments);
+            for (position, fanned) in part.fanned {
+                let before = whole.fanned.insert(position, fanned);
+                assert!(before.is_none(), "a message is in one segment");
+            }
+            whole.total.messages += part.total.messages;
+            whole.total.bytes += part.total.bytes;
+        }
+        let segments = whole.segments.make_contiguous();
+        segments.sort_by_key(|segment| segment.from);
+        for two in segments.windows(2) {
+            assert!(
+                two[0].end() <= two[1].from,
+                "no two segments share a stretch of positions"
+            );
+        }
+        let closed = segments.len().saturating_sub(1);
+        segments[..closed].iter_mut().for_each(Segment::close);
+        whole.emptied = true;
+        whole
+    }
+
     /// A segment begins: what is born from now on stands in it, at `from` or behind.
     ///
     /// # Panics

@@ -256,3 +256,26 @@ fn a_segment_serves_more_queues_than_an_octet_counts() {
         assert_eq!(set.total(), Usage::default());
     }
 }
+
+#[test]
+fn sets_are_joined_in_the_order_of_their_positions() {
+    let part = |number, first, density| {
+        let mut set = LiveSet::new();
+        set.begin(number, Position(first), density);
+        for position in [first, first + 5] {
+            set.born(&message(position, &BTreeSet::from([1, 2]), 100));
+        }
+        set
+    };
+    let parts = [(7, 40), (3, 20), (9, 60)];
+    let parts = parts.map(|(number, first)| part(number, first, Density::Sparse));
+    let mut set = LiveSet::join(parts);
+    set.born(&message(70, &BTreeSet::from([1]), 100));
+    let usages = set.usages().map(|(number, usage)| (number, usage.messages));
+    assert_eq!(usages.collect::<Vec<_>>(), [(3, 2), (7, 2), (9, 3)]);
+    let all: Runs = (0..100).collect();
+    set.settled(QueueId(1), &all);
+    assert_eq!(set.total().messages, 6);
+    set.settled(QueueId(2), &all);
+    assert_eq!(set.total(), Usage::default());
+}

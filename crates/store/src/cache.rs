@@ -1,16 +1,17 @@
 //! Chunks in memory: those that landed last, from which most deliveries are served, and those that were read
-//! from the disk last. Each kind has a budget in bytes, and the oldest goes first.
+//! back last. Each kind has a budget in bytes, and the oldest goes first.
 
+use crate::chunk::LandedChunk;
 use model::Position;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use store::LandedChunk;
 
-/// The part of the budget that is for chunks read from the disk: one in so many.
+/// The part of the budget that is for chunks read back: one in so many.
 const PART_READ: usize = 4;
 
 /// Chunks in memory.
-pub(crate) struct Cache {
+#[derive(Debug)]
+pub struct Cache {
     landed: VecDeque<(Position, Arc<LandedChunk>)>,
     landed_bytes: usize,
     landed_budget: usize,
@@ -23,7 +24,7 @@ pub(crate) struct Cache {
 
 impl Cache {
     /// Keeps about `budget` bytes.
-    pub(crate) fn new(budget: usize) -> Self {
+    pub fn new(budget: usize) -> Self {
         let read_budget = budget / PART_READ;
         Self {
             landed: VecDeque::new(),
@@ -37,7 +38,7 @@ impl Cache {
     }
 
     /// Takes in a chunk that has just landed.
-    pub(crate) fn landed(&mut self, chunk: Arc<LandedChunk>) {
+    pub fn landed(&mut self, chunk: Arc<LandedChunk>) {
         self.landed_bytes += chunk.bytes().len();
         self.landed.push_back((chunk.last(), chunk));
         while self.landed_bytes > self.landed_budget
@@ -47,8 +48,8 @@ impl Cache {
         }
     }
 
-    /// Takes in a chunk that was read from the disk.
-    pub(crate) fn read(&mut self, chunk: Arc<LandedChunk>) {
+    /// Takes in a chunk that was read back.
+    pub fn read(&mut self, chunk: Arc<LandedChunk>) {
         let (first, _) = chunk.span();
         self.read_bytes += chunk.bytes().len();
         match self.read.insert(first, chunk) {
@@ -63,7 +64,7 @@ impl Cache {
     }
 
     /// Lets go of what stood in a segment that is no more.
-    pub(crate) fn forget(&mut self, segment: u64) {
+    pub fn forget(&mut self, segment: u64) {
         let ours = |chunk: &LandedChunk| chunk.segment() == segment;
         self.landed.retain(|(_, chunk)| !ours(chunk));
         let landed = self.landed.iter();
@@ -82,7 +83,7 @@ impl Cache {
     }
 
     /// The chunk that holds the record at `position`.
-    pub(crate) fn get(&self, position: Position) -> Option<Arc<LandedChunk>> {
+    pub fn get(&self, position: Position) -> Option<Arc<LandedChunk>> {
         let at = self.landed.partition_point(|(last, _)| *last < position);
         let landed = self.landed.get(at).map(|(_, chunk)| chunk);
         landed

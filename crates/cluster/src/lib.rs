@@ -1,0 +1,49 @@
+//! The store of many machines: the lanes of shards, in PostgreSQL.
+//!
+//! A chunk is cut into `pages`; a page is a row of a segment table, which is only inserted into, and dropped as a
+//! whole when no shard holds it any more. A shard is taken with an epoch, and everything that its owner lands carries
+//! it: the database itself refuses whoever is no longer the owner (promise P8).
+//!
+//! In reading order: a [`Database`] is what the shards of a node share. Its `line`s land what all of them ask for, one
+//! statement at a time, over a `session` that hears every notice, and find out what became of a statement whose outcome
+//! is unknown (`doubt`); its `desk` reads; its `tending` makes `tables` ahead of use and drops them. The `connector` makes
+//! their connections (with `tls` where it is asked for), `settings` says which servers are refused, `schema` what is in the database.
+//!
+//! [`Database::take`] opens a shard's lane: `scan` reads its pages, `lane` tells them; what is `old` it tells by the
+//! `snapshot` of the last checkpoint and the `heads` of its stretches (each in a `frame`). A [`ShardStore`] lands its
+//! chunks; `places` says where everything stands, the `reader` finds it again, `reclaim` lets go of what nobody needs and
+//! `copying` writes again what little is left of old tables.
+//!
+//! The rows are drawn in `docs/format.md`.
+
+mod connector;
+mod copying;
+mod database;
+mod desk;
+mod doubt;
+mod error;
+mod frame;
+mod heads;
+mod lane;
+mod line;
+mod old;
+mod options;
+mod pages;
+mod places;
+mod reader;
+mod reclaim;
+mod scan;
+mod schema;
+mod session;
+mod settings;
+mod shard;
+mod snapshot;
+mod tables;
+mod tending;
+mod tls;
+
+pub use database::{Database, Ownership};
+pub use error::{DatabaseError, cause};
+pub use lane::Recovered;
+pub use options::{Claim, Options};
+pub use shard::ShardStore;

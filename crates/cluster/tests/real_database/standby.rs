@@ -1,0 +1,166 @@
+//! Standbys: a commit that did not wait for them is not taken for landed, and a server that does not wait is refused
+//! (promise P1).
+
+use crate::lane::{options, take, why};
+use crate::server::{self, Postgres};
+use landfall_cluster::{Database, DatabaseError, Options};
+use std::time::{Duration, Instant};
+
+/// What every commit waits for from now on, for ever.
+const NOBODY: &str = "alter system set synchronous_standby_names = 'nobody'";
+const NO_MORE: &str = "alter system reset synchronous_standby_names";
+const WAITING: &str = "select pid from pg_stat_activity where wait_event = 'SyncRep' and application_name = 'landfall'";
+
+fn set(postgres: &Postgres, setting: &str) {
+    postgres.sql("postgres", setting);
+    postgres.sql("postgres", "select pg_reload_conf()");
+}
+
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::yield_now();
+    }
+}
+
+/// The server process that waits for the standby.
+fn waiting(postgres: &Postgres) -> String {
+    until("a commit waits for the standby", || {
+        let rows = postgres.sql("postgres", WAITING);
+        rows.first().and_then(|row| row[0].clone())
+    })
+}
+
+#[test]
+fn a_cancelled_wait_is_not_taken_for_landed() {
+    let postgres = Postgres::start(&[]);
+    let options = options(postgres.address("postgres"));
+    let database = Database::open(options).expect("it can be used");
+    let mut lane = take(&database, 0, 1).expect("nobody has it");
+    lane.land(&[b"before"]).expect("there are no standbys");
+    set(&postgres, NOBODY);
+    let mut lane = std::thread::scope(|scope| {
+        let landing = scope.spawn(move || {
+            lane.land(&[b"cancelled"]).expect("it lands when it may");
+            lane
+        });
+        let process = waiting(&postgres);
+        postgres.sql("postgres", &format!("select pg_cancel_backend({process})"));
+        // The server says success, with a warning: the store drops the connection.
+        until("the connection is dropped", || {
+            let alive = format!("select from pg_stat_activity where pid = {process}");
+            postgres.sql("postgres", &alive).is_empty().then_some(())
+        });
+        // The row is there, for everybody to see. It has not landed.
+        let rows = postgres.sql(
+            "postgres",
+            "select head from landfall.shard where shard = 0",
+        );
+        assert_eq!(rows[0][0].as_deref(), Some("2"));
+        assert!(!landing.is_finished());
+        set(&postgres, NO_MORE);
+        landing.join().expect("it lands")
+    });
+    lane.land(&[b"after"]).expect("there are no standbys");
+    drop(lane);
+    let lane = take(&database, 0, 2).expect("the epoch is higher");
+    assert_eq!(lane.told, [1, 2, 3]);
+    assert_eq!(lane.body(2), "cancelled");
+}
+
+#[test]
+fn what_was_cancelled_is_never_confirmed_while_the_standby_is_away() {
+    let postgres = Postgres::start(&[]);
+    let options = Options {
+        patience: Duration::from_millis(500),
+        ..options(postgres.address("postgres"))
+    };
+    let database = Database::open(options).expect("it can be used");
+    let mut lane = take(&database, 0, 1).expect("nobody has it");
+    lane.land(&[b"before"]).expect("there are no standbys");
+    set(&postgres, NOBODY);
+    std::thread::scope(|scope| {
+        let landing = scope.spawn(move || lane.land(&[b"cancelled"]));
+        let process = waiting(&postgres);
+        postgres.sql("postgres", &format!("select pg_cancel_backend({process})"));
+        let landed = landing.join().expect("it does not panic");
+        let failure = landed.expect_err("no standby has it");
+        let DatabaseError::Unreachable { why, .. } = why(&failure) else {
+            panic!("{failure}");
+        };
+        assert!(why.contains("no synchronous standby is connected"), "{why}");
+    });
+    let refused = take(&database, 0, 2).err();
+    assert!(
+        matches!(refused, Some(DatabaseError::Unreachable { .. })),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_server_that_becomes_unsafe_confirms_nothing_more() {
+    let postgres = Postgres::start(&[]);
+    let options = Options {
+        patience: Duration::from_millis(500),
+        ..options(postgres.address("postgres"))
+    };
+    let database = Database::open(options).expect("it can be used");
+    let mut lane = take(&database, 0, 1).expect("nobody has it");
+    set(&postgres, "alter system set full_page_writes = off");
+    let failure = until("the server is looked at now and then", || {
+        lane.land(&[b"message"]).err()
+    });
+    let DatabaseError::Unreachable { why, .. } = why(&failure) else {
+        panic!("{failure}");
+    };
+    assert!(why.contains("full_page_writes is off"), "{why}");
+}
+
+#[test]
+fn a_server_that_may_lose_what_it_commits_is_refused() {
+    let postgres = Postgres::start(&["fsync=off", "full_page_writes=off"]);
+    let open = |allow_asynchronous| {
+        let options = options(postgres.address("postgres"));
+        Database::open(Options {
+            allow_asynchronous,
+            ..options
+        })
+    };
+    let Some(DatabaseError::Refused(why)) = open(false).err() else {
+        panic!("it is refused");
+    };
+    assert!(
+        why.contains("fsync is off") && why.contains("full_page_writes is off"),
+        "{why}"
+    );
+    assert!(why.contains("allow_asynchronous"), "{why}");
+    let database = open(true).expect("the operator takes the blame");
+    let mut lane = take(&database, 0, 1).expect("nobody has it");
+    lane.land(&[b"message"])
+        .expect("it lands, for what it is worth");
+
+    let required = Database::open(Options {
+        require_standby: true,
+        ..options(server::shared().address("postgres"))
+    });
+    let Some(DatabaseError::Refused(why)) = required.err() else {
+        panic!("it is refused");
+    };
+    assert!(why.contains("must have a synchronous standby"), "{why}");
+
+    let name = postgres.database();
+    set(&postgres, "alter system set full_page_writes = on");
+    postgres.sql(
+        "postgres",
+        &format!("alter database {name} set synchronous_commit = local"),
+    );
+    let refused = Database::open(options(postgres.address(&name))).err();
+    let Some(DatabaseError::Refused(why)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(why.contains("synchronous_commit is local"), "{why}");
+}
