@@ -21,6 +21,7 @@ mod doubt;
 mod error;
 mod lane;
 mod line;
+pub mod members;
 mod options;
 mod pages;
 mod places;
