@@ -55,6 +55,16 @@ pub(crate) const FOR_TESTS: &[Package] = &[
         have: "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb",
         why: "a database: the cluster's store, and inbox and outbox",
     },
+    Package {
+        name: "default-jre-headless",
+        have: "command -v java",
+        why: "runs ZooKeeper",
+    },
+    Package {
+        name: "zookeeper",
+        have: "test -e /usr/share/java/zookeeper.jar",
+        why: "the members of a cluster, and who owns what",
+    },
 ];
 
 /// For the tests with other people's clients.

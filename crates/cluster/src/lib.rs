@@ -24,8 +24,10 @@ mod doubt;
 mod error;
 mod frame;
 mod heads;
+mod identity;
 mod lane;
 mod line;
+pub mod members;
 mod old;
 mod options;
 mod pages;
@@ -44,6 +46,7 @@ mod tls;
 
 pub use database::{Database, Ownership};
 pub use error::{DatabaseError, cause};
+pub use identity::Identity;
 pub use lane::Recovered;
 pub use options::{Claim, Options};
 pub use shard::ShardStore;

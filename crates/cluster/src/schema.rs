@@ -45,6 +45,7 @@ const FIRST: &str = "
     create table if not exists landfall.store(
         one       bool        primary key default true check (one),
         cluster   uuid        not null default gen_random_uuid(),
+        secret    uuid        not null default gen_random_uuid(),
         shards    int         not null,
         version   int         not null)";
 
