@@ -33,6 +33,8 @@ pub(crate) enum Failure {
     Unreadable(String),
     /// 503.
     Stopping,
+    /// Another node has to be asked: 503.
+    Elsewhere(String),
 }
 
 impl From<Mistake> for Failure {
@@ -49,6 +51,7 @@ impl From<AskError> for Failure {
             AskError::Refused(CommandRefused::AccessRefused(_)) => Self::LoginRefused,
             AskError::Unreadable(what) => Self::Unreadable(what),
             AskError::Stopping => Self::Stopping,
+            AskError::Elsewhere(_) => Self::Elsewhere(error.to_string()),
         }
     }
 }
@@ -81,6 +84,10 @@ impl IntoResponse for Failure {
             Self::TooSlow => {
                 let reason = "the request was not complete in time";
                 (StatusCode::REQUEST_TIMEOUT, "timeout", reason)
+            }
+            Self::Elsewhere(reason) => {
+                let code = StatusCode::SERVICE_UNAVAILABLE;
+                (code, "elsewhere", reason.as_str())
             }
             Self::Stopping => {
                 let reason = "the server is stopping";

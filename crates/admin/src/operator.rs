@@ -58,6 +58,16 @@ pub enum AskError {
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
+    /// Another node of the cluster serves, if one does: its address of this API.
+    #[error("{}", elsewhere(.0.as_deref()))]
+    Elsewhere(Option<String>),
+}
+
+fn elsewhere(node: Option<&str>) -> String {
+    match node {
+        Some(node) => format!("the node at {node} serves at the moment"),
+        None => "no node of the cluster serves at the moment".to_owned(),
+    }
 }
 
 /// What the server says about itself.

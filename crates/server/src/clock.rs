@@ -26,6 +26,11 @@ impl Clock {
         self.started_at + self.started.elapsed()
     }
 
+    /// The time at an instant.
+    pub fn at(&self, instant: Instant) -> Timestamp {
+        self.started_at + instant.saturating_duration_since(self.started)
+    }
+
     /// When `at` will be, for the runtime's timers.
     pub fn instant(&self, at: Timestamp) -> tokio::time::Instant {
         let after = Duration::from_millis(at.0.saturating_sub(self.started_at.0));

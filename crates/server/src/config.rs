@@ -3,6 +3,9 @@
 //!
 //! A flag is stronger than the environment, the environment than the file, the file than the default.
 
+mod member;
+pub use member::Member;
+
 use crate::journey::Keeping;
 use crate::log::LogFormat;
 use crate::memory::MemoryLimit;
@@ -128,6 +131,20 @@ options! {
         "Journeys are kept no longer than this";
     transactions_bytes_max: Size, "LANDFALL_TRANSACTIONS_BYTES_MAX", "SIZE", "64MiB",
         "Most memory that all open transactions may hold";
+    zookeeper: String, "LANDFALL_ZOOKEEPER", "HOST:PORT,…/CHROOT|none", "none",
+        "ZooKeeper of the cluster that this node is a member of";
+    database: String, "LANDFALL_DATABASE", "postgres://…|none", "none",
+        "PostgreSQL of the cluster: what lands is kept there instead of in the data directory";
+    node_name: String, "LANDFALL_NODE_NAME", "NAME|host", "host",
+        "Name of this member of the cluster; host for the machine's";
+    node_listen: String, "LANDFALL_NODE_LISTEN", "ADDRESS:PORT", "127.0.0.1:25672",
+        "Where this member of the cluster listens to the others";
+    node_address: String, "LANDFALL_NODE_ADDRESS", "HOST:PORT|none", "none",
+        "Where the other members find this one, if not where it listens";
+    zookeeper_timeout: Span, "LANDFALL_ZOOKEEPER_TIMEOUT", "TIME", "10s",
+        "ZooKeeper gives a silent member up after this, and another takes over";
+    allow_asynchronous: bool, "LANDFALL_ALLOW_ASYNCHRONOUS", "true|false", "false",
+        "Use a database even if its settings let it lose what it has committed";
 }
 
 /// The command line of `landfall serve`.
@@ -163,6 +180,8 @@ pub struct Config {
     pub cluster_name: String,
     /// Which journeys of messages are kept.
     pub journeys: Keeping,
+    /// The cluster that the node is a member of, if it is of one.
+    pub member: Option<Member>,
     /// What keeps memory bounded.
     pub limits: Limits,
 }
@@ -236,12 +255,14 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
         decided.listen.as_ref().is_none_or(|list| !list.is_empty()),
         "listen must name at least one address"
     );
+    let member = Member::of(&decided)?;
     let loopback_users = match decided.loopback_users {
         None => Limits::default().loopback_users,
         Some(names) => loopback_users(&names)?,
     };
     let memory_limit = MemoryLimit::of(decided.memory_limit)?;
     Ok(Config {
+        member,
         memory_limit,
         journeys: Keeping {
             dir: decided.data_dir.join("journey"),

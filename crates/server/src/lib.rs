@@ -3,8 +3,12 @@
 //!
 //! In reading order: a server is put together by [`serve`] and run by [`server`]; clients come in by [`listen`],
 //! each to a [`connection`] of its own. What a client does goes through the [`inbox`] to the [`shard`], whose
-//! [`effects`] go to the [`lander`] and, by the [`outbox`], back to the connection, which is [`handout`]'s work.
+//! [`effects`] go to the [`lander`] and, by the [`outbox`], back to the connection, which is [`handout`]'s work. A
+//! [`member`] of a cluster does the same for as long as it owns the shard (its [`tenure`], under a [`lease`]), and is a
+//! [`relay`] for clients while another node does.
 
+pub mod member;
+pub mod ownership;
 pub mod serve;
 pub mod server;
 pub mod stop;
@@ -14,8 +18,10 @@ pub mod log;
 pub mod units;
 
 pub mod clock;
+pub mod host;
 pub mod listen;
 pub mod login;
+pub mod relay;
 
 pub mod connection;
 pub mod fetch;
@@ -31,8 +37,11 @@ pub mod audit;
 pub mod effects;
 pub mod journey;
 pub mod lander;
+pub mod lease;
 pub mod shard;
+pub mod tenure;
 
+pub mod attending;
 pub mod http;
 pub mod operator;
 

@@ -1,6 +1,8 @@
 //! Listening: sockets are bound before the server says that it is there, and accept until it stops.
 
-use crate::connection::{House, serve};
+use crate::connection::serve;
+use crate::host::{self, Host};
+use crate::relay;
 use anyhow::{Context, Result};
 use model::ConnectionId;
 use std::io;
@@ -9,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tracing::{debug, error, warn};
 
 /// The port that IANA gave to AMQP.
@@ -35,6 +37,14 @@ pub fn bind(configured: Option<&[SocketAddr]>) -> Result<Vec<TcpListener>> {
         Err(error) => return Err(error).with_context(|| refusal(v6)),
     };
     Ok([v4].into_iter().chain(v6).collect())
+}
+
+/// Binds where other nodes come in.
+pub fn bind_to_nodes(address: SocketAddr) -> Result<TcpListener> {
+    let refused = || {
+        format!("cannot listen to other nodes on {address} (--node-listen chooses another address)")
+    };
+    listener(address).with_context(refused)
 }
 
 fn bind_to(address: SocketAddr) -> Result<TcpListener> {
@@ -65,7 +75,8 @@ pub(crate) fn lacks_ipv6(error: &io::Error) -> bool {
 
 /// What the listeners share: numbers for connections, and how many there may be.
 pub struct Door {
-    house: Arc<House>,
+    host: watch::Receiver<Host>,
+    connections_max: usize,
     next: AtomicU64,
     places: Arc<Semaphore>,
     /// For those that are too many, to be told so.
@@ -76,11 +87,12 @@ pub struct Door {
 const VESTIBULE: usize = 64;
 
 impl Door {
-    /// A door to `house`.
-    pub fn new(house: Arc<House>) -> Arc<Self> {
-        let places = house.limits.connections_max.min(Semaphore::MAX_PERMITS);
+    /// A door to whoever serves, for at most so many clients at a time.
+    pub fn new(host: watch::Receiver<Host>, connections_max: usize) -> Arc<Self> {
+        let places = connections_max.min(Semaphore::MAX_PERMITS);
         Arc::new(Self {
-            house,
+            host,
+            connections_max,
             next: AtomicU64::new(1),
             places: Arc::new(Semaphore::new(places)),
             vestibule: Arc::new(Semaphore::new(VESTIBULE)),
@@ -95,7 +107,7 @@ impl Door {
                 Ok((stream, peer)) => {
                     let admitted = self.admit(stream, peer);
                     if !admitted && !full {
-                        let most = self.house.limits.connections_max;
+                        let most = self.connections_max;
                         warn!(%peer, "connections-max is {most}: refusing connections");
                     }
                     full = !admitted;
@@ -111,6 +123,21 @@ impl Door {
 
     /// Serves a client on a task of its own; false if there are too many.
     fn admit(&self, stream: TcpStream, peer: SocketAddr) -> bool {
+        self.admit_to(stream, peer, self.host.clone(), true)
+    }
+
+    /// The same for a client that another node has passed on: it is not passed on again.
+    pub(crate) fn admit_passed_on(&self, stream: TcpStream, client: SocketAddr) -> bool {
+        self.admit_to(stream, client, self.host.clone(), false)
+    }
+
+    fn admit_to(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        mut hosts: watch::Receiver<Host>,
+        passes_on: bool,
+    ) -> bool {
         let place = self.places.clone().try_acquire_owned();
         let admitted = place.is_ok();
         let Ok(place) = place.or_else(|_| self.vestibule.clone().try_acquire_owned()) else {
@@ -119,9 +146,14 @@ impl Door {
         // Replies are small and awaited; where this fails the connection has failed, which its task will see.
         let _ = stream.set_nodelay(true);
         let id = ConnectionId(self.next.fetch_add(1, Ordering::Relaxed));
-        let house = self.house.clone();
         tokio::spawn(async move {
-            serve(house, id, stream, peer, !admitted).await;
+            match host::wait(&mut hosts).await {
+                Some(Host::Here(house)) => serve(house, id, stream, peer, !admitted).await,
+                Some(Host::There(node)) if passes_on && admitted => {
+                    relay::relay(stream, peer, &node).await;
+                }
+                _ => debug!(%peer, "nobody serves this client"),
+            }
             drop(place);
         });
         admitted

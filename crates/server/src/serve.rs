@@ -1,8 +1,9 @@
 //! `landfall serve`: from the configuration to a running server.
 
 use crate::clock::Clock;
-use crate::config::{Config, ServeArgs};
+use crate::config::{Config, Member, ServeArgs};
 use crate::listen::{self, PORT};
+use crate::member::{self, Entrances};
 use crate::server::{self, Parts};
 use crate::{http, log, stop};
 use anyhow::Context;
@@ -38,6 +39,22 @@ pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
 async fn start_and_run(config: &Config) -> anyhow::Result<()> {
     let asked_to_stop = stop::asked_to_stop().context("cannot receive signals")?;
     let clock = Clock::start();
+    let ended = match &config.member {
+        None => run_alone(config, clock, asked_to_stop).await,
+        Some(member) => run_as_member(config, member, clock, asked_to_stop).await,
+    };
+    match &ended {
+        Ok(()) => info!("stopped"),
+        Err(failure) => error!("ending, nothing more is confirmed: {failure:#}"),
+    }
+    ended
+}
+
+async fn run_alone(
+    config: &Config,
+    clock: Clock,
+    asked_to_stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let (journal, broker) = open(config, clock)?;
     let listeners = listen::bind(config.listen.as_deref())?;
     let admin_listeners = http::bind(config.admin_listen.as_deref());
@@ -47,15 +64,24 @@ async fn start_and_run(config: &Config) -> anyhow::Result<()> {
         broker,
         listeners,
         admin_listeners,
-        journeys: config.journeys.clone(),
         clock,
     };
-    let ended = server::run(config, parts, asked_to_stop).await;
-    match &ended {
-        Ok(()) => info!("stopped"),
-        Err(failure) => error!("ending, nothing more is confirmed: {failure:#}"),
-    }
-    ended
+    server::run(config, parts, asked_to_stop).await
+}
+
+async fn run_as_member(
+    config: &Config,
+    member: &Member,
+    clock: Clock,
+    asked_to_stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let entrances = Entrances {
+        clients: listen::bind(config.listen.as_deref())?,
+        nodes: listen::bind_to_nodes(member.listen)?,
+        operators: http::bind(config.admin_listen.as_deref()),
+    };
+    announce(config, &entrances.clients, &entrances.operators)?;
+    member::run(config, member, entrances, clock, asked_to_stop).await
 }
 
 /// Opens the data directory, and tells a fresh broker all that landed in it.
@@ -120,17 +146,28 @@ fn announce(
     let version = env!("CARGO_PKG_VERSION");
     let said = writeln!(
         std::io::stdout(),
-        "Landfall {version} listens on {addresses}{api}; what lands is kept in {dir}\n\
+        "Landfall {version} listens on {addresses}{api}; what lands is kept in {place}\n\
          Try next:\n  \
          echo 'hello' | landfall send first{url}\n  \
          landfall receive first --count 1{url}\n  \
          python3 -c \"import pika; pika.BlockingConnection(pika.URLParameters('amqp://{first}')).channel()\
          .basic_publish('', 'first', b'hello from pika')\"",
         addresses = text.join(" and "),
-        dir = config.data_dir.display(),
+        place = place(config),
     );
     // Where nobody reads standard output any more the log still tells.
     said.unwrap_or_else(|error| debug!(%error, "cannot write to standard output"));
     info!(addresses = text.join(" "), version, "listening");
     Ok(())
+}
+
+/// Where what lands is kept, for a person.
+fn place(config: &Config) -> String {
+    match &config.member {
+        None => config.data_dir.display().to_string(),
+        Some(member) => format!(
+            "the database of the cluster; this is its member {}",
+            member.node
+        ),
+    }
 }

@@ -1,25 +1,18 @@
-//! A running server: a store, a broker, listeners, and the tasks between them.
+//! A running server by itself: a shard, listeners, and the tasks between them.
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::connection::House;
-use crate::fetch::Fetcher;
+use crate::host::Host;
 use crate::http;
-use crate::inbox::{Handover, inbox};
-use crate::journey::{Journeys, Keeping, Teller};
-use crate::lander::Lander;
+use crate::lease::Lease;
 use crate::listen::Door;
-use crate::login;
-use crate::memory::{Memory, Watch};
-use crate::operator::ShardOperator;
-use crate::shard::Shard;
-use crate::unfinished::Unfinished;
-use anyhow::Context;
+use crate::tenure::Tenure;
 use broker::Broker;
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
 use store::Store;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 /// What a server is put together from.
@@ -32,8 +25,6 @@ pub struct Parts {
     pub listeners: Vec<TcpListener>,
     /// Where operators' tools come in.
     pub admin_listeners: Vec<StdListener>,
-    /// Which journeys of messages are kept.
-    pub journeys: Keeping,
     /// The time.
     pub clock: Clock,
 }
@@ -49,66 +40,42 @@ pub async fn run(
     parts: Parts,
     asked_to_stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let (inbox_sender, inbox) = inbox(config.limits.inbox_bytes_max);
-    let fetcher = Fetcher::new(parts.store.reader(), inbox_sender.clone());
-    let memory = Memory::new(config.memory_limit);
-    let house = Arc::new(House {
-        limits: config.limits.clone(),
-        server_properties: login::server_properties(config),
-        inbox: inbox_sender.clone(),
-        reader: parts.store.reader(),
-        clock: parts.clock,
-        unfinished: Unfinished::new(config.limits.unfinished_bytes_max),
-        memory: memory.clone(),
-    });
-    let lander = Lander::start(parts.store).context("cannot start the landing thread")?;
-    let mut broker = parts.broker;
-    let teller = Teller::start(&parts.journeys, parts.clock.now());
-    if teller.is_some() {
-        broker.tell_journeys();
-    }
-    let journeys = Journeys::new(teller.is_some().then_some(parts.journeys.dir));
-    let shard = Shard::new(
-        broker,
-        inbox,
-        lander,
-        fetcher,
-        Watch::new(config.memory_limit, memory, parts.clock.now()),
+    let mut tenure = Tenure::begin(
+        config,
+        parts.store,
+        parts.broker,
         parts.clock,
-        config.limits.landing_bytes_max,
-    );
-    let mut shard = tokio::spawn(shard.telling(teller).run());
-    let operator = Arc::new(ShardOperator::new(
-        inbox_sender.clone(),
-        house.reader.clone(),
-        journeys,
-    ));
+        Lease::for_ever(),
+    )?;
     http::serve(
         parts.admin_listeners,
-        admin::router(operator, about(config)),
+        admin::router(tenure.operator.clone(), about(config)),
     )?;
-    let door = Door::new(house);
-    let accepting: Vec<AbortHandle> = parts
-        .listeners
-        .into_iter()
-        .map(|listener| tokio::spawn(door.clone().accept(listener)).abort_handle())
-        .collect();
+    let (_host, served) = watch::channel(Host::Here(tenure.house.clone()));
+    let door = Door::new(served, config.limits.connections_max);
+    let accepting = accept(&door, parts.listeners);
     let ended = tokio::select! {
-        ended = &mut shard => ended,
+        ended = tenure.ended() => ended,
         () = asked_to_stop => {
             for listener in &accepting {
                 listener.abort();
             }
-            inbox_sender.tell(Handover::Stop);
-            shard.await
+            tenure.stop();
+            tenure.ended().await
         }
     };
-    ended.context("the shard ended by a defect of the program")??;
-    Ok(())
+    Ok(ended??)
+}
+
+/// Lets clients in.
+pub(crate) fn accept(door: &Arc<Door>, listeners: Vec<TcpListener>) -> Vec<AbortHandle> {
+    let each = listeners.into_iter();
+    each.map(|listener| tokio::spawn(door.clone().accept(listener)).abort_handle())
+        .collect()
 }
 
 /// What the HTTP API says about the server.
-fn about(config: &Config) -> admin::About {
+pub(crate) fn about(config: &Config) -> admin::About {
     admin::About {
         product: config.product.clone(),
         version: env!("CARGO_PKG_VERSION"),

@@ -10,6 +10,7 @@ use crate::fetch::Fetcher;
 use crate::inbox::{Handover, Inbox, Turn};
 use crate::journey::Teller;
 use crate::lander::Lander;
+use crate::lease::{self, Lease};
 use crate::memory::Watch;
 use crate::outbox::Outgoing;
 use crate::publishing::HandedOut;
@@ -57,6 +58,7 @@ pub struct Shard {
     /// What was read for the broker, for the next turn.
     fetched: Vec<Input>,
     clock: Clock,
+    lease: Lease,
     /// Nothing more is taken in while so much waits for landing (promise P9).
     landing_bytes_max: usize,
     /// Since when only records that nobody waits for have been growing.
@@ -91,6 +93,7 @@ impl Shard {
             watch,
             fetched: Vec::new(),
             clock,
+            lease: Lease::for_ever(),
             landing_bytes_max,
             company_by: None,
             room: true,
@@ -103,6 +106,11 @@ impl Shard {
     /// The same shard, which tells what became of its messages.
     pub fn telling(self, teller: Option<Teller>) -> Self {
         Self { teller, ..self }
+    }
+
+    /// The same shard, which does nothing while its lease has run out.
+    pub fn under(self, lease: Lease) -> Self {
+        Self { lease, ..self }
     }
 
     /// Runs until the server was asked to stop, all clients are gone and all is landed.
@@ -119,6 +127,9 @@ impl Shard {
         while !self.is_done() {
             if let Some(landed) = self.wait(&mut turn).await? {
                 self.landed(landed);
+            }
+            while !self.lease.holds(self.clock.now()) {
+                tokio::time::sleep(lease::LOOK_AGAIN).await;
             }
             let now = self.clock.now();
             if self.takes_more() {

@@ -5,7 +5,6 @@ use broker::Recovery;
 use model::{ChannelNumber, Limits, Method, Position};
 use server::clock::Clock;
 use server::config::{Config, ServeArgs};
-use server::journey::Keeping;
 use server::server::{Parts, run};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -26,9 +25,11 @@ struct InProcess {
 }
 
 fn config() -> Config {
-    ServeArgs::default()
+    let mut config = ServeArgs::default()
         .config()
-        .expect("the defaults are valid")
+        .expect("the defaults are valid");
+    config.journeys.bytes_max = 0;
+    config
 }
 
 fn start(disk: &Disk) -> InProcess {
@@ -53,10 +54,6 @@ fn start(disk: &Disk) -> InProcess {
                 broker: recovery.finish(clock.now()),
                 listeners: vec![listener],
                 admin_listeners: Vec::new(),
-                journeys: Keeping {
-                    bytes_max: 0,
-                    ..config().journeys
-                },
                 clock,
             };
             let stopped = async { stopped.await.expect("the test tells when to stop") };

@@ -8,6 +8,7 @@ mod admin;
 mod amqprs;
 mod bad_input;
 mod cli;
+mod cluster;
 mod compatibility;
 mod crash;
 mod delay;

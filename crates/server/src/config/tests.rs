@@ -95,3 +95,35 @@ fn values_out_of_range_are_refused_by_name() {
     assert!(error(&["--heartbeat", "soon"]).contains("heartbeat"));
     assert!(error(&["--config", "/nowhere/landfall.toml"]).contains("/nowhere/landfall.toml"));
 }
+
+const ZOOKEEPER: &str = "--zookeeper=zk1:2181,zk2:2181/mq";
+const DATABASE: &str = "--database=postgres://db/mq";
+
+#[test]
+fn a_member_needs_a_zookeeper_and_a_database() {
+    assert!(config(&[]).expect("valid").member.is_none());
+    let named = "--node-name=mq-1";
+    let member = config(&[ZOOKEEPER, DATABASE, named]).expect("valid").member;
+    let member = member.expect("it is one");
+    assert_eq!(member.zookeeper, "zk1:2181,zk2:2181/mq");
+    assert_eq!(member.database, "postgres://db/mq");
+    assert_eq!(member.node, "mq-1");
+    assert_eq!(member.listen.port(), 25672);
+    assert!(!member.allow_asynchronous);
+    assert!(error(&[ZOOKEEPER]).contains("database is missing"));
+    assert!(error(&[DATABASE]).contains("zookeeper is missing"));
+}
+
+#[test]
+fn others_must_be_able_to_find_a_member() {
+    let anywhere = "--node-listen=0.0.0.0:25672";
+    let said = error(&[ZOOKEEPER, DATABASE, anywhere]);
+    assert!(said.contains("node-address must say where"), "{said}");
+    let member = config(&[ZOOKEEPER, DATABASE, anywhere, "--node-address=mq-1:25672"]);
+    let member = member.expect("valid").member.expect("it is one");
+    assert_eq!(member.address.as_deref(), Some("mq-1:25672"));
+    let said = error(&[ZOOKEEPER, DATABASE, "--node-name=a/b"]);
+    assert!(said.contains("node-name is 'a/b'"), "{said}");
+    let said = error(&[ZOOKEEPER, DATABASE, "--zookeeper-timeout=1ms"]);
+    assert!(said.contains("zookeeper-timeout must be between"), "{said}");
+}

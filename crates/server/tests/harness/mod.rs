@@ -3,7 +3,11 @@
 pub(crate) mod peer;
 pub(crate) mod postgres;
 pub(crate) mod raw;
+#[path = "../../../cluster/tests/real_zookeeper/ensemble.rs"]
+#[allow(dead_code, reason = "another crate's tests use all of it")]
+pub(crate) mod zookeeper;
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -98,9 +102,22 @@ impl Landfall {
 
     /// SIGTERM.
     pub(crate) fn ask_to_stop(&self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
-            .expect("the server can be signalled");
+        self.signal(Signal::TERM);
+    }
+
+    /// SIGSTOP, as a machine that does not run for a while.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).expect("the server can be signalled");
     }
 
     /// Waits until it has ended by itself.

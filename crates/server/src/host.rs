@@ -1,0 +1,29 @@
+//! Who serves a client that comes in.
+
+use crate::connection::House;
+use crate::relay::Peer;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A client that comes while nobody serves waits so long: a shard that moves is soon served again, and a client that is
+/// refused at once would only come back at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Who serves clients at the moment.
+#[derive(Clone)]
+pub enum Host {
+    /// This node.
+    Here(Arc<House>),
+    /// Another node of the cluster.
+    There(Peer),
+    /// Nobody.
+    Nobody,
+}
+
+/// Waits for somebody; `None` if nobody comes.
+pub(crate) async fn wait(host: &mut watch::Receiver<Host>) -> Option<Host> {
+    let somebody = host.wait_for(|host| !matches!(host, Host::Nobody));
+    let waited = tokio::time::timeout(PATIENCE, somebody).await;
+    Some(waited.ok()?.ok()?.clone())
+}

@@ -1,0 +1,180 @@
+//! Between nodes: a client may connect to any of them, and the node that owns what it wants serves it. The others pass
+//! its bytes on, behind a greeting that says who is there.
+//!
+//! ```text
+//! greeting, 42 bytes, big-endian:
+//!   0 magic    "LFND"
+//!   4 version  u16   1
+//!   6 secret   16 bytes   what only nodes of the cluster know: it is kept in the database
+//!  22 family   u8    4 or 6
+//!  23 zero     u8
+//!  24 address  16 bytes   of the client; IPv4 in the first four
+//!  40 port     u16
+//! ```
+//! What follows is the client's, and the answer is for it.
+
+use crate::listen::Door;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional_with_sizes};
+use tokio::net::{TcpListener, TcpStream};
+use tracing::{debug, warn};
+
+const MAGIC: [u8; 4] = *b"LFND";
+pub(crate) const VERSION: u16 = 1;
+const LENGTH: usize = 42;
+
+/// The other node has so long to accept.
+const CONNECT_MAX: Duration = Duration::from_secs(3);
+/// Who connects as a node has so long to say so.
+const GREETING_MAX: Duration = Duration::from_secs(5);
+/// After an error of accept the next try waits so long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The bytes that are passed on at a time in each direction; a client that does nothing has them too.
+const PIECE: usize = 16 * 1024;
+
+/// What only nodes of one cluster know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Secret(pub u128);
+
+/// Another node.
+#[derive(Clone)]
+pub struct Peer {
+    /// Where it listens to other nodes: host and port.
+    pub address: Arc<str>,
+    /// What it wants to hear.
+    pub secret: Secret,
+}
+
+/// Passes on what the client and the other node say to each other until one of them is done.
+pub(crate) async fn relay(mut client: TcpStream, from: SocketAddr, peer: &Peer) {
+    let node = tokio::time::timeout(CONNECT_MAX, TcpStream::connect(&*peer.address)).await;
+    let node = node.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    let mut node = match node {
+        Ok(node) => node,
+        Err(error) => {
+            let address = &*peer.address;
+            warn!(node = address, %error, "cannot reach the node that serves");
+            return;
+        }
+    };
+    let _ = node.set_nodelay(true);
+    let passed = async {
+        node.write_all(&greeting(peer.secret, from)).await?;
+        copy_bidirectional_with_sizes(&mut client, &mut node, PIECE, PIECE).await
+    };
+    if let Err(error) = passed.await {
+        debug!(%from, %error, "a client or the node that serves it has gone");
+    }
+}
+
+/// Lets in clients that other nodes pass on, for as long as the server runs.
+pub(crate) async fn accept(listener: TcpListener, secret: Secret, door: Arc<Door>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                tokio::spawn(let_in(stream, peer, secret, door.clone()));
+            }
+            Err(error) => {
+                debug!(%error, "cannot accept a connection of a node");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn let_in(mut stream: TcpStream, node: SocketAddr, secret: Secret, door: Arc<Door>) {
+    let mut said = [0; LENGTH];
+    let read = tokio::time::timeout(GREETING_MAX, stream.read_exact(&mut said)).await;
+    if !matches!(read, Ok(Ok(_))) {
+        debug!(%node, "somebody connected as a node and said nothing");
+        return;
+    }
+    match understand(&said, secret) {
+        Ok(client) => {
+            door.admit_passed_on(stream, client);
+        }
+        Err(why) => warn!(%node, why, "refusing a connection of a node"),
+    }
+}
+
+fn greeting(secret: Secret, client: SocketAddr) -> [u8; LENGTH] {
+    let mut said = [0; LENGTH];
+    said[..4].copy_from_slice(&MAGIC);
+    said[4..6].copy_from_slice(&VERSION.to_be_bytes());
+    said[6..22].copy_from_slice(&secret.0.to_be_bytes());
+    match client.ip() {
+        IpAddr::V4(ip) => {
+            said[22] = 4;
+            said[24..28].copy_from_slice(&ip.octets());
+        }
+        IpAddr::V6(ip) => {
+            said[22] = 6;
+            said[24..40].copy_from_slice(&ip.octets());
+        }
+    }
+    said[40..].copy_from_slice(&client.port().to_be_bytes());
+    said
+}
+
+/// The client that the node passes on.
+fn understand(said: &[u8; LENGTH], secret: Secret) -> Result<SocketAddr, &'static str> {
+    if said[..4] != MAGIC {
+        return Err("it does not speak as a node does");
+    }
+    if said[4..6] != VERSION.to_be_bytes() {
+        return Err("it is of another version");
+    }
+    // One comparison of 16 bytes: how long it takes tells nothing about how many of them fit.
+    if u128::from_be_bytes(octets(said, 6)) != secret.0 {
+        return Err("it does not know the secret of this cluster");
+    }
+    let ip = match said[22] {
+        4 => IpAddr::V4(Ipv4Addr::from(octets::<4>(said, 24))),
+        6 => IpAddr::V6(Ipv6Addr::from(octets::<16>(said, 24))),
+        _ => return Err("it names no client"),
+    };
+    Ok(SocketAddr::new(ip, u16::from_be_bytes(octets(said, 40))))
+}
+
+fn octets<const N: usize>(said: &[u8; LENGTH], at: usize) -> [u8; N] {
+    *said[at..]
+        .first_chunk()
+        .expect("all fields lie within a greeting")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: Secret = Secret(0x1234_5678_9abc_def0_0fed_cba9_8765_4321);
+
+    #[test]
+    fn a_greeting_names_the_client() {
+        for client in ["10.1.2.3:4567", "[2001:db8::7]:65535"] {
+            let client: SocketAddr = client.parse().expect("an address");
+            assert_eq!(understand(&greeting(SECRET, client), SECRET), Ok(client));
+        }
+    }
+
+    #[test]
+    fn strangers_are_refused() {
+        let client = "10.1.2.3:4567".parse().expect("an address");
+        let refused = |at: usize, octet: u8| {
+            let mut said = greeting(SECRET, client);
+            said[at] = octet;
+            understand(&said, SECRET).expect_err("refused")
+        };
+        assert_eq!(refused(0, b'A'), "it does not speak as a node does");
+        assert_eq!(refused(5, 9), "it is of another version");
+        for at in 6..22 {
+            assert_eq!(
+                refused(at, 0xee),
+                "it does not know the secret of this cluster"
+            );
+        }
+        assert_eq!(refused(22, 5), "it names no client");
+    }
+}

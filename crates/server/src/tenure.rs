@@ -1,0 +1,100 @@
+//! A shard that this node owns, from the opening of its lane until it is let go of: its loop, and what its clients and
+//! its operators need to reach it.
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::connection::House;
+use crate::fetch::Fetcher;
+use crate::inbox::{Handover, InboxSender, inbox};
+use crate::journey::{Journeys, Teller};
+use crate::lander::Lander;
+use crate::lease::Lease;
+use crate::login;
+use crate::memory::{Memory, Watch};
+use crate::operator::ShardOperator;
+use crate::shard::{Shard, ShardFailure};
+use crate::unfinished::Unfinished;
+use anyhow::Context;
+use broker::Broker;
+use std::sync::Arc;
+use store::Store;
+use tokio::task::JoinHandle;
+
+/// A shard that is served.
+pub struct Tenure {
+    /// What its clients need.
+    pub house: Arc<House>,
+    /// What its operators need.
+    pub operator: Arc<ShardOperator>,
+    inbox: InboxSender,
+    shard: JoinHandle<Result<(), ShardFailure>>,
+}
+
+impl Tenure {
+    /// Serves what recovery found in `store`. Nobody knows of it yet.
+    ///
+    /// # Errors
+    /// If a thread cannot be started.
+    pub fn begin(
+        config: &Config,
+        store: Box<dyn Store>,
+        mut broker: Broker,
+        clock: Clock,
+        lease: Lease,
+    ) -> anyhow::Result<Self> {
+        let (sender, inbox) = inbox(config.limits.inbox_bytes_max);
+        let reader = store.reader();
+        let fetcher = Fetcher::new(reader.clone(), sender.clone());
+        let memory = Memory::new(config.memory_limit);
+        let house = Arc::new(House {
+            limits: config.limits.clone(),
+            server_properties: login::server_properties(config),
+            inbox: sender.clone(),
+            reader: reader.clone(),
+            clock,
+            unfinished: Unfinished::new(config.limits.unfinished_bytes_max),
+            memory: memory.clone(),
+        });
+        let lander = Lander::start(store).context("cannot start the landing thread")?;
+        let teller = Teller::start(&config.journeys, clock.now());
+        if teller.is_some() {
+            broker.tell_journeys();
+        }
+        let dir = teller.is_some().then(|| config.journeys.dir.clone());
+        let operator = ShardOperator::new(sender.clone(), reader, Journeys::new(dir));
+        let shard = Shard::new(
+            broker,
+            inbox,
+            lander,
+            fetcher,
+            Watch::new(config.memory_limit, memory, clock.now()),
+            clock,
+            config.limits.landing_bytes_max,
+        );
+        Ok(Self {
+            house,
+            operator: Arc::new(operator),
+            inbox: sender,
+            shard: tokio::spawn(shard.telling(teller).under(lease).run()),
+        })
+    }
+
+    /// Asks for an end in order: clients are told, what is in flight lands, the store is closed.
+    pub fn stop(&self) {
+        self.inbox.tell(Handover::Stop);
+    }
+
+    /// Ends at once: somebody else has the shard. Clients are hung up on.
+    pub fn abandon(&self) {
+        self.shard.abort();
+    }
+
+    /// Waits for the end. May be dropped and called again until it has answered.
+    ///
+    /// # Errors
+    /// If something did not land or what had landed cannot be read: clients were told nothing since.
+    pub async fn ended(&mut self) -> anyhow::Result<Result<(), ShardFailure>> {
+        let ended = (&mut self.shard).await;
+        ended.context("the shard ended by a defect of the program")
+    }
+}
