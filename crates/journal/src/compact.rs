@@ -207,14 +207,16 @@ impl Copying {
     fn take_the_place(self, directory: &Directory) -> io::Result<Done> {
         let end = self.plan.last.next();
         let summary = self.summary.finish(self.number, self.segment.used, end);
-        // The summary of what has the name now is not read once this one has its name; and this one not before the
-        // copies have theirs.
-        if !keep(directory, &directory.layout.summary(self.number), &summary)? {
+        // Which positions copies stand for only their summary says. So those that have the name now keep theirs until
+        // these have it, and these have theirs beside it before.
+        let next = directory.layout.next_summary(self.number);
+        if !keep(directory, &next, &summary)? {
             directory.disk.remove(&self.unfinished)?;
             return Ok(Done::NoRoom);
         }
         let path = directory.layout.segment(self.number);
         directory.rename(&self.unfinished, &path)?;
+        directory.rename(&next, &directory.layout.summary(self.number))?;
         let replaced = self.plan.replaced.iter().map(|(number, _)| *number);
         Ok(Done::Compacted(Compacted {
             replaced: replaced.collect(),

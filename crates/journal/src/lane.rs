@@ -73,6 +73,15 @@ impl Lane {
         for Opened { path, .. } in &replaced {
             directory.remove(path).map_err(failed("remove", path))?;
         }
+        for number in &listing.next_summaries {
+            let next = layout.next_summary(*number);
+            let is_its = |one: &Opened| one.number == *number && one.summary_is_next;
+            let named = match segments.iter().any(is_its) {
+                true => directory.rename(&next, &layout.summary(*number)),
+                false => directory.remove(&next),
+            };
+            named.map_err(failed("rename or remove", &next))?;
+        }
         let count = segments.len();
         for (index, segment) in segments.into_iter().enumerate() {
             lane.segment(key, segment, index + 1 == count, tell)?;

@@ -5,6 +5,7 @@
 //! format                        the version of the layout, and the directory's own key
 //! segments/000000000001.seg     a segment, by its number
 //! segments/000000000001.sum     what it holds without the bodies
+//! segments/000000000001.sum.next  that of copies which are about to have the segment's name
 //! segments/checkpoint           which messages before the last checkpoint are live
 //! segments/spare-1              a file written ahead of use
 //! segments/spare-2.tmp          a file that is being made
@@ -19,6 +20,8 @@ pub(crate) enum Name {
     Segment(u64),
     /// The summary of the segment of this number.
     Summary(u64),
+    /// The summary of copies that are about to have the name of the segment of this number, or have got it.
+    NextSummary(u64),
     /// What the last checkpoint keeps.
     Checkpoint,
     /// A spare file.
@@ -29,6 +32,7 @@ pub(crate) enum Name {
 
 const SEGMENT_END: &str = ".seg";
 const SUMMARY_END: &str = ".sum";
+const NEXT_SUMMARY_END: &str = ".sum.next";
 const CHECKPOINT: &str = "checkpoint";
 const SPARE_START: &str = "spare-";
 const UNFINISHED_END: &str = ".tmp";
@@ -43,6 +47,8 @@ impl Name {
             Self::Segment(number(digits)?)
         } else if let Some(digits) = text.strip_suffix(SUMMARY_END) {
             Self::Summary(number(digits)?)
+        } else if let Some(digits) = text.strip_suffix(NEXT_SUMMARY_END) {
+            Self::NextSummary(number(digits)?)
         } else if text == CHECKPOINT {
             Self::Checkpoint
         } else {
@@ -55,6 +61,7 @@ impl Name {
         match self {
             Self::Segment(number) => format!("{number:012}{SEGMENT_END}"),
             Self::Summary(number) => format!("{number:012}{SUMMARY_END}"),
+            Self::NextSummary(number) => format!("{number:012}{NEXT_SUMMARY_END}"),
             Self::Checkpoint => CHECKPOINT.to_owned(),
             Self::Spare(number) => format!("{SPARE_START}{number}"),
             Self::Unfinished => unreachable!("an unfinished file has the name of what it will be"),
@@ -104,6 +111,10 @@ impl Layout {
         self.segments.join(Name::Summary(number).text())
     }
 
+    pub(crate) fn next_summary(&self, number: u64) -> PathBuf {
+        self.segments.join(Name::NextSummary(number).text())
+    }
+
     pub(crate) fn checkpoint(&self) -> PathBuf {
         self.segments.join(CHECKPOINT)
     }
@@ -138,6 +149,8 @@ mod tests {
         );
         assert_eq!(read(&layout.spare(3)), Some(Name::Spare(3)));
         assert_eq!(read(&layout.summary(7)), Some(Name::Summary(7)));
+        let next = read(&layout.next_summary(7));
+        assert_eq!(next, Some(Name::NextSummary(7)));
         assert_eq!(read(&layout.checkpoint()), Some(Name::Checkpoint));
         let unfinished = Layout::unfinished(&layout.segment(7));
         assert_eq!(read(&unfinished), Some(Name::Unfinished));

@@ -21,6 +21,8 @@ pub(crate) struct Opened {
     length: u64,
     /// `None` for the last one, and where it is missing or another's.
     pub(crate) summary: Option<Summary>,
+    /// The summary has not got its own name yet.
+    pub(crate) summary_is_next: bool,
     /// The first position that it holds or stands for, if it has a chunk.
     pub(crate) from: Option<Position>,
     pub(crate) density: Density,
@@ -68,6 +70,7 @@ impl Opened {
             file,
             length,
             summary: None,
+            summary_is_next: false,
             from: None,
             density: Density::Dense,
         };
@@ -87,14 +90,23 @@ impl Opened {
         layout: &Layout,
         key: Key,
     ) -> Result<(), OpenError> {
-        let path = layout.summary(self.number);
-        let file = match disk.open(&path, Access::Read) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(failed("open", &path)(error)),
-        };
-        let summary = Summary::read(&*file, &*self.file, key, self.number);
-        self.summary = summary.map_err(failed("read", &path))?;
+        let names = [
+            layout.summary(self.number),
+            layout.next_summary(self.number),
+        ];
+        for (path, is_next) in names.iter().zip([false, true]) {
+            let file = match disk.open(path, Access::Read) {
+                Ok(file) => file,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(failed("open", path)(error)),
+            };
+            let summary = Summary::read(&*file, &*self.file, key, self.number);
+            self.summary = summary.map_err(failed("read", path))?;
+            if self.summary.is_some() {
+                self.summary_is_next = is_next;
+                return Ok(());
+            }
+        }
         Ok(())
     }
 

@@ -55,6 +55,8 @@ pub struct Recovered {
 pub(crate) struct Listing {
     pub(crate) segments: Vec<u64>,
     pub(crate) summaries: Vec<u64>,
+    /// Summaries that had not got their own names when the power went.
+    pub(crate) next_summaries: Vec<u64>,
     pub(crate) spares: Vec<u64>,
     pub(crate) unfinished: Vec<PathBuf>,
 }
@@ -96,6 +98,7 @@ impl Listing {
             match Name::parse(&text) {
                 Some(Name::Segment(number)) => listing.segments.push(number),
                 Some(Name::Summary(number)) => listing.summaries.push(number),
+                Some(Name::NextSummary(number)) => listing.next_summaries.push(number),
                 Some(Name::Spare(number)) => listing.spares.push(number),
                 Some(Name::Checkpoint) => {}
                 Some(Name::Unfinished) => listing.unfinished.push(dir.join(text)),
