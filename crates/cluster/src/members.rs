@@ -40,3 +40,5 @@ pub use planner::{Candidate, Scope, plan};
 pub use request::Request;
 pub use supervisor::{MembersHandle, start};
 pub use view::{View, ZooKeeper};
+#[cfg(feature = "tls")]
+pub use zookeeper_client::{TlsCa, TlsCerts, TlsIdentity, TlsOptions};

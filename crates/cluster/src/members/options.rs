@@ -23,13 +23,15 @@ pub struct Options {
     pub cluster: String,
     /// How many shards the database has.
     pub shards: u32,
-    /// So long may this node be silent before its shards go to others. ZooKeeper allows 2 to 20 of its own ticks.
+    /// So long may this node be silent before its shards go to others. ZooKeeper allows 2 to 20 of its own ticks. The
+    /// pace depends on it: [`Pace::new`].
     pub session: Duration,
     /// Who this node is for ZooKeeper. With a login nobody else may read or change what it makes.
     pub login: Option<Login>,
-    /// Whom this node believes to be ZooKeeper, and how it proves who it is itself.
+    /// Whom this node believes to be ZooKeeper, and how it proves who it is itself. The process has to have chosen rustls's
+    /// provider of cryptography before, where more than one is linked.
     #[cfg(feature = "tls")]
-    pub tls: Option<zookeeper_client::TlsOptions>,
+    pub tls: Option<super::TlsOptions>,
     /// How hasty it is when it is elected.
     pub pace: Pace,
 }

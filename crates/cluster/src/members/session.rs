@@ -55,6 +55,14 @@ async fn begin(context: &Context, client: &Client) -> Result<About, End> {
     };
     register(context, client, &about).await?;
     withdraw(client, &context.me).await?;
+    let (session, asked_for) = (client.session_timeout(), context.options.session);
+    if session != asked_for {
+        warn!(
+            ?session,
+            ?asked_for,
+            "ZooKeeper's own limits decide how long a dead node goes unnoticed"
+        );
+    }
     info!(member = %context.me, session = %client.session_id(), "joined the cluster");
     Ok(about)
 }
