@@ -47,7 +47,7 @@ pub(crate) fn run_seeds(args: &SimArgs) -> Result<()> {
 }
 
 /// So many seeds fit into a minute: the part of every test run.
-const SEEDS_OF_A_TEST: u64 = 1000;
+const SEEDS_OF_A_TEST: u64 = 600;
 
 /// The short form: some seeds, and every planted bug must be found.
 pub(crate) fn run_some() -> Result<()> {
