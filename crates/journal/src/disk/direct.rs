@@ -51,7 +51,7 @@ impl Direct {
         offset.is_multiple_of(self.block as u64) && length.is_multiple_of(self.block)
     }
 
-    /// Writes at `offset`; returns how many bytes were written.
+    /// Writes at `offset`; returns how many bytes were written. An error says that none were.
     pub(super) fn write_at(&self, offset: u64, bytes: &[u8], bounce: &Bounce) -> io::Result<usize> {
         if bytes.as_ptr().addr().is_multiple_of(self.memory) {
             return self.file.write_at(bytes, offset);
@@ -63,9 +63,12 @@ impl Direct {
         for piece in bytes.chunks(PIECE) {
             let aligned = &mut room[start..start + piece.len()];
             aligned.copy_from_slice(piece);
-            let count = self.file.write_at(aligned, offset + written as u64)?;
-            written += count;
-            if count < piece.len() {
+            match self.file.write_at(aligned, offset + written as u64) {
+                Ok(count) => written += count,
+                Err(error) if written == 0 => return Err(error),
+                Err(_) => return Ok(written),
+            }
+            if !written.is_multiple_of(PIECE) {
                 break;
             }
         }

@@ -129,7 +129,14 @@ impl RealFile {
     fn write_once(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
         match &self.direct {
             Some(direct) if direct.takes(offset, bytes.len()) => {
-                direct.write_at(offset, bytes, &self.bounce)
+                match direct.write_at(offset, bytes, &self.bounce) {
+                    // The file system promised what it does not do. It refused before it wrote anything, so no attempt
+                    // was made yet.
+                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                        self.file.write_at(bytes, offset)
+                    }
+                    outcome => outcome,
+                }
             }
             _ => self.file.write_at(bytes, offset),
         }
@@ -183,5 +190,52 @@ impl DiskFile for RealFile {
     fn forget_cached(&self) -> io::Result<()> {
         rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes that begin and end anywhere come out the same, whichever way they take, whatever memory they come from.
+    #[test]
+    fn all_ways_to_the_disk_write_the_same() {
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        let disk = RealDisk::default();
+        let path = dir.path().join("file");
+        let file = disk.create(&path).expect("a file");
+        let bytes: Vec<u8> = (0..600 * 1024_u32).map(|at| at.to_le_bytes()[1]).collect();
+        let pieces = [
+            (0, 0, 4096),
+            (4096, 1, 512 * 1024),
+            (600_000, 3, 7),
+            (528_384, 64, 4096),
+        ];
+        for (offset, from, length) in pieces {
+            let piece = &bytes[from..from + length];
+            assert_eq!(file.write_at(offset, piece).expect("written"), length);
+            let mut read = vec![0; length];
+            assert_eq!(file.read_at(offset, &mut read).expect("read"), length);
+            assert_eq!(read, piece, "{length} bytes at {offset}");
+        }
+        file.sync().expect("synced");
+    }
+
+    #[test]
+    fn a_file_system_that_promised_too_much_is_written_through_the_page_cache() {
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        let path = dir.path().join("file");
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true);
+        let mut file = RealDisk::default()
+            .file(&path, &options, Access::Write)
+            .expect("a file");
+        if let Some(direct) = &mut file.direct {
+            direct.block = 1;
+        }
+        assert_eq!(file.write_at(3, b"what it refuses").expect("written"), 15);
+        let mut read = [0; 15];
+        assert_eq!(file.read_at(3, &mut read).expect("read"), 15);
+        assert_eq!(&read, b"what it refuses");
     }
 }
