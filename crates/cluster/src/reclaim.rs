@@ -201,8 +201,8 @@ impl ShardStore {
         }
     }
 
-    /// Forgets the stretches that hold nothing that is needed, and of which an opening would tell nothing. The tail stays, and with it the position that the next
-    /// record gets.
+    /// Forgets the stretches that hold nothing that is needed, and of which an opening would tell nothing. The tail stays,
+    /// and with it the position that the next record gets.
     fn free_dead(&mut self) {
         let begin = self.reclaiming.begin;
         let dead: Vec<u64> = {

@@ -21,6 +21,18 @@ pub enum Host {
     Nobody,
 }
 
+impl Host {
+    /// Whether a client is served by the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Here(one), Self::Here(other)) => Arc::ptr_eq(one, other),
+            (Self::There(one), Self::There(other)) => one.address == other.address,
+            (Self::Nobody, Self::Nobody) => true,
+            _ => false,
+        }
+    }
+}
+
 /// Waits for somebody; `None` if nobody comes.
 pub(crate) async fn wait(host: &mut watch::Receiver<Host>) -> Option<Host> {
     let somebody = host.wait_for(|host| !matches!(host, Host::Nobody));

@@ -150,7 +150,7 @@ impl Door {
             match host::wait(&mut hosts).await {
                 Some(Host::Here(house)) => serve(house, id, stream, peer, !admitted).await,
                 Some(Host::There(node)) if passes_on && admitted => {
-                    relay::relay(stream, peer, &node).await;
+                    relay::relay(stream, peer, node, &mut hosts).await;
                 }
                 _ => debug!(%peer, "nobody serves this client"),
             }

@@ -18,7 +18,9 @@ use crate::shard::ShardFailure;
 use crate::tenure::Tenure;
 use crate::{http, server};
 use anyhow::{Context, bail};
-use cluster::members::{self, About, MembersHandle, Options, Pace, State, View, ZooKeeper};
+use cluster::members::{
+    self, About, MembersHandle, Options, Pace, Standing, State, View, ZooKeeper,
+};
 use cluster::{Database, DatabaseError, Identity};
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
@@ -105,7 +107,7 @@ enum Holding {
     Taking(u64, JoinHandle<Result<Claimed, DatabaseError>>),
     /// It is served under this epoch.
     Serving(u64, Tenure, Holder),
-    /// Another node is to have it: clients are told, and what is in flight ends.
+    /// It is not to be served here any more: clients are told, and what is in flight ends.
     Leaving {
         tenure: Tenure,
         /// Until it has left it keeps the lease.
@@ -151,9 +153,9 @@ impl Node<'_> {
         }
     }
 
-    /// Goes on until another node has what this one had, or there is nothing to hand over.
+    /// Goes on until another node has what this one had, or there is nothing to hand over, or nobody to take it.
     async fn hand_over(&mut self) -> anyhow::Result<()> {
-        while self.is_to_own().is_some() {
+        while self.is_to_own().is_some() && self.has_heir() {
             self.step().await?;
         }
         Ok(())
@@ -192,6 +194,15 @@ impl Node<'_> {
                 }
             },
         })
+    }
+
+    /// Whether another member could own the shard.
+    fn has_heir(&self) -> bool {
+        let view = self.view.borrow();
+        let ready = |one: &members::Member| one.about.standing() == Standing::Ready;
+        view.members
+            .iter()
+            .any(|one| one.id != view.me && ready(one))
     }
 
     /// The epoch with which this node is to own the shard.
@@ -279,11 +290,11 @@ impl Node<'_> {
         }
     }
 
-    /// Another node is to own the shard. It takes it from us; clients are told, and find it there.
+    /// Another node is to own the shard, or this one stops. Clients are told, and find it elsewhere.
     fn let_go(&mut self) {
         let holding = std::mem::replace(&mut self.holding, Holding::Nothing);
         if let Holding::Serving(epoch, tenure, holder) = holding {
-            info!(epoch, "another node is to own the shard: letting go of it");
+            info!(epoch, "letting go of the shard");
             tenure.stop();
             self.holding = Holding::Leaving {
                 tenure,
@@ -310,22 +321,25 @@ impl Node<'_> {
             ),
             _ => (Host::Nobody, Asked::Nobody),
         };
-        self.host.send_replace(host);
+        // Whoever waits for a change is not woken by each answer of ZooKeeper.
+        self.host.send_if_modified(|before| {
+            let changed = !before.is_same(&host);
+            *before = host;
+            changed
+        });
         self.asked.send_replace(asked);
     }
 
-    /// Ends what there still is, in order.
+    /// Ends what there still is, in order, and no later than clients have to leave. Until then the lease is kept: a shard
+    /// without one would wait for it.
     async fn stop(&mut self) -> anyhow::Result<()> {
-        let Holding::Serving(_, mut tenure, _) =
-            std::mem::replace(&mut self.holding, Holding::Nothing)
-        else {
-            return Ok(());
-        };
-        tenure.stop();
-        match tenure.ended().await? {
-            Err(failure) if !ownership::is_fenced(&failure) => Err(failure.into()),
-            _ => Ok(()),
+        self.let_go();
+        while matches!(self.holding, Holding::Leaving { .. }) {
+            if let Happened::Ended(ended) = self.happens().await? {
+                self.lost(ended)?;
+            }
         }
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@
 //! ```
 //! What follows is the client's, and the answer is for it.
 
+use crate::host::Host;
 use crate::listen::Door;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional_with_sizes};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
 use tracing::{debug, warn};
 
 const MAGIC: [u8; 4] = *b"LFND";
@@ -28,8 +30,13 @@ const LENGTH: usize = 42;
 
 /// The other node has so long to accept.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
+/// So many connections may be about to say that they are a node's: the next ones wait to be accepted.
+const GREETINGS: usize = 256;
 /// Who connects as a node has so long to say so.
 const GREETING_MAX: Duration = Duration::from_secs(5);
+/// Where the other node cannot be reached, a client is kept for so long, or until another node serves: it would only come
+/// back at once.
+const HELD_BACK: Duration = Duration::from_millis(500);
 /// After an error of accept the next try waits so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The bytes that are passed on at a time in each direction; a client that does nothing has them too.
@@ -48,8 +55,24 @@ pub struct Peer {
     pub secret: Secret,
 }
 
-/// Passes on what the client and the other node say to each other until one of them is done.
-pub(crate) async fn relay(mut client: TcpStream, from: SocketAddr, peer: &Peer) {
+/// Passes on what the client and the other node say to each other until one of them is done, or another node serves: the
+/// one that did may be silent for long, and the client should not have to find out by itself.
+pub(crate) async fn relay(
+    client: TcpStream,
+    from: SocketAddr,
+    peer: Peer,
+    hosts: &mut watch::Receiver<Host>,
+) {
+    let there = Host::There(peer.clone());
+    tokio::select! {
+        () = pass_on(client, from, &peer) => {}
+        _ = hosts.wait_for(|host| !host.is_same(&there)) => {
+            debug!(%from, node = &*peer.address, "this node serves no more");
+        }
+    }
+}
+
+async fn pass_on(mut client: TcpStream, from: SocketAddr, peer: &Peer) {
     let node = tokio::time::timeout(CONNECT_MAX, TcpStream::connect(&*peer.address)).await;
     let node = node.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     let mut node = match node {
@@ -57,6 +80,7 @@ pub(crate) async fn relay(mut client: TcpStream, from: SocketAddr, peer: &Peer) 
         Err(error) => {
             let address = &*peer.address;
             warn!(node = address, %error, "cannot reach the node that serves");
+            tokio::time::sleep(HELD_BACK).await;
             return;
         }
     };
@@ -72,10 +96,17 @@ pub(crate) async fn relay(mut client: TcpStream, from: SocketAddr, peer: &Peer) 
 
 /// Lets in clients that other nodes pass on, for as long as the server runs.
 pub(crate) async fn accept(listener: TcpListener, secret: Secret, door: Arc<Door>) {
+    let greetings = Arc::new(Semaphore::new(GREETINGS));
     loop {
+        let place = greetings.clone().acquire_owned().await;
+        let place = place.expect("the places are never closed");
         match listener.accept().await {
             Ok((stream, peer)) => {
-                tokio::spawn(let_in(stream, peer, secret, door.clone()));
+                let door = door.clone();
+                tokio::spawn(async move {
+                    let_in(stream, peer, secret, door).await;
+                    drop(place);
+                });
             }
             Err(error) => {
                 debug!(%error, "cannot accept a connection of a node");

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A cluster of three.
 struct Cluster {
     nodes: Vec<Node>,
-    _zookeeper: Ensemble,
+    zookeeper: Ensemble,
     _postgres: Postgres,
 }
 
@@ -93,7 +93,7 @@ impl Cluster {
         let nodes = (1..=3).map(|number| Node::start(number, &hosts, &database));
         Self {
             nodes: nodes.collect(),
-            _zookeeper: zookeeper,
+            zookeeper,
             _postgres: postgres,
         }
     }
@@ -126,15 +126,11 @@ impl Cluster {
     }
 }
 
-/// Waits until the log says it.
-fn said(node: &Node, what: &str) {
+/// Waits until it is so.
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let began = Instant::now();
-    while !node.log().contains(what) {
-        assert!(
-            began.elapsed() < PATIENCE,
-            "not said: {what}\n{}",
-            node.log()
-        );
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "not so: {what}");
         sleep(Duration::from_millis(10));
     }
 }
@@ -168,10 +164,31 @@ fn whatever_becomes_of_the_owner_nothing_is_lost() {
     sleep(Duration::from_secs(1));
     let paused = cluster.nodes[owner].running.as_ref().expect("it runs");
     paused.go_on();
-    said(&cluster.nodes[owner], "another node owns the shard");
+    let refused = "another node owns the shard";
+    wait_until(refused, || cluster.nodes[owner].log().contains(refused));
     println!("paused: refused by the database when it went on");
     (owner, epoch) = (next, above);
-    sleep(Duration::from_secs(2));
+    // One that had just turned to the paused node may still wait for an answer from there.
+    let confirmed = || sender.confirmed() + once.confirmed();
+    let flows = confirmed();
+    wait_until("a sender is back", || confirmed() > flows);
+
+    cluster.zookeeper.stop();
+    sleep(SESSION * 2);
+    let before = confirmed();
+    sleep(SESSION);
+    let landed = confirmed() - before;
+    cluster.zookeeper.resume();
+    println!(
+        "without ZooKeeper for longer than the session: {landed} messages landed in {SESSION:?}"
+    );
+    assert!(landed > 0, "the owner goes on: {}", cluster.logs());
+    sleep(SESSION * 2);
+    assert_eq!(
+        cluster.owner_above(epoch - 1),
+        (owner, epoch),
+        "it is the same"
+    );
 
     let began = Instant::now();
     let leaving = cluster.nodes[owner].running.take().expect("it runs");

@@ -1,8 +1,9 @@
 //! The contract of landing: what every store promises, the format in which records land, and the means that
 //! every store needs to keep its promises.
 //!
-//! In reading order: the [`contract`], the [`chunk`] format, the accounting of what is still [`live`], the
-//! [`cache`] of chunks in memory, the store in [`memory`] whose disk fails on demand, and the [`conformance`] suite that every store passes. Nothing here
+//! In reading order: the [`contract`], the [`chunk`] format, the accounting of what is still [`live`], the [`cache`] of
+//! chunks in memory, the store in [`memory`] whose disk fails on demand, and the [`conformance`] suite that every store
+//! passes. Nothing here
 //! touches a file or a socket: that is the business of the stores.
 
 pub mod contract;

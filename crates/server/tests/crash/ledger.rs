@@ -4,7 +4,7 @@
 use client::{Options, Receiver, SendCounts, Sender};
 use model::Runs;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
@@ -112,6 +112,7 @@ fn run<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> J
 /// A sender at work.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
+    confirmed: Arc<AtomicU64>,
     work: JoinHandle<Sent>,
 }
 
@@ -124,8 +125,23 @@ pub(crate) struct Sent {
 impl Load {
     pub(crate) fn start(queue: &'static str, servers: &[SocketAddr]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let work = run(load(queue, options(servers), stop.clone()));
-        Self { stop, work }
+        let confirmed = Arc::new(AtomicU64::new(0));
+        let work = run(load(
+            queue,
+            options(servers),
+            stop.clone(),
+            confirmed.clone(),
+        ));
+        Self {
+            stop,
+            confirmed,
+            work,
+        }
+    }
+
+    /// How many messages have been confirmed so far.
+    pub(crate) fn confirmed(&self) -> u64 {
+        self.confirmed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn finish(self) -> Sent {
@@ -134,7 +150,12 @@ impl Load {
     }
 }
 
-async fn load(queue: &'static str, options: Options, stop: Arc<AtomicBool>) -> Sent {
+async fn load(
+    queue: &'static str,
+    options: Options,
+    stop: Arc<AtomicBool>,
+    count: Arc<AtomicU64>,
+) -> Sent {
     let sender = Sender::to_queue(queue)
         .declare()
         .publisher_id(queue)
@@ -148,7 +169,7 @@ async fn load(queue: &'static str, options: Options, stop: Arc<AtomicBool>) -> S
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let confirmed = confirmed.clone();
+        let (confirmed, count) = (confirmed.clone(), count.clone());
         let given = sender
             .send_with(body_of(queue, id), move |outcome| {
                 if let Ok(sent) = outcome {
@@ -157,6 +178,7 @@ async fn load(queue: &'static str, options: Options, stop: Arc<AtomicBool>) -> S
                         .expect("no panic")
                         .insert(sent.publishing_id.0);
                     assert!(new, "told twice");
+                    count.fetch_add(1, Ordering::Relaxed);
                 }
             })
             .await;
