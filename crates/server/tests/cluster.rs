@@ -87,9 +87,9 @@ impl Node {
 
 impl Cluster {
     fn start() -> Self {
-        let postgres = Postgres::start();
+        let postgres = Postgres::start(&["fsync=off"]);
         let zookeeper = Ensemble::start(1);
-        let (hosts, database) = (zookeeper.hosts(), postgres.address());
+        let (hosts, database) = (zookeeper.hosts(), postgres.address("postgres"));
         let nodes = (1..=3).map(|number| Node::start(number, &hosts, &database));
         Self {
             nodes: nodes.collect(),

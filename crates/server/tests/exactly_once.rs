@@ -93,8 +93,10 @@ impl World {
     }
 
     async fn begin() -> Self {
-        let postgres = Postgres::start();
-        let database = connect(&postgres.address()).await.expect("it started");
+        let postgres = Postgres::start(&["fsync=off"]);
+        let database = connect(&postgres.address("postgres"))
+            .await
+            .expect("it started");
         inbox().create(&database).await.expect("made");
         outbox("in").create(&database).await.expect("made");
         let effects = "CREATE TABLE effect (number bigint NOT NULL)";
@@ -162,7 +164,7 @@ impl World {
         let told = [
             &seed.to_string(),
             &self.address.to_string(),
-            &self.postgres.address(),
+            &self.postgres.address("postgres"),
             &self.notes().display().to_string(),
         ]
         .map(String::as_str)

@@ -24,7 +24,7 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        let postgres = Postgres::start();
+        let postgres = Postgres::start(&["fsync=off"]);
         let database = connected(&postgres).await;
         let outbox = Outbox::to_queue("orders").in_table("public.the \"outbox\"");
         outbox.create(&database).await.expect("made");
@@ -51,7 +51,11 @@ impl Place {
     }
 
     fn start(&self, relay: OutboxRelayBuilder) -> OutboxRelay {
-        let config: Config = self.postgres.address().parse().expect("an address");
+        let config: Config = self
+            .postgres
+            .address("postgres")
+            .parse()
+            .expect("an address");
         relay.start(config, NoTls, &self.options())
     }
 
@@ -81,7 +85,9 @@ impl Place {
 }
 
 async fn connected(postgres: &Postgres) -> Client {
-    let (client, connection) = connect(&postgres.address(), NoTls).await.expect("it runs");
+    let (client, connection) = connect(&postgres.address("postgres"), NoTls)
+        .await
+        .expect("it runs");
     tokio::spawn(connection);
     client
 }

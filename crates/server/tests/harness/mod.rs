@@ -1,6 +1,8 @@
 //! The real binary under test: started on a free port and a directory of its own, stopped or killed.
 
 pub(crate) mod peer;
+#[path = "../../../cluster/tests/real_database/server.rs"]
+#[allow(dead_code, reason = "another crate's tests use all of it")]
 pub(crate) mod postgres;
 pub(crate) mod raw;
 #[path = "../../../cluster/tests/real_zookeeper/ensemble.rs"]
