@@ -135,6 +135,12 @@ options! {
         "ZooKeeper of the cluster that this node is a member of";
     database: String, "LANDFALL_DATABASE", "postgres://…|none", "none",
         "PostgreSQL of the cluster: what lands is kept there instead of in the data directory";
+    database_authorities: String, "LANDFALL_DATABASE_AUTHORITIES", "FILE|none", "none",
+        "PEM file of the authorities that sign the database's certificate: with it all goes over TLS";
+    require_standby: bool, "LANDFALL_REQUIRE_STANDBY", "true|false", "false",
+        "Refuse a database without a synchronous standby from the start, not only once there was one";
+    zookeeper_login: String, "LANDFALL_ZOOKEEPER_LOGIN", "USER:PASSWORD|none", "none",
+        "Who this member is for ZooKeeper; nobody else may then read or change what it makes there";
     node_name: String, "LANDFALL_NODE_NAME", "NAME|host", "host",
         "Name of this member of the cluster; host for the machine's";
     node_listen: String, "LANDFALL_NODE_LISTEN", "ADDRESS:PORT", "127.0.0.1:25672",

@@ -347,6 +347,8 @@ async fn open_database(member: &Member) -> anyhow::Result<(Database, Identity)> 
     let options = cluster::Options {
         shards: SHARD + 1,
         allow_asynchronous: member.allow_asynchronous,
+        authorities: member.authorities.clone(),
+        require_standby: member.require_standby,
         ..cluster::Options::new(&member.database)
     };
     let opening = tokio::task::spawn_blocking(move || {
@@ -367,6 +369,7 @@ fn join(
     let options = Options {
         session: member.session_timeout,
         pace: Pace::new(member.session_timeout),
+        login: member.login.clone(),
         ..Options::new(
             &member.zookeeper,
             &member.node,

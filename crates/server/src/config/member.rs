@@ -2,7 +2,9 @@
 
 use super::Decided;
 use anyhow::{Context, ensure};
+use cluster::members::Login;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What stands for nothing in an option.
@@ -15,6 +17,12 @@ pub struct Member {
     pub zookeeper: String,
     /// The database, as libpq takes it.
     pub database: String,
+    /// The authorities that sign the database's certificate; `None` for connections without TLS.
+    pub authorities: Option<PathBuf>,
+    /// Whether the database must have a synchronous standby from the start.
+    pub require_standby: bool,
+    /// Who the node is for ZooKeeper.
+    pub login: Option<Login>,
     /// The node's name: no other member has it.
     pub node: String,
     /// Where it listens to other nodes.
@@ -46,6 +54,13 @@ impl Member {
                 "database is given, zookeeper is missing: a member of a cluster needs both"
             ),
         };
+        let login = named(&decided.zookeeper_login).map(|text| {
+            let (user, password) = text
+                .split_once(':')
+                .context("zookeeper-login must be USER:PASSWORD")?;
+            let (user, password) = (user.to_owned(), password.to_owned());
+            anyhow::Ok(Login { user, password })
+        });
         let timeout = decided.zookeeper_timeout.0;
         ensure!(
             SESSION.contains(&timeout),
@@ -72,6 +87,9 @@ impl Member {
         Ok(Some(Self {
             zookeeper,
             database,
+            authorities: named(&decided.database_authorities).map(PathBuf::from),
+            require_standby: decided.require_standby,
+            login: login.transpose()?,
             node,
             listen,
             address,

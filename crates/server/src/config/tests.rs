@@ -109,7 +109,8 @@ fn a_member_needs_a_zookeeper_and_a_database() {
     assert_eq!(member.database, "postgres://db/mq");
     assert_eq!(member.node, "mq-1");
     assert_eq!(member.listen.port(), 25672);
-    assert!(!member.allow_asynchronous);
+    assert!(!member.allow_asynchronous && !member.require_standby);
+    assert!(member.authorities.is_none() && member.login.is_none());
     assert!(error(&[ZOOKEEPER]).contains("database is missing"));
     assert!(error(&[DATABASE]).contains("zookeeper is missing"));
 }
@@ -124,6 +125,25 @@ fn others_must_be_able_to_find_a_member() {
     assert_eq!(member.address.as_deref(), Some("mq-1:25672"));
     let said = error(&[ZOOKEEPER, DATABASE, "--node-name=a/b"]);
     assert!(said.contains("node-name is 'a/b'"), "{said}");
+    let login = "--zookeeper-login=mq:pass:word";
+    let member = config(&[
+        ZOOKEEPER,
+        DATABASE,
+        login,
+        "--database-authorities=/etc/ca.pem",
+    ]);
+    let member = member.expect("valid").member.expect("it is one");
+    let known = member.login.expect("it was given");
+    assert_eq!((&*known.user, &*known.password), ("mq", "pass:word"));
+    assert_eq!(
+        member.authorities.as_deref(),
+        Some(Path::new("/etc/ca.pem"))
+    );
+    let said = error(&[ZOOKEEPER, DATABASE, "--zookeeper-login=mq"]);
+    assert!(
+        said.contains("zookeeper-login must be USER:PASSWORD"),
+        "{said}"
+    );
     let said = error(&[ZOOKEEPER, DATABASE, "--zookeeper-timeout=1ms"]);
     assert!(said.contains("zookeeper-timeout must be between"), "{said}");
 }
