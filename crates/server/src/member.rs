@@ -7,16 +7,17 @@
 //! they get again.
 
 use crate::attending::{Asked, Attending};
+use crate::bridge::Front;
 use crate::clock::Clock;
 use crate::config::{Config, Member};
-use crate::host::Host;
+use crate::host::{Host, Peer};
 use crate::lease::Lease;
 use crate::listen::Door;
 use crate::ownership::{self, Claimed, Holder, Known};
-use crate::relay::{self, Peer, Secret};
+use crate::relay::{self, Secret};
 use crate::shard::ShardFailure;
 use crate::tenure::Tenure;
-use crate::{http, server};
+use crate::{http, login, server};
 use anyhow::{Context, bail};
 use cluster::members::{
     self, About, MembersHandle, Options, Pace, Standing, State, View, ZooKeeper,
@@ -30,6 +31,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::{info, warn};
+use uuid::Uuid;
 
 /// The one shard that a cluster has.
 pub const SHARD: u32 = 0;
@@ -64,6 +66,14 @@ pub async fn run(
     let (database, identity) = open_database(member).await?;
     let secret = Secret(identity.secret);
     let about = about(member, &entrances)?;
+    let front = Front::new(
+        &config.limits,
+        login::server_properties(config),
+        clock,
+        secret,
+        &about.node,
+        Uuid::new_v4().as_u128(),
+    );
     let (members, view) = join(member, about, &database, &identity)?;
     let (host, hosts) = watch::channel(Host::Nobody);
     let (asked, attending) = watch::channel(Asked::Nobody);
@@ -75,7 +85,7 @@ pub async fn run(
     let mut node = Node {
         config,
         database,
-        secret,
+        front: front.clone(),
         clock,
         view,
         host,
@@ -95,7 +105,7 @@ pub async fn run(
         }
     };
     passed_on.abort();
-    let stopped = node.stop().await;
+    let (stopped, ()) = tokio::join!(node.stop(), front.leave());
     members.leave().await;
     ended.and(stopped)
 }
@@ -119,7 +129,7 @@ enum Holding {
 struct Node<'a> {
     config: &'a Config,
     database: Database,
-    secret: Secret,
+    front: Arc<Front>,
     clock: Clock,
     view: watch::Receiver<View>,
     host: watch::Sender<Host>,
@@ -315,7 +325,7 @@ impl Node<'_> {
             (_, Some(owner)) if owner.id != view.me => (
                 Host::There(Peer {
                     address: owner.about.node.as_str().into(),
-                    secret: self.secret,
+                    front: self.front.clone(),
                 }),
                 Asked::There(owner.about.admin.clone()),
             ),
