@@ -9,18 +9,18 @@
 //! (promise P6). What had been delivered and not settled comes back, marked, under new tags; acknowledgements for the old
 //! ones are dropped, for the message is on its way again.
 
+use super::answers::{
+    self, ack, channel_error, content, give_back, name_queue, named, take_no_wait,
+};
 use super::channel::{Answer, Asked, Channel, Consumer, Out};
 use super::numbers::Numbers;
-use super::unconfirmed::{Confirm, Confirmed};
+use super::unconfirmed::Confirm;
 use bytes::BytesMut;
-use model::method::{basic, channel, confirm, connection, queue};
-use model::{
-    ChannelError, ChannelNumber, ConnectionError, DeliveryTag, Method, MethodId, Properties,
-    Publish, ReplyCode, ShortStr,
-};
+use model::method::{basic, channel, confirm, connection};
+use model::{ChannelNumber, Method, Publish, ReplyCode, ShortStr};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use wire::{Arrival, Content, Event, ServerConnection};
+use wire::{Arrival, Event, ServerConnection};
 
 /// The queue that stands for answers to a client's own requests.
 const REPLY_TO: &str = "amq.rabbitmq.reply-to";
@@ -291,10 +291,15 @@ impl Session {
                 }
             }
             Arrival::Method(Method::BasicNack(nack)) => {
-                let settled = channel
+                let refused = channel
                     .unconfirmed
                     .settle(nack.delivery_tag.0, nack.multiple);
-                refused(channel, number, &settled, client);
+                if let Some(counting) = &mut channel.counting {
+                    counting.refused += refused.count;
+                }
+                if let Some(confirm) = refused.confirm {
+                    client.send(number, &answers::nack(confirm));
+                }
             }
             Arrival::Method(Method::BasicCancel(cancel)) => {
                 channel
@@ -399,133 +404,4 @@ impl Session {
         }
         Ok(())
     }
-}
-
-/// The name, or what an empty one stands for.
-fn named<'a>(name: &'a ShortStr, last: &'a ShortStr) -> &'a ShortStr {
-    if name.is_empty() { last } else { name }
-}
-
-/// Says the queue that an empty name stands for, if there is one. In a binding it may stand for the routing key, too.
-fn name_queue(method: &mut Method, last: &ShortStr) {
-    let name = match method {
-        Method::QueueBind(queue::Bind {
-            queue, routing_key, ..
-        })
-        | Method::QueueUnbind(queue::Unbind {
-            queue, routing_key, ..
-        }) => {
-            if queue.is_empty() && routing_key.is_empty() {
-                *routing_key = last.clone();
-            }
-            queue
-        }
-        Method::QueuePurge(it) => &mut it.queue,
-        Method::QueueDelete(it) => &mut it.queue,
-        Method::BasicConsume(it) => &mut it.queue,
-        Method::BasicGet(it) => &mut it.queue,
-        _ => return,
-    };
-    if name.is_empty() {
-        *name = last.clone();
-    }
-}
-
-/// Whether the client does not wait for an answer; the owner is to give one all the same.
-fn take_no_wait(method: &mut Method) -> bool {
-    let no_wait = match method {
-        Method::ExchangeDeclare(it) => &mut it.no_wait,
-        Method::ExchangeDelete(it) => &mut it.no_wait,
-        Method::ExchangeBind(it) => &mut it.no_wait,
-        Method::ExchangeUnbind(it) => &mut it.no_wait,
-        Method::QueueDeclare(it) => &mut it.no_wait,
-        Method::QueueBind(it) => &mut it.no_wait,
-        Method::QueuePurge(it) => &mut it.no_wait,
-        Method::QueueDelete(it) => &mut it.no_wait,
-        Method::BasicConsume(it) => &mut it.no_wait,
-        Method::BasicCancel(it) => &mut it.no_wait,
-        Method::ConfirmSelect(it) => &mut it.no_wait,
-        _ => return false,
-    };
-    std::mem::take(no_wait)
-}
-
-fn ack(confirm: Confirm) -> Method {
-    Method::BasicAck(basic::Ack {
-        delivery_tag: DeliveryTag(confirm.tag),
-        multiple: confirm.multiple,
-    })
-}
-
-fn refused(
-    channel: &mut Channel,
-    number: ChannelNumber,
-    settled: &Confirmed,
-    client: &mut ServerConnection,
-) {
-    if let Some(counting) = &mut channel.counting {
-        counting.refused += settled.count;
-    }
-    if let Some(confirm) = settled.confirm {
-        let nack = basic::Nack {
-            delivery_tag: DeliveryTag(confirm.tag),
-            multiple: confirm.multiple,
-            ..basic::Nack::default()
-        };
-        client.send(number, &nack.into());
-    }
-}
-
-fn content<'a>(
-    exchange: &'a ShortStr,
-    routing_key: &'a ShortStr,
-    properties: &'a Properties,
-    body: bytes::Bytes,
-) -> Content<'a> {
-    Content {
-        exchange: exchange.as_bytes(),
-        routing_key: routing_key.as_bytes(),
-        properties: properties.as_bytes(),
-        body,
-    }
-}
-
-fn give_back(
-    client: &mut ServerConnection,
-    number: ChannelNumber,
-    returned: basic::Return,
-    properties: Properties,
-    body: bytes::Bytes,
-) {
-    let message = Publish {
-        exchange: returned.exchange,
-        routing_key: returned.routing_key,
-        properties,
-        body,
-        ..Publish::default()
-    };
-    let code = reply_code(returned.reply_code);
-    client.give_back(number, code, &returned.reply_text, &message);
-}
-
-/// What the owner says of a channel, for the client.
-fn channel_error(close: channel::Close) -> ChannelError {
-    ChannelError {
-        code: reply_code(close.reply_code),
-        text: close.reply_text,
-        method: MethodId::new(close.class_id, close.method_id),
-    }
-}
-
-/// What the owner says of the connection, for the client.
-pub(crate) fn connection_error(close: connection::Close) -> ConnectionError {
-    ConnectionError {
-        code: reply_code(close.reply_code),
-        text: close.reply_text,
-        method: MethodId::new(close.class_id, close.method_id),
-    }
-}
-
-fn reply_code(number: u16) -> ReplyCode {
-    ReplyCode::from_number(number).unwrap_or(ReplyCode::InternalError)
 }

@@ -1,7 +1,7 @@
 //! The way to the node that owns a client's queues: a connection to it, which speaks the client's protocol behind a greeting.
 
-use super::Happened;
-use super::session::connection_error;
+use super::answers::connection_error;
+use super::conversation::Happened;
 use crate::clock::Clock;
 use crate::relay::{self, Secret};
 use crate::shard::SHUTDOWN;
@@ -31,7 +31,7 @@ const FRAME_MAX: u32 = 131_072;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 const CONNECTION: ChannelNumber = ChannelNumber(0);
 /// The least room that is made for a read, and the most.
-const READ_LEAST: usize = 16 * 1024;
+const READ_LEAST: usize = 2 * 1024;
 const READ_MOST: usize = 256 * 1024;
 
 /// Who the client is, as the owner is told.

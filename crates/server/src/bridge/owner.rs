@@ -1,0 +1,231 @@
+//! The owner's side of a client that is passed on: finding it, losing it, and what it says.
+
+use super::conversation::{Bridge, Happened, PATIENCE, UNREAD_MAX};
+use super::way::{Closed, Destination, Way};
+use crate::host::Host;
+use bytes::Buf;
+use model::method::connection;
+use model::{ChannelNumber, ConnectionError, Method, MethodId, ReplyCode, Timestamp};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::{debug, info, warn};
+use wire::Arrival;
+
+/// After a way that failed the next one is tried so soon.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// A node that stops is not asked again so soon, unless it is named again: it waits for its clients to leave.
+const LEFT_FOR: Duration = Duration::from_secs(2);
+/// An owner that another one replaces has so long to say its last: what it does not say is asked of the next.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+const CONNECTION: ChannelNumber = ChannelNumber(0);
+
+/// Where the owner is, for a client.
+pub(super) enum Owner {
+    /// Nobody has asked for it yet, or nobody needs it any more.
+    NotNeeded,
+    /// Not there; when to look again.
+    Missing(Timestamp),
+    /// On the way there.
+    Opening(Pin<Box<dyn Future<Output = Result<Way, Closed>> + Send>>),
+    /// There. If another one replaces it, until when it is listened to.
+    There(Box<Way>, Option<Timestamp>),
+}
+
+impl Bridge<'_> {
+    /// Hears what the owner says, as long as the client reads it.
+    pub(super) fn hear_owner(&mut self) {
+        while self.wire.output().remaining() < UNREAD_MAX {
+            let Owner::There(way, _) = &mut self.owner else {
+                return;
+            };
+            match way.next() {
+                Ok(None) => return,
+                Ok(Some((CONNECTION, Arrival::Method(method)))) => self.on_connection(&method),
+                Ok(Some((number, arrival))) => {
+                    let passed_on = self.session.owner_said(number, arrival, &mut self.wire);
+                    if let Err(out_of_turn) = passed_on {
+                        warn!(connection = %self.id, peer = %self.peer, %out_of_turn, "the way to the owner fails");
+                        self.lose_owner(&Closed::Failed(io::ErrorKind::InvalidData.into()));
+                    }
+                }
+                Err(why) => self.lose_owner(&why),
+            }
+        }
+    }
+
+    fn on_connection(&mut self, method: &Method) {
+        match method {
+            Method::ConnectionOpenOk(_) => self.is_open(),
+            Method::ConnectionBlocked(_) | Method::ConnectionUnblocked(_) => {
+                self.session.blocked(method, &mut self.wire);
+            }
+            Method::ConnectionCloseOk(_) => self.owner = Owner::NotNeeded,
+            _ => {}
+        }
+    }
+
+    /// The owner has let the client in where it wanted to go.
+    fn is_open(&mut self) {
+        if !std::mem::replace(&mut self.opened, true) {
+            self.wire
+                .send(CONNECTION, &connection::OpenOk::default().into());
+        }
+        if let Owner::There(way, _) = &self.owner {
+            self.session.resume(way.frame_max);
+        }
+    }
+
+    /// There is a way to the owner, up to where the client has come.
+    pub(super) fn arrive(&mut self, mut way: Way) {
+        let now = self.front.clock.now();
+        let waited_ms = now.0.saturating_sub(self.missed_since.0);
+        let entered = way.has_entered();
+        if !entered && let Some(vhost) = &self.vhost {
+            // The client said so while this way was being opened.
+            way.enter(vhost.clone());
+        }
+        debug!(connection = %self.id, peer = %self.peer, node = &*way.address, waited_ms, "passed on");
+        self.owner = Owner::There(Box::new(way), None);
+        if !std::mem::replace(&mut self.let_in, true) {
+            self.wire.accept_login();
+        }
+        if entered {
+            if self.opened {
+                info!(connection = %self.id, peer = %self.peer, waited_ms, "another node serves a client that stayed");
+            }
+            self.is_open();
+        }
+        // The owner may have changed meanwhile.
+        self.look_for_owner();
+    }
+
+    pub(super) fn not_let_in(&mut self, why: Closed) {
+        match why {
+            Closed::Refused(error) if !self.let_in && error.code == ReplyCode::AccessRefused => {
+                self.owner = Owner::NotNeeded;
+                self.wire.refuse_login();
+                self.begin_goodbye(error.to_string());
+            }
+            why => self.lose_owner(&why),
+        }
+    }
+
+    /// Where the owner listens to nodes, if there is one.
+    fn address(&mut self) -> Option<Arc<str>> {
+        match &*self.hosts.borrow_and_update() {
+            Host::Here(_) => Some(self.front.own.clone()),
+            Host::There(peer) => Some(peer.address.clone()),
+            Host::Nobody => None,
+        }
+    }
+
+    /// Opens a way to the owner, if there is one, and none yet.
+    pub(super) fn look_for_owner(&mut self) {
+        let Some(login) = self.login.clone() else {
+            return;
+        };
+        let address = self.address();
+        let now = self.front.clock.now();
+        match (&mut self.owner, address) {
+            (Owner::NotNeeded, _) if self.let_in => {}
+            (Owner::There(way, until), Some(address)) => {
+                if way.address != address {
+                    until.get_or_insert(now + LAST_WORDS);
+                }
+            }
+            (Owner::There(..), None) => {}
+            (_, None) => self.owner = Owner::Missing(now + PATIENCE),
+            (_, Some(address)) => {
+                let destination = Destination {
+                    address,
+                    secret: self.front.secret,
+                    client: self.peer,
+                    login,
+                    vhost: self.vhost.clone(),
+                };
+                self.owner = Owner::Opening(Box::pin(Way::open(destination, self.front.clock)));
+            }
+        }
+    }
+
+    /// The way to the owner has ended.
+    pub(super) fn lose_owner(&mut self, why: &Closed) {
+        debug!(connection = %self.id, peer = %self.peer, %why, "the way to the owner ended");
+        let now = self.front.clock.now();
+        let again_after = match why {
+            Closed::Leaves => LEFT_FOR,
+            _ => AGAIN_AFTER,
+        };
+        let lost = std::mem::replace(&mut self.owner, Owner::Missing(now + again_after));
+        let mut is_replaced = false;
+        if let Owner::There(way, _) = lost {
+            self.missed_since = now;
+            is_replaced = self.address().is_some_and(|address| address != way.address);
+        }
+        self.session.lost(&mut self.wire);
+        if let Closed::Refused(error) = why {
+            self.owner = Owner::NotNeeded;
+            return self.close(error.clone());
+        }
+        if self.goodbye_by.is_none()
+            && let Some(why) = self.session.cannot_go_on()
+        {
+            self.close(ConnectionError::new(
+                ReplyCode::ConnectionForced,
+                format_args!("the node that served this connection has gone, and {why}"),
+                MethodId::default(),
+            ));
+        }
+        if self.goodbye_by.is_some() {
+            self.session.keep_only_messages();
+            self.said_goodbye = false;
+            if self.session.held() == 0 {
+                self.owner = Owner::NotNeeded;
+            }
+        }
+        if is_replaced && matches!(self.owner, Owner::Missing(_)) {
+            self.look_for_owner();
+        }
+    }
+
+    pub(super) fn say_goodbye(&mut self) {
+        if self.goodbye_by.is_none() || self.said_goodbye {
+            return;
+        }
+        if let Owner::There(way, _) = &mut self.owner {
+            way.output.extend_from_slice(&self.session.output().split());
+            way.say_goodbye();
+            self.said_goodbye = true;
+        }
+    }
+
+    pub(super) fn write_owner(&mut self) {
+        let Owner::There(way, _) = &mut self.owner else {
+            return;
+        };
+        if !self.said_goodbye && !self.session.output().is_empty() {
+            let output = self.session.output().split();
+            if way.output.is_empty() {
+                way.output = output;
+            } else {
+                way.output.extend_from_slice(&output);
+            }
+        }
+        if let Err(why) = way.write() {
+            self.lose_owner(&why);
+        }
+    }
+}
+
+impl Owner {
+    /// Waits for something to happen on the way there. May be dropped and called again.
+    pub(super) async fn happens(&mut self, listens: bool) -> Happened {
+        match self {
+            Owner::NotNeeded | Owner::Missing(_) => std::future::pending().await,
+            Owner::Opening(opening) => Happened::Opened(opening.await),
+            Owner::There(way, _) => way.happens(listens).await,
+        }
+    }
+}
