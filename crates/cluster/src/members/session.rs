@@ -95,6 +95,7 @@ async fn go_on(context: &mut Context, client: &Client, began: Instant, about: Ab
         end = renew_lease(client, known.subscribe(), view) => end,
         end = keep_told(client, &path, about, view) => end,
         end = watch::definitions(client, view) => end,
+        end = watch::requests(client, view) => end,
         end = answer_asks(client, options, asks) => end,
         end = election::stand(elected, known.subscribe()) => end,
         _ = leave.wait_for(|leave| *leave) => Err(End::Left),

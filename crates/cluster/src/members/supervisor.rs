@@ -111,12 +111,27 @@ impl MembersHandle {
     /// # Errors
     /// No member has that name, or ZooKeeper does not answer.
     pub async fn request_drain(&self, node: &str) -> Result<(), RequestError> {
-        let is_there = |view: &View| view.members.iter().any(|one| one.id.node() == node);
-        if !is_there(&self.view.borrow()) {
-            return Err(RequestError::NoSuchNode(node.to_owned()));
-        }
+        self.check_is_there(node)?;
         let node = node.to_owned();
         self.ask(Wish::Request(Request::Drain { node })).await
+    }
+
+    /// Takes back that a node is to be drained: it may be given shards again.
+    ///
+    /// # Errors
+    /// No member has that name, or ZooKeeper does not answer.
+    pub async fn request_resume(&self, node: &str) -> Result<(), RequestError> {
+        self.check_is_there(node)?;
+        let node = node.to_owned();
+        self.ask(Wish::Request(Request::Resume { node })).await
+    }
+
+    fn check_is_there(&self, node: &str) -> Result<(), RequestError> {
+        let view = self.view.borrow();
+        if view.members.iter().any(|one| one.id.node() == node) {
+            return Ok(());
+        }
+        Err(RequestError::NoSuchNode(node.to_owned()))
     }
 
     /// Asks the controller to spread the shards evenly now.

@@ -246,6 +246,7 @@ async fn obey(handle: &MembersHandle, order: &str) -> String {
     };
     match order.split_once(' ') {
         Some(("drain", node)) => told(handle.request_drain(node).await),
+        Some(("resume", node)) => told(handle.request_resume(node).await),
         Some(("without", _)) => {
             handle.set_database_ok(false);
             told(Ok(()))
