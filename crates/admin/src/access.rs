@@ -27,6 +27,12 @@ pub struct FromThisMachine(pub bool);
 pub enum Needs {
     /// Nothing beyond a login with any of these tags.
     Management,
+    /// No login at all: probes of whoever looks after processes.
+    Nobody,
+    /// The tag `monitoring` or `administrator`.
+    Monitoring,
+    /// The same; and while no node serves, so that nobody can be asked who a user is, to be on this machine.
+    Cluster,
     /// A permission in the virtual host that the path names; not for `administrator` and `monitoring`.
     Vhost,
     /// To read from the queue that the path names.
@@ -43,7 +49,10 @@ impl Needs {
     /// The same for people.
     pub const fn words(self) -> &'static str {
         match self {
+            Self::Nobody => "everybody",
             Self::Management => "management",
+            Self::Monitoring => "monitoring",
+            Self::Cluster => "monitoring; from this machine while no node serves",
             Self::Vhost => "management, a permission in the vhost",
             Self::Read => "management, to read from the queue",
             Self::Configure => "management, to configure the queue",
@@ -114,8 +123,15 @@ pub(crate) async fn guard(
 ) -> Result<Response, Failure> {
     let local = request.extensions().get::<FromThisMachine>();
     let local = local.is_some_and(|FromThisMachine(local)| *local);
+    if needs == Needs::Nobody {
+        return Ok(next.run(request).await);
+    }
     let turn = api.turn().await;
     let caller = match log_in(&api, request.headers(), local).await {
+        Err(Failure::Elsewhere(_)) if needs == Needs::Cluster && local => {
+            drop(turn);
+            return Ok(next.run(request).await);
+        }
         Err(Failure::LoginRefused) => {
             // Whoever is refused waits, and holds up nobody else.
             drop(turn);
@@ -209,7 +225,11 @@ async fn allow(
         Needs::Policymaker if !caller.0.is("policymaker") => {
             return Err(Failure::NotAllowed("Not policymaker"));
         }
-        Needs::Management => return Ok(()),
+        Needs::Nobody | Needs::Management => return Ok(()),
+        Needs::Monitoring | Needs::Cluster if caller.sees_all() => return Ok(()),
+        Needs::Monitoring | Needs::Cluster => {
+            return Err(Failure::NotAllowed("Not monitor user"));
+        }
         Needs::Vhost if caller.sees_all() => return Ok(()),
         // Those that name a queue were asked of its permissions.
         Needs::Vhost | Needs::Policymaker | Needs::Read | Needs::Configure => {}

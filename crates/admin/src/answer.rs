@@ -33,6 +33,8 @@ pub(crate) enum Failure {
     Unreadable(String),
     /// 503.
     Stopping,
+    /// Something that it depends on does not answer: 503.
+    Silent(String),
     /// Another node has to be asked: 503.
     Elsewhere(String),
 }
@@ -84,6 +86,10 @@ impl IntoResponse for Failure {
             Self::TooSlow => {
                 let reason = "the request was not complete in time";
                 (StatusCode::REQUEST_TIMEOUT, "timeout", reason)
+            }
+            Self::Silent(reason) => {
+                let code = StatusCode::SERVICE_UNAVAILABLE;
+                (code, "unavailable", reason.as_str())
             }
             Self::Elsewhere(reason) => {
                 let code = StatusCode::SERVICE_UNAVAILABLE;

@@ -3,11 +3,12 @@
 use crate::access::{Guard, Needs, guard};
 use crate::answer::Failure;
 use crate::journey::{Journey, Wanted, show};
+use crate::node::{self, Node};
 use crate::operator::{About, Operator, Reading};
 use crate::reader::Mistake;
 use crate::{
-    audit, definitions, limits, messages, overview, permissions, policies, queues, topology, users,
-    vhosts,
+    audit, cluster, definitions, limits, messages, overview, permissions, policies, queues,
+    topology, users, vhosts,
 };
 use axum::Router;
 use axum::extract::{FromRequest, Request};
@@ -141,12 +142,46 @@ endpoints! {
     GET "/api/landfall/audit" Management "of each queue that the user may see: what it accepted, how many ended and how, what is here, and any difference" => audit::all;
     GET "/api/landfall/audit/{vhost}" Vhost "a virtual host's queues" => audit::of_vhost;
     GET "/api/landfall/audit/{vhost}/{name}" Vhost "one queue" => audit::of_queue;
+
+    GET "/healthz/live" Nobody "200 while the server's loop turns, else 503" => node::live;
+    GET "/healthz/ready" Nobody "200 while a client that connects is served, by this node or through it, else 503" => node::ready;
+    GET "/api/health/checks/alarms" Management "503 while publishers wait for memory or disk" => node::alarms;
+    GET "/api/health/checks/local-alarms" Management "the same, of this node" => node::alarms;
+    GET "/api/health/checks/is-in-service" Management "as `/healthz/ready`" => node::ready;
+    GET "/api/health/checks/ready-to-serve-clients" Management "as `/healthz/ready`" => node::ready;
+    GET "/api/health/checks/port-listener/{port}" Management "503 unless this node listens there" => node::port_listener;
+    GET "/api/health/checks/protocol-listener/{protocol}" Management "503 unless this node listens for `amqp`, `http`, `clustering`" => node::protocol_listener;
+    GET "/api/health/checks/virtual-hosts" Management "503 unless the virtual hosts are there" => node::virtual_hosts;
+    GET "/api/health/checks/node-is-quorum-critical" Management "503 if no other node of the cluster could take over" => node::quorum_critical;
+    GET "/api/nodes" Monitoring "the nodes, of this one with its memory and files" => node::list;
+    GET "/api/nodes/{node}" Monitoring "one node" => node::one;
+
+    GET "/api/landfall/cluster" Cluster "members, shards and their owners, ZooKeeper, the database, what is asked for, and what needs attention" => cluster::status;
+    POST "/api/landfall/cluster/drain/{node}" Administrator "a node is to give its shards away; 202 when that is noted" => cluster::drain;
+    DELETE "/api/landfall/cluster/drain/{node}" Administrator "it may have shards again" => cluster::resume;
+    POST "/api/landfall/cluster/rebalance" Administrator "the shards are to be spread evenly now" => cluster::rebalance;
 }
 
-/// The API over an operator.
-pub fn router(operator: Arc<dyn Operator>, about: About) -> Router {
+/// Whether a path is about the node that is asked, not about what the broker knows.
+pub fn is_of_node(path: &str) -> bool {
+    const OF_BROKER: [&str; 2] = [
+        "/api/health/checks/alarms",
+        "/api/health/checks/virtual-hosts",
+    ];
+    const OF_NODE: [&str; 4] = [
+        "/healthz/",
+        "/api/health/",
+        "/api/nodes",
+        "/api/landfall/cluster",
+    ];
+    !OF_BROKER.contains(&path) && OF_NODE.iter().any(|beginning| path.starts_with(beginning))
+}
+
+/// The API over an operator, of a node.
+pub fn router(operator: Arc<dyn Operator>, node: Arc<dyn Node>, about: About) -> Router {
     let api = Api(Arc::new(Inner {
         operator,
+        node,
         about,
         turns: Semaphore::new(TURNS),
         pace: Mutex::new(Pace {
@@ -181,6 +216,7 @@ pub(crate) struct Api(Arc<Inner>);
 
 struct Inner {
     operator: Arc<dyn Operator>,
+    node: Arc<dyn Node>,
     about: About,
     turns: Semaphore,
     pace: Mutex<Pace>,
@@ -287,6 +323,11 @@ impl Api {
         body_most: usize,
     ) -> Result<Vec<Reading>, Failure> {
         Ok(self.0.operator.read(positions, body_most).await?)
+    }
+
+    /// The node, beside its broker.
+    pub(crate) fn node(&self) -> &dyn Node {
+        &*self.0.node
     }
 
     /// What the server says about itself.

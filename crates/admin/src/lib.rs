@@ -1,17 +1,20 @@
 //! The HTTP API: what tools of operators call, with RabbitMQ's paths, fields and codes.
 //!
 //! It stands beside the broker, not in it: everything goes through an [`Operator`], to whom it says one of a closed
-//! list of commands and who answers with values. What the broker hands out becomes JSON in `shapes`; whole
+//! list of commands and who answers with values. What is not the broker's (whether the server lives, the `cluster`) a
+//! [`node::Node`] answers. What the broker hands out becomes JSON in `shapes`; whole
 //! definitions are written and read by `document`. The routes are one table, [`ENDPOINTS`], from which the router
 //! and the document `docs/http-api.md` come; `access` asks each request who it is from before anything else.
 
 mod operator;
 pub use operator::{About, AskError, Content, Operator, Reading};
 
+pub mod cluster;
 pub mod journey;
+pub mod node;
 
 mod endpoints;
-pub use endpoints::{ENDPOINTS, Endpoint, router};
+pub use endpoints::{ENDPOINTS, Endpoint, is_of_node, router};
 
 mod access;
 pub use access::{FromThisMachine, Needs};

@@ -43,7 +43,7 @@ pub(crate) async fn overview(State(api): State<Api>) -> Result<Json<Value>, Fail
         "product_version": about.version,
         "landfall_version": about.version,
         "cluster_name": about.cluster_name,
-        "node": about.cluster_name,
+        "node": api.node().status().name,
         "rates_mode": "none",
         // Says to tools that no figures of traffic are to be had here.
         "disable_stats": true,

@@ -3,6 +3,7 @@
 mod fake;
 
 mod access;
+mod cluster;
 mod endpoints;
 mod hostile;
 mod import;
@@ -12,11 +13,13 @@ mod messages;
 mod real;
 mod transcript;
 
+use crate::node::Node;
 use crate::{About, FromThisMachine, Operator, router};
 use axum::body::Body;
 use axum::http::{Request, Response, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use cluster::Alone;
 use fake::Fake;
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -33,12 +36,16 @@ impl Api {
     }
 
     fn over(operator: impl Operator + 'static) -> Self {
+        Self::of(operator, Arc::new(Alone))
+    }
+
+    fn of(operator: impl Operator + 'static, node: Arc<dyn Node>) -> Self {
         let about = About {
             product: "Landfall".into(),
             version: "1.2.3",
             cluster_name: "test".into(),
         };
-        Self(router(Arc::new(operator), about))
+        Self(router(Arc::new(operator), node, about))
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Body> {

@@ -14,7 +14,7 @@
 //! chunks; `places` says where everything stands, the `reader` finds it again, `reclaim` lets go of what nobody needs and
 //! `copying` writes again what little is left of old tables.
 //!
-//! The rows are drawn in `docs/format.md`.
+//! How the database is doing, `health` asks for operators. The rows are drawn in `docs/format.md`.
 
 mod connector;
 mod copying;
@@ -24,6 +24,7 @@ mod doubt;
 mod error;
 mod frame;
 mod heads;
+mod health;
 mod identity;
 mod lane;
 mod line;
@@ -46,6 +47,7 @@ mod tls;
 
 pub use database::{Database, Ownership};
 pub use error::{DatabaseError, cause};
+pub use health::{Health, Standby};
 pub use identity::Identity;
 pub use lane::Recovered;
 pub use options::{Claim, Options};

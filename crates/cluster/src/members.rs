@@ -5,7 +5,8 @@
 //!
 //! In reading order, first what is pure: a `member` is one run of a node; the `assignment` says which of them has which
 //! shard; the `planner` makes the next one from the last; the `controller` decides when that is done; a `lease` bounds
-//! how long a node delivers on its own word; a `request` is what operators want of the controller.
+//! how long a node delivers on its own word; a `request` is what operators want of the controller, [`Requests`]
+//! their way to ask for it.
 //!
 //! Then what talks to ZooKeeper: [`start`] begins a thread of its own, on which the `supervisor` connects and lives
 //! through one `session` after the other, below the `tree` of the cluster. `watch` keeps reading what changes there,
@@ -22,6 +23,7 @@ mod member;
 mod options;
 mod planner;
 mod request;
+mod requests;
 mod session;
 mod silence;
 mod supervisor;
@@ -38,6 +40,7 @@ pub use member::{About, BadName, Member, MemberId, Standing, State};
 pub use options::{Login, Options};
 pub use planner::{Candidate, Scope, plan};
 pub use request::Request;
+pub use requests::Requests;
 pub use supervisor::{MembersHandle, start};
 pub use view::{View, ZooKeeper};
 #[cfg(feature = "tls")]

@@ -1,35 +1,68 @@
-//! The HTTP API of a member of a cluster: it asks the shard while this node serves it, and says who does while it does
-//! not.
+//! The HTTP API of a member of a cluster: it asks the shard while this node serves it. While another does, requests are
+//! passed on to that node ([`crate::passing`]); who a user is is asked there, too, for what this node answers by itself.
 
 use crate::operator::ShardOperator;
+use crate::passing;
+use crate::relay::Secret;
 use admin::journey::{Journey, Wanted};
-use admin::{AskError, Operator, Reading};
-use broker::{Answer, Command};
-use model::Position;
+use admin::{AskError, FromThisMachine, Operator, Reading};
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use broker::{Answer, Command, CommandRefused};
+use model::record::UserDefinition;
+use model::{Password, Position, ShortStr};
+use serde_json::Value;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::watch;
+
+/// What an answer about a user may be long.
+const USER_MAX: usize = 64 * 1024;
 
 /// Who can be asked.
 #[derive(Clone)]
 pub enum Asked {
     /// The shard on this node.
     Here(Arc<ShardOperator>),
-    /// Another node, whose API is there.
-    There(String),
+    /// Another node.
+    There(There),
     /// Nobody.
     Nobody,
 }
 
+/// A node that owns the shard.
+#[derive(Clone)]
+pub struct There {
+    /// Where its HTTP API is.
+    pub admin: Arc<str>,
+    /// Where it listens to other nodes.
+    pub node: Arc<str>,
+}
+
 /// Asks whoever can be asked.
-pub struct Attending(pub watch::Receiver<Asked>);
+pub struct Attending {
+    /// Who that is.
+    pub asked: watch::Receiver<Asked>,
+    /// What nodes know each other by.
+    pub secret: Secret,
+}
 
 impl Attending {
     fn here(&self) -> Result<Arc<ShardOperator>, AskError> {
-        match &*self.0.borrow() {
+        match &*self.asked.borrow() {
             Asked::Here(operator) => Ok(operator.clone()),
-            Asked::There(node) => Err(AskError::Elsewhere(Some(node.clone()))),
+            Asked::There(there) => Err(AskError::Elsewhere(Some(there.admin.to_string()))),
             Asked::Nobody => Err(AskError::Elsewhere(None)),
+        }
+    }
+
+    fn there(&self) -> Option<There> {
+        match &*self.asked.borrow() {
+            Asked::There(there) => Some(there.clone()),
+            Asked::Here(_) | Asked::Nobody => None,
         }
     }
 }
@@ -38,8 +71,19 @@ type Answered<'a, T> = Pin<Box<dyn Future<Output = Result<T, AskError>> + Send +
 
 impl Operator for Attending {
     fn ask(&self, command: Command) -> Answered<'_, Answer> {
-        let here = self.here();
-        Box::pin(async move { here?.ask(command).await })
+        Box::pin(async move {
+            match (command, self.there()) {
+                (
+                    Command::Authenticate {
+                        user,
+                        password,
+                        local,
+                    },
+                    Some(there),
+                ) => who_is(&there, self.secret, &user, &password, local).await,
+                (command, _) => self.here()?.ask(command).await,
+            }
+        })
     }
 
     fn read(&self, positions: Vec<Position>, body_most: usize) -> Answered<'_, Vec<Reading>> {
@@ -51,4 +95,54 @@ impl Operator for Attending {
         let here = self.here();
         Box::pin(async move { here?.journeys(wanted).await })
     }
+}
+
+/// Asks the node that owns the shard whether that is the user's password, and what the user is.
+async fn who_is(
+    there: &There,
+    secret: Secret,
+    user: &ShortStr,
+    password: &Password,
+    local: bool,
+) -> Result<Answer, AskError> {
+    let unknown = |_| AskError::Elsewhere(Some(there.admin.to_string()));
+    let login = STANDARD.encode(format!("{user}:{}", password.as_str()));
+    let request = Request::get("/api/whoami")
+        .header(header::AUTHORIZATION, format!("Basic {login}"))
+        .extension(FromThisMachine(local))
+        .body(Body::empty())
+        .expect("a path and base64 are a request");
+    let response = passing::ask(there, secret, request)
+        .await
+        .map_err(unknown)?;
+    let code = response.status();
+    let body = axum::body::to_bytes(response.into_body(), USER_MAX).await;
+    let body = body.map_err(|error| unknown(error.to_string()))?;
+    let said: Value = serde_json::from_slice(&body).unwrap_or_default();
+    match code {
+        StatusCode::OK => Ok(Answer::User(UserDefinition {
+            name: user.clone(),
+            tags: tags(&said),
+            ..UserDefinition::default()
+        })),
+        // One without any of the tags is known, and may nothing.
+        StatusCode::UNAUTHORIZED if said["error"] == "not_authorised" => {
+            Ok(Answer::User(UserDefinition {
+                name: user.clone(),
+                ..UserDefinition::default()
+            }))
+        }
+        StatusCode::UNAUTHORIZED => {
+            let why = "the node that serves does not let this user in";
+            Err(CommandRefused::AccessRefused(why.into()).into())
+        }
+        other => Err(unknown(other.to_string())),
+    }
+}
+
+fn tags(said: &Value) -> Vec<ShortStr> {
+    let tags = said["tags"].as_array().into_iter().flatten();
+    let tags = tags.filter_map(Value::as_str);
+    tags.filter_map(|tag| ShortStr::try_from(tag).ok())
+        .collect()
 }

@@ -7,6 +7,7 @@
 //! [`member`] of a cluster does the same for as long as it owns the shard (its [`tenure`], under a [`lease`]), and is a
 //! [`bridge`] for clients while another node does.
 
+mod joining;
 pub mod member;
 pub mod ownership;
 pub mod serve;
@@ -34,6 +35,7 @@ pub mod outbox;
 pub mod publishing;
 pub mod unfinished;
 
+pub mod alarms;
 pub mod audit;
 pub mod effects;
 pub mod journey;
@@ -44,7 +46,10 @@ pub mod tenure;
 
 pub mod attending;
 pub mod http;
+mod membership;
+mod node;
 pub mod operator;
+mod passing;
 
 pub mod check;
 

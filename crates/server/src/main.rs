@@ -4,7 +4,8 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use server::config::ServeArgs;
 use server::manage::{
-    AuditArgs, DefinitionsArgs, MessageArgs, PermissionArgs, QueueArgs, UserArgs, VhostArgs,
+    AuditArgs, ClusterArgs, DefinitionsArgs, MessageArgs, PermissionArgs, QueueArgs, UserArgs,
+    VhostArgs,
 };
 use server::receive::{ReceiveArgs, receive};
 use server::send::{SendArgs, send};
@@ -49,6 +50,8 @@ enum Command {
     /// Whether all messages of a running server are accounted for: of each queue what it accepted, what ended and how,
     /// and what is here
     Audit(AuditArgs),
+    /// The cluster of a running server: status, drain, rebalance
+    Cluster(ClusterArgs),
 }
 
 fn main() -> ExitCode {
@@ -63,6 +66,10 @@ fn main() -> ExitCode {
         Command::Permission(args) => server::manage::permission(args),
         Command::Message(args) => server::manage::message(args),
         Command::Audit(args) => server::manage::audit(args),
+        Command::Cluster(args) => match server::manage::cluster(args) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Queue(args) => server::manage::queue(args),
         Command::Definitions(args) => server::manage::definitions(args),
     };

@@ -1,8 +1,9 @@
-//! The commands of operators: `landfall user`, `vhost`, `permission`, `queue`, `definitions`, `audit`, `message`, each a
-//! few requests to a running server's HTTP API.
+//! The commands of operators: `landfall user`, `vhost`, `permission`, `queue`, `definitions`, `audit`, `message`,
+//! `cluster`, each a few requests to a running server's HTTP API.
 
 mod api;
 mod audit;
+mod cluster;
 mod definitions;
 mod message;
 mod permission;
@@ -12,6 +13,7 @@ mod user;
 mod vhost;
 
 pub use audit::{AuditArgs, audit};
+pub use cluster::{ClusterArgs, cluster};
 pub use definitions::{DefinitionsArgs, definitions};
 pub use message::{MessageArgs, message};
 pub use permission::{PermissionArgs, permission};

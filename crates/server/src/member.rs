@@ -11,18 +11,21 @@ use crate::bridge::Front;
 use crate::clock::Clock;
 use crate::config::{Config, Member};
 use crate::host::{Host, Peer};
+use crate::joining::{about, join, open_database};
 use crate::lease::Lease;
 use crate::listen::Door;
-use crate::ownership::{self, Claimed, Holder, Known};
+use crate::membership::Membership;
+use crate::node::{self, Stopping, ThisNode};
+use crate::ownership::{self, Claimed, Holder};
+use crate::passing::{Passing, pass_on};
 use crate::relay::{self, Secret};
 use crate::shard::ShardFailure;
 use crate::tenure::Tenure;
-use crate::{http, login, server};
+use crate::{http, login, passing, server};
 use anyhow::{Context, bail};
-use cluster::members::{
-    self, About, MembersHandle, Options, Pace, Standing, State, View, ZooKeeper,
-};
-use cluster::{Database, DatabaseError, Identity};
+use axum::middleware::from_fn_with_state;
+use cluster::members::{self, Standing, State, View, ZooKeeper};
+use cluster::{Database, DatabaseError};
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,7 +80,35 @@ pub async fn run(
     let (members, view) = join(member, about, &database, &identity)?;
     let (host, hosts) = watch::channel(Host::Nobody);
     let (asked, attending) = watch::channel(Asked::Nobody);
-    let api = admin::router(Arc::new(Attending(attending)), server::about(config));
+    let stopping = Stopping::default();
+    let listeners = node::listeners(
+        &entrances.clients,
+        &entrances.operators,
+        Some(&entrances.nodes),
+    );
+    let requests = members.requests();
+    let membership = Membership::new(member, view.clone(), requests, database.clone());
+    let this_node = ThisNode::new(
+        config,
+        listeners,
+        attending.clone(),
+        stopping.clone(),
+        Some(membership),
+    );
+    let passing = Passing {
+        asked: attending.clone(),
+        secret,
+    };
+    let operator = Attending {
+        asked: attending,
+        secret,
+    };
+    let api = admin::router(
+        Arc::new(operator),
+        Arc::new(this_node),
+        server::about(config),
+    );
+    let api = api.layer(from_fn_with_state(passing, pass_on));
     http::serve(entrances.operators, api)?;
     let door = Door::new(hosts, config.limits.connections_max);
     let passed_on = tokio::spawn(relay::accept(entrances.nodes, secret, door.clone()));
@@ -96,6 +127,7 @@ pub async fn run(
     let ended = tokio::select! {
         ended = node.live() => ended,
         () = asked_to_stop => {
+            stopping.begin();
             for listener in &accepting {
                 listener.abort();
             }
@@ -327,7 +359,7 @@ impl Node<'_> {
                     address: owner.about.node.as_str().into(),
                     front: self.front.clone(),
                 }),
-                Asked::There(owner.about.admin.clone()),
+                Asked::There(passing::there(&owner.about.admin, &owner.about.node)),
             ),
             _ => (Host::Nobody, Asked::Nobody),
         };
@@ -352,70 +384,3 @@ impl Node<'_> {
         Ok(())
     }
 }
-
-async fn open_database(member: &Member) -> anyhow::Result<(Database, Identity)> {
-    let options = cluster::Options {
-        shards: SHARD + 1,
-        allow_asynchronous: member.allow_asynchronous,
-        authorities: member.authorities.clone(),
-        require_standby: member.require_standby,
-        ..cluster::Options::new(&member.database)
-    };
-    let opening = tokio::task::spawn_blocking(move || {
-        let database = Database::open(options)?;
-        let identity = database.identity()?;
-        Ok::<_, DatabaseError>((database, identity))
-    });
-    let opened = opening.await.context("opening the database panicked")?;
-    opened.context("cannot use the database of the cluster")
-}
-
-fn join(
-    member: &Member,
-    about: About,
-    database: &Database,
-    identity: &Identity,
-) -> anyhow::Result<(MembersHandle, watch::Receiver<View>)> {
-    let options = Options {
-        session: member.session_timeout,
-        pace: Pace::new(member.session_timeout),
-        login: member.login.clone(),
-        ..Options::new(
-            &member.zookeeper,
-            &member.node,
-            about,
-            &identity.cluster,
-            database.shards(),
-        )
-    };
-    let known = Arc::new(Known(database.clone()));
-    members::start(options, known).context("cannot be a member of the cluster")
-}
-
-/// What the other members are told of this one.
-fn about(member: &Member, entrances: &Entrances) -> anyhow::Result<About> {
-    let address = |listener: Option<std::io::Result<std::net::SocketAddr>>| match listener {
-        Some(address) => address.map(|address| address.to_string()),
-        None => Ok(String::new()),
-    };
-    let amqp = address(entrances.clients.first().map(TcpListener::local_addr));
-    let admin = address(entrances.operators.first().map(StdListener::local_addr));
-    let node = match &member.address {
-        Some(address) => Ok(address.clone()),
-        None => address(Some(entrances.nodes.local_addr())),
-    };
-    let cannot = "cannot tell the listening address";
-    Ok(About {
-        amqp: amqp.context(cannot)?,
-        admin: admin.context(cannot)?,
-        node: node.context(cannot)?,
-        program: env!("CARGO_PKG_VERSION").to_owned(),
-        format: FORMAT,
-        protocol: relay::VERSION.into(),
-        state: State::Active,
-        database_ok: true,
-    })
-}
-
-/// The newest format of chunks that this program reads.
-const FORMAT: u32 = store::chunk::VERSION as u32;

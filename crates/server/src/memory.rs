@@ -49,6 +49,11 @@ const NUDGE_BYTES: usize = 4 * 1024 * 1024;
 pub struct MemoryLimit(u64);
 
 impl MemoryLimit {
+    /// The limit itself.
+    pub fn bytes(self) -> u64 {
+        self.0
+    }
+
     /// From what the operator says.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The HTTP API's way to the shard: commands go through the inbox like everything else. What has landed is read
 //! beside the shard, which does not wait for it.
 
+use crate::alarms::Alarms;
 use crate::inbox::{Handover, InboxSender};
 use crate::journey::Journeys;
 use admin::journey::{Journey, Wanted};
@@ -23,16 +24,28 @@ pub struct ShardOperator {
     inbox: InboxSender,
     reader: Arc<dyn Reader>,
     journeys: Journeys,
+    alarms: Arc<Alarms>,
 }
 
 impl ShardOperator {
     /// One for the shard behind this inbox, whose lane and journeys this reads.
-    pub fn new(inbox: InboxSender, reader: Arc<dyn Reader>, journeys: Journeys) -> Self {
+    pub fn new(
+        inbox: InboxSender,
+        reader: Arc<dyn Reader>,
+        journeys: Journeys,
+        alarms: Arc<Alarms>,
+    ) -> Self {
         Self {
             inbox,
             reader,
             journeys,
+            alarms,
         }
+    }
+
+    /// What its publishers wait for.
+    pub fn alarms(&self) -> &Alarms {
+        &self.alarms
     }
 }
 

@@ -1,11 +1,13 @@
 //! A running server by itself: a shard, listeners, and the tasks between them.
 
+use crate::attending::Asked;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::host::Host;
 use crate::http;
 use crate::lease::Lease;
 use crate::listen::Door;
+use crate::node::{self, Stopping, ThisNode};
 use crate::tenure::Tenure;
 use broker::Broker;
 use std::net::TcpListener as StdListener;
@@ -47,9 +49,13 @@ pub async fn run(
         parts.clock,
         Lease::for_ever(),
     )?;
+    let listeners = node::listeners(&parts.listeners, &parts.admin_listeners, None);
+    let (_asked, asked) = watch::channel(Asked::Here(tenure.operator.clone()));
+    let stopping = Stopping::default();
+    let node = ThisNode::new(config, listeners, asked, stopping.clone(), None);
     http::serve(
         parts.admin_listeners,
-        admin::router(tenure.operator.clone(), about(config)),
+        admin::router(tenure.operator.clone(), Arc::new(node), about(config)),
     )?;
     let (_host, served) = watch::channel(Host::Here(tenure.house.clone()));
     let door = Door::new(served, config.limits.connections_max);
@@ -57,6 +63,7 @@ pub async fn run(
     let ended = tokio::select! {
         ended = tenure.ended() => ended,
         () = asked_to_stop => {
+            stopping.begin();
             for listener in &accepting {
                 listener.abort();
             }

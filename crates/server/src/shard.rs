@@ -4,6 +4,7 @@
 //! socket, for each connection writes for itself; and for the disk only where that is quicker than not to wait
 //! ([`Lander`]).
 
+use crate::alarms::Alarms;
 use crate::clock::Clock;
 use crate::effects::Effects;
 use crate::fetch::Fetcher;
@@ -16,6 +17,7 @@ use crate::outbox::Outgoing;
 use crate::publishing::HandedOut;
 use broker::{Broker, Input};
 use model::{ConnectionError, MethodId, Position, ReplyCode, Timestamp};
+use std::sync::Arc;
 use std::time::Duration;
 use store::{Landed, ReadError, Room, StoreFailure};
 use tracing::{info, warn};
@@ -59,6 +61,7 @@ pub struct Shard {
     fetched: Vec<Input>,
     clock: Clock,
     lease: Lease,
+    alarms: Arc<Alarms>,
     /// Nothing more is taken in while so much waits for landing (promise P9).
     landing_bytes_max: usize,
     /// Since when only records that nobody waits for have been growing.
@@ -94,6 +97,7 @@ impl Shard {
             fetched: Vec::new(),
             clock,
             lease: Lease::for_ever(),
+            alarms: Arc::default(),
             landing_bytes_max,
             company_by: None,
             room: true,
@@ -111,6 +115,11 @@ impl Shard {
     /// The same shard, which does nothing while its lease has run out.
     pub fn under(self, lease: Lease) -> Self {
         Self { lease, ..self }
+    }
+
+    /// The same shard, which says there what publishers wait for.
+    pub fn raising(self, alarms: Arc<Alarms>) -> Self {
+        Self { alarms, ..self }
     }
 
     /// Runs until the server was asked to stop, all clients are gone and all is landed.
@@ -235,6 +244,7 @@ impl Shard {
         self.ask_at = (!room || landed.busy).then_some(now + ASKED_EVERY);
         if room != self.room {
             self.room = room;
+            self.alarms.disk_is(room);
             if room {
                 info!("the disk has room again: publishers go on");
             } else {
@@ -265,6 +275,7 @@ impl Shard {
                 "memory is short: publishers are blocked, acknowledgements go through"
             );
         }
+        self.alarms.memory_is(enough);
         self.broker.handle(now, Input::Memory(enough));
     }
 

@@ -1,6 +1,7 @@
 //! A shard that this node owns, from the opening of its lane until it is let go of: its loop, and what its clients and
 //! its operators need to reach it.
 
+use crate::alarms::Alarms;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::House;
@@ -61,7 +62,9 @@ impl Tenure {
             broker.tell_journeys();
         }
         let dir = teller.is_some().then(|| config.journeys.dir.clone());
-        let operator = ShardOperator::new(sender.clone(), reader, Journeys::new(dir));
+        let alarms = Arc::new(Alarms::default());
+        let journeys = Journeys::new(dir);
+        let operator = ShardOperator::new(sender.clone(), reader, journeys, alarms.clone());
         let shard = Shard::new(
             broker,
             inbox,
@@ -75,7 +78,7 @@ impl Tenure {
             house,
             operator: Arc::new(operator),
             inbox: sender,
-            shard: tokio::spawn(shard.telling(teller).under(lease).run()),
+            shard: tokio::spawn(shard.telling(teller).under(lease).raising(alarms).run()),
         })
     }
 

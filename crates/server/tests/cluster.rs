@@ -1,14 +1,15 @@
 //! Three nodes with a real ZooKeeper and a real PostgreSQL: clients connect to any of them, and whatever becomes of the
 //! owner, nothing confirmed is lost, nothing is invented, nothing lands twice.
 
+mod nodes;
+mod operating;
+
 use crate::crash::ledger::{Drain, Load, check};
-use crate::harness::postgres::Postgres;
+use crate::harness::Landfall;
 use crate::harness::raw::{CHANNEL, Raw};
-use crate::harness::zookeeper::Ensemble;
-use crate::harness::{Landfall, Scratch};
 use model::Method;
+use nodes::Cluster;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -20,117 +21,8 @@ const THEN: Duration = Duration::from_secs(4);
 /// How long anything may take. Far more than it takes: machines under test are busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A cluster of three.
-struct Cluster {
-    nodes: Vec<Node>,
-    zookeeper: Ensemble,
-    _postgres: Postgres,
-}
-
-struct Node {
-    name: String,
-    options: Vec<String>,
-    scratch: Scratch,
-    running: Option<Landfall>,
-    address: SocketAddr,
-}
-
-impl Node {
-    fn start(number: usize, zookeeper: &str, database: &str) -> Self {
-        let name = format!("node-{number}");
-        let options: Vec<String> = [
-            ("--zookeeper", zookeeper),
-            ("--database", database),
-            ("--node-name", &name),
-            ("--node-listen", "127.0.0.1:0"),
-            ("--zookeeper-timeout", &format!("{}s", SESSION.as_secs())),
-            // The test's database does not sync: programs are killed here, not the machine.
-            ("--allow-asynchronous", "true"),
-        ]
-        .into_iter()
-        .flat_map(|(option, value)| [option.to_owned(), value.to_owned()])
-        .collect();
-        let scratch = Scratch::new();
-        let mut node = Self {
-            name,
-            options,
-            scratch,
-            running: None,
-            address: ([127, 0, 0, 1], 0).into(),
-        };
-        node.resume();
-        node
-    }
-
-    /// Starts it where it was before.
-    fn resume(&mut self) {
-        let listen = self.address.to_string();
-        let mut options = vec!["--listen", listen.as_str()];
-        options.extend(self.options.iter().map(String::as_str));
-        let running = Landfall::start_with(&self.scratch.data_dir(), &options);
-        self.address = running.address();
-        self.running = Some(running);
-    }
-
-    fn log(&self) -> String {
-        let running = self.running.as_ref();
-        running.map_or_else(String::new, Landfall::log)
-    }
-
-    /// The epoch under which it served last, since its log began.
-    fn served_under(&self) -> Option<u64> {
-        let log = self.log();
-        let line = { log.lines() }
-            .rev()
-            .find(|line| line.contains(" serving epoch="))?;
-        let (_, epoch) = line.rsplit_once("epoch=")?;
-        Some(epoch.trim().parse().expect("a number"))
-    }
-}
-
-impl Cluster {
-    fn start() -> Self {
-        let postgres = Postgres::start(&["fsync=off"]);
-        let zookeeper = Ensemble::start(1);
-        let (hosts, database) = (zookeeper.hosts(), postgres.address("postgres"));
-        let nodes = (1..=3).map(|number| Node::start(number, &hosts, &database));
-        Self {
-            nodes: nodes.collect(),
-            zookeeper,
-            _postgres: postgres,
-        }
-    }
-
-    fn addresses(&self) -> Vec<SocketAddr> {
-        self.nodes.iter().map(|node| node.address).collect()
-    }
-
-    /// The node that serves under the highest epoch, above this one; and that epoch.
-    fn owner_above(&self, epoch: u64) -> (usize, u64) {
-        let began = Instant::now();
-        loop {
-            let nodes = self.nodes.iter().enumerate();
-            let serving = nodes.filter_map(|(at, node)| Some((at, node.served_under()?)));
-            let owner = serving.max_by_key(|(_, epoch)| *epoch);
-            if let Some(owner) = owner.filter(|(_, found)| *found > epoch) {
-                return owner;
-            }
-            assert!(began.elapsed() < PATIENCE, "nobody serves: {}", self.logs());
-            sleep(Duration::from_millis(10));
-        }
-    }
-
-    fn logs(&self) -> String {
-        let logs = self
-            .nodes
-            .iter()
-            .map(|node| format!("{}:\n{}", node.name, node.log()));
-        logs.collect()
-    }
-}
-
 /// Waits until it is so.
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let began = Instant::now();
     while !is_so() {
         assert!(began.elapsed() < PATIENCE, "not so: {what}");

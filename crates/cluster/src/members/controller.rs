@@ -92,10 +92,12 @@ pub enum Effect {
         /// The version that it replaces.
         revision: i32,
     },
-    /// Write into a member's znode that it is draining, and remove the request.
-    Drain {
+    /// Write into a member's znode whether it is to have shards, and remove the request.
+    SetState {
         /// Which member.
         member: MemberId,
+        /// What it is to be.
+        state: State,
         /// The request.
         request: RequestName,
     },
@@ -248,7 +250,7 @@ impl Controller {
     }
 
     fn decide(&mut self) {
-        self.answer_drains();
+        self.answer_states();
         if self.waiting != Waiting::Nothing || self.members.is_none() {
             return;
         }
@@ -333,13 +335,15 @@ impl Controller {
         }
     }
 
-    fn answer_drains(&mut self) {
+    fn answer_states(&mut self) {
         let Some(members) = &self.members else {
             return;
         };
         for (name, request) in &self.requests {
-            let Request::Drain { node } = request else {
-                continue;
+            let (node, state) = match request {
+                Request::Drain { node } => (node, State::Draining),
+                Request::Resume { node } => (node, State::Active),
+                Request::Rebalance => continue,
             };
             if !self.answered.insert(name.clone()) {
                 continue;
@@ -348,8 +352,9 @@ impl Controller {
             let newest = there.max_by_key(|one| one.id.incarnation());
             let request = name.clone();
             self.effects.push_back(match newest {
-                Some(member) if member.about.state == State::Active => Effect::Drain {
+                Some(member) if member.about.state != state => Effect::SetState {
                     member: member.id.clone(),
+                    state,
                     request,
                 },
                 _ => Effect::Remove { request },

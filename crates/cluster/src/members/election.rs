@@ -150,7 +150,11 @@ impl Office<'_> {
                 assignment,
                 revision,
             } => Ok(Some(self.write(assignment, revision).await?)),
-            Effect::Drain { member, request } => Ok(self.drain(member, &request).await?),
+            Effect::SetState {
+                member,
+                state,
+                request,
+            } => Ok(self.set_state(member, state, &request).await?),
             Effect::Remove { request } => Ok(self.remove(&request).await?),
         }
     }
@@ -204,10 +208,15 @@ impl Office<'_> {
     }
 
     /// Says in a member's own znode that it is leaving; it hears of it there.
-    async fn drain(&self, member: MemberId, request: &str) -> Result<Option<Input>, End> {
+    async fn set_state(
+        &self,
+        member: MemberId,
+        state: State,
+        request: &str,
+    ) -> Result<Option<Input>, End> {
         let client = self.candidacy.client;
         let path = tree::member(&member);
-        info!(%member, "draining, as was asked for");
+        info!(%member, ?state, "as was asked for");
         loop {
             let read = persist(async || match client.get_data(&path).await {
                 Err(Error::NoNode) => Ok(None),
@@ -217,12 +226,9 @@ impl Office<'_> {
                 return self.remove(request).await;
             };
             let about = About::decode(&data).map_err(|why| End::unreadable(&path, why))?;
-            let draining = About {
-                state: State::Draining,
-                ..about
-            };
+            let wanted = About { state, ..about };
             let mut writer = self.elected.new_check_writer();
-            writer.add_set_data(&path, &draining.encode(), Some(stat.version))?;
+            writer.add_set_data(&path, &wanted.encode(), Some(stat.version))?;
             // The version keeps it from meaning another request: none is ever written to.
             writer.add_delete(&request_path(request), Some(0))?;
             match writer.commit().await {

@@ -15,6 +15,11 @@ pub enum Request {
         /// The name that the operator gave the node.
         node: String,
     },
+    /// Let a node that drains have shards again.
+    Resume {
+        /// The name that the operator gave the node.
+        node: String,
+    },
     /// Spread the shards evenly now, without waiting until the members have been the same for a while.
     Rebalance,
 }
@@ -44,8 +49,12 @@ mod tests {
         let drain = Request::Drain {
             node: "mq-1".to_owned(),
         };
+        let resume = Request::Resume {
+            node: "mq-1".to_owned(),
+        };
         for (request, text) in [
             (drain, r#"{"drain":{"node":"mq-1"}}"#),
+            (resume, r#"{"resume":{"node":"mq-1"}}"#),
             (Request::Rebalance, r#""rebalance""#),
         ] {
             assert_eq!(String::from_utf8_lossy(&request.encode()), text);

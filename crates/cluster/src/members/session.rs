@@ -7,8 +7,9 @@ use super::error::MembersError;
 use super::lease::Lease;
 use super::member::{About, MemberId, State};
 use super::options::Options;
+use super::requests::{Ask, Wish};
 use super::silence::{End, persist};
-use super::supervisor::{Ask, Context, Wish};
+use super::supervisor::Context;
 use super::view::{View, ZooKeeper};
 use super::watch::{self, Known};
 use super::{election, tree};
@@ -95,6 +96,7 @@ async fn go_on(context: &mut Context, client: &Client, began: Instant, about: Ab
         end = renew_lease(client, known.subscribe(), view) => end,
         end = keep_told(client, &path, about, view) => end,
         end = watch::definitions(client, view) => end,
+        end = watch::requests(client, view) => end,
         end = answer_asks(client, options, asks) => end,
         end = election::stand(elected, known.subscribe()) => end,
         _ = leave.wait_for(|leave| *leave) => Err(End::Left),

@@ -4,10 +4,10 @@
 //! there; on a runtime that also serves queues, load would cost the session, and the session the shards.
 
 use super::epochs::Epochs;
-use super::error::{MembersError, RequestError};
+use super::error::MembersError;
 use super::member::{MemberId, State};
 use super::options::{Address, Options};
-use super::request::Request;
+use super::requests::{Ask, Requests};
 use super::silence::End;
 use super::view::{View, ZooKeeper};
 use super::{session, tree};
@@ -21,8 +21,6 @@ use zookeeper_client::{Client, StateWatcher};
 const PAUSE: Duration = Duration::from_millis(250);
 /// ZooKeeper has so long to take note that this node leaves; else it notices by itself.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// Requests of operators that may wait for ZooKeeper.
-const ASKS: usize = 16;
 
 /// Makes this node a member of its cluster. It returns at once: what becomes of it is in the [`View`], and whatever
 /// passes by itself is waited for there.
@@ -42,13 +40,12 @@ pub fn start(
         database_ok,
     )));
     let (leaving, leave) = watch::channel(false);
-    let (asking, asks) = mpsc::channel(ASKS);
+    let (requests, asks) = Requests::new(view.subscribe(), options.session);
     let (ending, ended) = oneshot::channel();
     let handle = MembersHandle {
         view: Arc::clone(&view),
-        patience: options.session,
+        requests,
         leaving,
-        asking,
         ended,
     };
     let context = Context {
@@ -80,9 +77,8 @@ fn new_incarnation() -> u64 {
 /// What this node tells its cluster. Dropped, the node leaves.
 pub struct MembersHandle {
     view: Arc<watch::Sender<View>>,
-    patience: Duration,
+    requests: Requests,
     leaving: watch::Sender<bool>,
-    asking: mpsc::Sender<Ask>,
     ended: oneshot::Receiver<()>,
 }
 
@@ -105,48 +101,9 @@ impl MembersHandle {
         });
     }
 
-    /// Asks the controller to give the shards of a node to the others, as if it had said itself that it leaves. It
-    /// returns when the request stands in ZooKeeper; what becomes of it is in the [`View`].
-    ///
-    /// # Errors
-    /// No member has that name, or ZooKeeper does not answer.
-    pub async fn request_drain(&self, node: &str) -> Result<(), RequestError> {
-        let is_there = |view: &View| view.members.iter().any(|one| one.id.node() == node);
-        if !is_there(&self.view.borrow()) {
-            return Err(RequestError::NoSuchNode(node.to_owned()));
-        }
-        let node = node.to_owned();
-        self.ask(Wish::Request(Request::Drain { node })).await
-    }
-
-    /// Asks the controller to spread the shards evenly now.
-    ///
-    /// # Errors
-    /// ZooKeeper does not answer.
-    pub async fn request_rebalance(&self) -> Result<(), RequestError> {
-        self.ask(Wish::Request(Request::Rebalance)).await
-    }
-
-    /// Tells every node that the database holds this version of the definitions. One that is older than what was
-    /// announced before changes nothing.
-    ///
-    /// # Errors
-    /// ZooKeeper does not answer. The nodes have to hear of it: ask again.
-    pub async fn announce_definitions(&self, version: u64) -> Result<(), RequestError> {
-        self.ask(Wish::Definitions(version)).await
-    }
-
-    async fn ask(&self, wish: Wish) -> Result<(), RequestError> {
-        let silent = |why: String| RequestError::Silent(why);
-        let (answer, answered) = oneshot::channel();
-        let ask = Ask { wish, answer };
-        let full = |_| silent("too many requests wait for it".to_owned());
-        self.asking.try_send(ask).map_err(full)?;
-        let ended = |_| silent("this node is no member any more".to_owned());
-        match tokio::time::timeout(self.patience, answered).await {
-            Ok(answer) => answer.map_err(ended)?.map_err(silent),
-            Err(_) => Err(silent(format!("not within {:?}", self.patience))),
-        }
+    /// What may ask for something in the name of this node, for as long as it is a member.
+    pub fn requests(&self) -> Requests {
+        self.requests.clone()
     }
 
     /// Leaves the cluster: the session is closed, and others are given this node's shards at once. A node that drained
@@ -156,20 +113,6 @@ impl MembersHandle {
         // The other end is dropped when the thread ends.
         let _ = self.ended.await;
     }
-}
-
-/// Something on its way to ZooKeeper.
-pub(super) struct Ask {
-    pub(super) wish: Wish,
-    pub(super) answer: oneshot::Sender<Result<(), String>>,
-}
-
-/// What is to stand in ZooKeeper.
-pub(super) enum Wish {
-    /// A request for the controller.
-    Request(Request),
-    /// The version of the definitions, for all nodes.
-    Definitions(u64),
 }
 
 /// What outlives a session.

@@ -4,6 +4,7 @@ use super::assignment::Assignment;
 use super::error::MembersError;
 use super::lease::Lease;
 use super::member::{Member, MemberId, State};
+use super::request::Request;
 use std::time::Instant;
 
 /// What a node knows of its cluster. While ZooKeeper is silent it is what was known last: owners keep their shards, and
@@ -25,6 +26,8 @@ pub struct View {
     /// The version of the definitions that was announced last: whoever has read an older one from the database reads
     /// again. It falls to 0 when ZooKeeper is emptied.
     pub definitions: u64,
+    /// What is asked of the controller and not done yet, in the order in which it was asked for.
+    pub requests: Vec<Request>,
     /// Whether ZooKeeper answers.
     pub zookeeper: ZooKeeper,
     /// Until when this node may deliver.
@@ -54,6 +57,7 @@ impl View {
             assignment: None,
             controller: None,
             definitions: 0,
+            requests: Vec::new(),
             zookeeper: ZooKeeper::SilentSince(Instant::now()),
             lease: Lease::NONE,
         }

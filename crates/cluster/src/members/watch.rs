@@ -1,4 +1,5 @@
-//! What is read again whenever it changes: the members, the assignment, the controller, the announced definitions.
+//! What is read again whenever it changes: the members, the assignment, the controller, the announced definitions, what
+//! is asked of the controller.
 //!
 //! Every read leaves a watch that tells of the next change, once. Such a watch is set again by the library after a lost
 //! connection, from the state that was read, so that no change is missed; lasting watches can miss some
@@ -7,6 +8,7 @@
 use super::assignment::Assignment;
 use super::error::Unreadable;
 use super::member::{About, Member, MemberId};
+use super::request::Request;
 use super::silence::{End, persist};
 use super::tree;
 use super::view::View;
@@ -187,6 +189,28 @@ pub(super) async fn definitions(client: &Client, view: &Sender<View>) -> Result<
     }
 }
 
+/// Keeps knowing what is asked of the controller.
+pub(super) async fn requests(client: &Client, view: &Sender<View>) -> Result<Infallible, End> {
+    loop {
+        let read = async || client.list_and_watch_children(tree::REQUESTS).await;
+        let (mut names, watcher) = persist(read).await?;
+        names.sort_unstable();
+        let mut requests = Vec::new();
+        for name in names {
+            let path = format!("{}/{name}", tree::REQUESTS);
+            // What cannot be read is for the elected to refuse.
+            let data = data_of(client, &path).await?;
+            requests.extend(data.and_then(|data| Request::decode(&data).ok()));
+        }
+        view.send_if_modified(|view| {
+            let changed = view.requests != requests;
+            view.requests = requests;
+            changed
+        });
+        watcher.changed().await;
+    }
+}
+
 /// Keeps knowing who is elected.
 pub(super) async fn controller(client: &Client, view: &Sender<View>) -> Result<Infallible, End> {
     loop {
@@ -217,14 +241,18 @@ fn number(name: &str) -> &str {
 }
 
 async fn who_is(client: &Client, path: &str) -> Result<Option<MemberId>, End> {
+    let name = data_of(client, path).await?;
+    let name = name.and_then(|data| String::from_utf8(data).ok());
+    Ok(name.and_then(|name| name.parse().ok()))
+}
+
+/// What a znode says; none if it is gone since: the watch will tell.
+async fn data_of(client: &Client, path: &str) -> Result<Option<Vec<u8>>, End> {
     let read = persist(async || match client.get_data(path).await {
-        // Gone since: the watch will tell.
         Err(Error::NoNode) => Ok(None),
         other => other.map(Some),
     });
-    let name = read.await?.map(|(data, _)| data);
-    let name = name.and_then(|data| String::from_utf8(data).ok());
-    Ok(name.and_then(|name| name.parse().ok()))
+    Ok(read.await?.map(|(data, _)| data))
 }
 
 #[cfg(test)]

@@ -164,3 +164,22 @@ fn a_server_that_may_lose_what_it_commits_is_refused() {
     };
     assert!(why.contains("synchronous_commit is local"), "{why}");
 }
+
+#[test]
+fn operators_are_told_what_a_server_lacks() {
+    let postgres = Postgres::start(&["fsync=off"]);
+    let options = Options {
+        allow_asynchronous: true,
+        require_standby: true,
+        ..options(postgres.address("postgres"))
+    };
+    let database = Database::open(options).expect("it can be used");
+    let health = database.health().expect("it answers");
+    assert!(health.version.starts_with(|c: char| c.is_ascii_digit()));
+    assert_eq!(health.standbys, []);
+    let told = health.objections.join("\n");
+    assert!(told.contains("fsync is off"), "{told}");
+    assert!(told.contains("must have a synchronous standby"), "{told}");
+    let place = postgres.directory().display().to_string();
+    assert_eq!(database.hosts(), [format!("{place}:{}", postgres.port())]);
+}

@@ -61,6 +61,19 @@ fn a_drained_member_gives_all_it_has_and_nothing_else_moves() {
 }
 
 #[test]
+fn a_drained_member_that_is_to_stay_is_given_shards_again() {
+    let scene = Scene::new(shared());
+    let mut nodes = scene.nodes(&["a", "b"]);
+    nodes[1].order("drain a");
+    scene.wait_until("with b", PATIENCE, |taken| even(taken, &["b"]));
+    nodes[0].wait(PATIENCE, "draining", |said| said.draining);
+    nodes[1].order("resume a");
+    nodes[0].wait(PATIENCE, "active", |said| !said.draining);
+    nodes[0].order("rebalance");
+    scene.wait_until("shared evenly", PATIENCE, |taken| even(taken, &["a", "b"]));
+}
+
+#[test]
 fn a_request_for_a_node_that_is_not_there_is_refused_with_its_name() {
     let scene = Scene::new(shared());
     let mut nodes = scene.nodes(&["a"]);

@@ -244,8 +244,10 @@ async fn obey(handle: &MembersHandle, order: &str) -> String {
         Ok(()) => "done".to_owned(),
         Err(why) => why.to_string(),
     };
+    let requests = handle.requests();
     match order.split_once(' ') {
-        Some(("drain", node)) => told(handle.request_drain(node).await),
+        Some(("drain", node)) => told(requests.drain(node).await),
+        Some(("resume", node)) => told(requests.resume(node).await),
         Some(("without", _)) => {
             handle.set_database_ok(false);
             told(Ok(()))
@@ -256,9 +258,9 @@ async fn obey(handle: &MembersHandle, order: &str) -> String {
         }
         Some(("announce", version)) => {
             let version = version.parse().expect("a number");
-            told(handle.announce_definitions(version).await)
+            told(requests.announce_definitions(version).await)
         }
-        _ => told(handle.request_rebalance().await),
+        _ => told(requests.rebalance().await),
     }
 }
 

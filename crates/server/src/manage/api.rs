@@ -62,6 +62,11 @@ impl Api {
         self.content(self.ask(method, path, Some(body))?)
     }
 
+    /// Asks for something that is done later, or answered with nothing.
+    pub(super) fn tell(&self, method: &str, path: &str) -> Result<()> {
+        self.done(self.ask(method, path, None)?)
+    }
+
     /// Makes or changes something; says whether it was made.
     pub(super) fn put(&self, path: &str, body: &Value) -> Result<bool> {
         let body = body.to_string().into_bytes();
@@ -72,7 +77,7 @@ impl Api {
 
     /// Removes something.
     pub(super) fn delete(&self, path: &str) -> Result<()> {
-        self.done(self.ask("DELETE", path, None)?)
+        self.tell("DELETE", path)
     }
 
     fn content(&self, answered: (StatusCode, Vec<u8>)) -> Result<Value> {

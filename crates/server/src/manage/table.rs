@@ -20,7 +20,8 @@ pub(super) fn say(text: &str) -> Result<()> {
     writeln!(std::io::stdout(), "{text}").context("cannot write to standard output")
 }
 
-fn table(list: &Value, columns: &[&str]) -> String {
+/// The columns by their JSON names, below each other.
+pub(super) fn table(list: &Value, columns: &[&str]) -> String {
     let rows = list.as_array().map(Vec::as_slice).unwrap_or_default();
     let heads = columns.iter().map(|column| (*column).replace('_', " "));
     let mut lines: Vec<Vec<String>> = vec![heads.collect()];
@@ -44,7 +45,8 @@ fn table(list: &Value, columns: &[&str]) -> String {
     text
 }
 
-fn cell(value: &Value) -> String {
+/// A value as text that cannot command a terminal.
+pub(super) fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         // What stands in a terminal must not command it.

@@ -91,7 +91,14 @@ fn show(effect: Effect) -> String {
                 .collect();
             format!("write@{revision} {}", shards.join(" "))
         }
-        Effect::Drain { member, request } => format!("drain {member} for {request}"),
+        Effect::SetState {
+            member,
+            state,
+            request,
+        } => match state {
+            State::Draining => format!("drain {member} for {request}"),
+            State::Active => format!("resume {member} for {request}"),
+        },
         Effect::Remove { request } => format!("remove {request}"),
     }
 }
@@ -177,6 +184,30 @@ fn a_drained_member_gives_its_shards_a_few_at_a_time() {
             "write@6 b.1:2 b.1:2 b.1:2 b.1:1",
         ),
         (3140, Some(Input::Written { revision: 7 }), ""),
+    ]);
+}
+
+#[test]
+fn a_member_that_is_drained_no_more_is_given_shards_again() {
+    let resume = |node: &str| Request::Resume {
+        node: node.to_owned(),
+    };
+    check(vec![
+        (0, Some(told("b.1:2 b.1:2", 5)), ""),
+        (0, Some(members("a.1(draining) b.1")), "read"),
+        (10, Some(Input::Epochs(vec![2; 2])), ""),
+        (
+            3000,
+            Some(requests(&[
+                ("r1", resume("a")),
+                ("r2", resume("b")),
+                ("r3", resume("nobody")),
+            ])),
+            "resume a.1 for r1, remove r2, remove r3",
+        ),
+        (3010, Some(members("a.1 b.1")), ""),
+        (3020, Some(requests(&[("r4", Request::Rebalance)])), "read"),
+        (3030, Some(Input::Epochs(vec![2; 2])), "write@5 b.1:2 a.1:3"),
     ]);
 }
 

@@ -1,0 +1,105 @@
+//! Becoming a member of a cluster: the database is opened, the others are told who this is.
+
+use crate::config::Member;
+use crate::member::{Entrances, SHARD};
+use crate::ownership::Known;
+use crate::relay;
+use anyhow::Context;
+use cluster::members::{self, About, MembersHandle, Options, Pace, State, View};
+use cluster::{Database, DatabaseError, Identity};
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+pub(crate) async fn open_database(member: &Member) -> anyhow::Result<(Database, Identity)> {
+    let options = cluster::Options {
+        shards: SHARD + 1,
+        allow_asynchronous: member.allow_asynchronous,
+        authorities: member.authorities.clone(),
+        require_standby: member.require_standby,
+        ..cluster::Options::new(&member.database)
+    };
+    let opening = tokio::task::spawn_blocking(move || {
+        let database = Database::open(options)?;
+        let identity = database.identity()?;
+        Ok::<_, DatabaseError>((database, identity))
+    });
+    let opened = opening.await.context("opening the database panicked")?;
+    opened.context("cannot use the database of the cluster")
+}
+
+pub(crate) fn join(
+    member: &Member,
+    about: About,
+    database: &Database,
+    identity: &Identity,
+) -> anyhow::Result<(MembersHandle, watch::Receiver<View>)> {
+    let options = Options {
+        session: member.session_timeout,
+        pace: Pace::new(member.session_timeout),
+        login: member.login.clone(),
+        ..Options::new(
+            &member.zookeeper,
+            &member.node,
+            about,
+            &identity.cluster,
+            database.shards(),
+        )
+    };
+    let known = Arc::new(Known(database.clone()));
+    members::start(options, known).context("cannot be a member of the cluster")
+}
+
+/// What the other members are told of this one.
+pub(crate) fn about(member: &Member, entrances: &Entrances) -> anyhow::Result<About> {
+    let cannot = "cannot tell the listening address";
+    let node = match &member.address {
+        Some(address) => address.clone(),
+        None => entrances.nodes.local_addr().context(cannot)?.to_string(),
+    };
+    let found = |listener: Option<std::io::Result<SocketAddr>>| match listener {
+        Some(address) => address.map(|address| reachable(address, &node)),
+        None => Ok(String::new()),
+    };
+    let amqp = found(entrances.clients.first().map(TcpListener::local_addr));
+    let admin = found(entrances.operators.first().map(StdListener::local_addr));
+    Ok(About {
+        amqp: amqp.context(cannot)?,
+        admin: admin.context(cannot)?,
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        format: FORMAT,
+        protocol: relay::VERSION.into(),
+        state: State::Active,
+        database_ok: true,
+        node,
+    })
+}
+
+/// Where others find what listens here: what listens everywhere is found where the node is.
+fn reachable(address: SocketAddr, node: &str) -> String {
+    match node.rsplit_once(':') {
+        Some((host, _)) if address.ip().is_unspecified() => format!("{host}:{}", address.port()),
+        _ => address.to_string(),
+    }
+}
+
+/// The newest format of chunks that this program reads.
+const FORMAT: u32 = store::chunk::VERSION as u32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_listens_everywhere_is_found_where_the_node_is() {
+        for (address, node, found) in [
+            ("0.0.0.0:15672", "mq-1.mq:25672", "mq-1.mq:15672"),
+            ("[::]:15672", "[2001:db8::7]:25672", "[2001:db8::7]:15672"),
+            ("10.0.0.1:15672", "mq-1.mq:25672", "10.0.0.1:15672"),
+        ] {
+            let address = address.parse().expect("an address");
+            assert_eq!(reachable(address, node), found);
+        }
+    }
+}

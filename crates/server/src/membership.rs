@@ -1,0 +1,188 @@
+//! The cluster as this member knows it, for operators: what ZooKeeper told, what the database says, and the way to ask for
+//! something.
+
+use crate::config::Member as Configured;
+use admin::cluster::{
+    Cluster, ClusterStatus, DatabaseHealth, DatabaseStatus, MemberStatus, RequestRefused,
+    ShardStatus, StandbyStatus, Wanted, ZooKeeperStatus,
+};
+use admin::node::Answered;
+use cluster::members::{Member, Request, RequestError, Requests, State, View, ZooKeeper};
+use cluster::{Database, DatabaseError, Health, Ownership};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, watch};
+
+/// The database has so long to say how it is doing.
+const DATABASE_MAX: Duration = Duration::from_secs(3);
+
+/// The cluster as this member knows it.
+pub(crate) struct Membership {
+    zookeeper: Vec<String>,
+    view: watch::Receiver<View>,
+    requests: Requests,
+    database: Database,
+    /// One question at a time: of a database that does not answer more would wait for ever.
+    asking: Arc<Semaphore>,
+}
+
+impl Membership {
+    pub(crate) fn new(
+        configured: &Configured,
+        view: watch::Receiver<View>,
+        requests: Requests,
+        database: Database,
+    ) -> Self {
+        let hosts = configured.zookeeper.split('/').next().unwrap_or_default();
+        Self {
+            zookeeper: hosts.split(',').map(str::to_owned).collect(),
+            view,
+            requests,
+            database,
+            asking: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    /// Why no client should come to this node, though another may serve.
+    pub(crate) fn objection(&self) -> Option<String> {
+        let view = self.view.borrow();
+        match (&view.zookeeper, view.state) {
+            (ZooKeeper::Ended(why), _) => Some(why.to_string()),
+            (ZooKeeper::Left, _) => Some("this node has left the cluster".to_owned()),
+            (_, State::Draining) => Some("this node is drained".to_owned()),
+            _ => None,
+        }
+    }
+
+    async fn ask_database(&self) -> Result<(Health, Vec<Ownership>), String> {
+        let late = || format!("no answer within {DATABASE_MAX:?}");
+        let asked = async {
+            let turn = self.asking.clone().acquire_owned().await;
+            let database = self.database.clone();
+            let asking = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                let health = database.health()?;
+                Ok::<_, DatabaseError>((health, database.owners()?))
+            });
+            let answer = asking.await.map_err(|error| error.to_string())?;
+            answer.map_err(|error| error.to_string())
+        };
+        let answered = tokio::time::timeout(DATABASE_MAX, asked).await;
+        answered.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn everything(&self) -> ClusterStatus {
+        let asked = self.ask_database().await;
+        let view = self.view.borrow();
+        let owners = asked.as_ref().map(|(_, owners)| owners.as_slice());
+        let health = asked.as_ref().map(|(health, _)| shown(health));
+        ClusterStatus {
+            me: view.me.node().to_owned(),
+            members: view.members.iter().map(member).collect(),
+            controller: { view.controller.as_ref() }.map(|one| one.node().to_owned()),
+            shards: shards(&view, owners.unwrap_or_default()),
+            requests: view.requests.iter().map(wanted).collect(),
+            zookeeper: ZooKeeperStatus {
+                hosts: self.zookeeper.clone(),
+                silent: silent(&view),
+                lease: { view.lease.good_until() }
+                    .map(|until| until.saturating_duration_since(Instant::now())),
+            },
+            database: DatabaseStatus {
+                hosts: self.database.hosts(),
+                health: health.map_err(Clone::clone),
+            },
+        }
+    }
+}
+
+impl Cluster for Membership {
+    fn members(&self) -> (String, Vec<MemberStatus>) {
+        let view = self.view.borrow();
+        let members = view.members.iter().map(member).collect();
+        (view.me.node().to_owned(), members)
+    }
+
+    fn status(&self) -> Answered<'_, ClusterStatus> {
+        Box::pin(self.everything())
+    }
+
+    fn request(&self, wanted: Wanted) -> Answered<'_, Result<(), RequestRefused>> {
+        Box::pin(async move {
+            let asked = match &wanted {
+                Wanted::Drain(node) => self.requests.drain(node).await,
+                Wanted::Resume(node) => self.requests.resume(node).await,
+                Wanted::Rebalance => self.requests.rebalance().await,
+            };
+            asked.map_err(|error| match error {
+                RequestError::NoSuchNode(node) => RequestRefused::NoSuchNode(node),
+                silent @ RequestError::Silent(_) => RequestRefused::Silent(silent.to_string()),
+            })
+        })
+    }
+}
+
+fn silent(view: &View) -> Option<Duration> {
+    match view.zookeeper {
+        ZooKeeper::SilentSince(since) => Some(since.elapsed()),
+        _ => None,
+    }
+}
+
+fn member(one: &Member) -> MemberStatus {
+    let about = &one.about;
+    MemberStatus {
+        node: one.id.node().to_owned(),
+        run: one.id.incarnation(),
+        // A run is numbered by the microsecond in which it began.
+        since: one.id.incarnation() / 1000,
+        amqp: about.amqp.clone(),
+        inner: about.node.clone(),
+        admin: about.admin.clone(),
+        program: about.program.clone(),
+        format: about.format,
+        protocol: about.protocol,
+        draining: about.state == State::Draining,
+        reaches_database: about.database_ok,
+    }
+}
+
+fn shards(view: &View, owners: &[Ownership]) -> Vec<ShardStatus> {
+    let assignment = view.assignment.iter();
+    let holdings = assignment.flat_map(|assignment| assignment.shards());
+    (0..)
+        .zip(holdings)
+        .map(|(shard, holding)| ShardStatus {
+            shard,
+            owner: holding.owner.as_ref().map(ToString::to_string),
+            epoch: holding.epoch,
+            taken: owners
+                .get(shard as usize)
+                .map(|taken| (taken.owner.clone(), taken.epoch)),
+        })
+        .collect()
+}
+
+fn wanted(request: &Request) -> Wanted {
+    match request {
+        Request::Drain { node } => Wanted::Drain(node.clone()),
+        Request::Resume { node } => Wanted::Resume(node.clone()),
+        Request::Rebalance => Wanted::Rebalance,
+    }
+}
+
+fn shown(health: &Health) -> DatabaseHealth {
+    let standbys = health.standbys.iter().map(|standby| StandbyStatus {
+        name: standby.name.clone(),
+        address: standby.address.clone(),
+        state: standby.state.clone(),
+        sync: standby.sync.clone(),
+        lag: standby.lag,
+    });
+    DatabaseHealth {
+        primary: health.primary.clone(),
+        version: health.version.clone(),
+        standbys: standbys.collect(),
+        objections: health.objections.clone(),
+    }
+}

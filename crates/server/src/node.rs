@@ -1,0 +1,224 @@
+//! This process as operators and their probes see it: whether its loop turns, whether clients are served, where it listens.
+
+use crate::attending::{Asked, There};
+use crate::config::Config;
+use crate::membership::Membership;
+use admin::cluster::Cluster;
+use admin::node::{Answered, Listener, Node, NodeStatus};
+use rustix::process::{Resource, getrlimit};
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex, watch};
+
+/// The loop tells so often that it turns.
+const BEAT: Duration = Duration::from_secs(1);
+/// One that has not for so long is taken for stuck: nothing that it does takes a tenth of it.
+const STUCK: Duration = Duration::from_secs(30);
+/// The node that owns what clients want has so long to accept a connection.
+const REACH_MAX: Duration = Duration::from_secs(1);
+/// Whether it did counts for so long, however many ask.
+const REACHED_COUNTS: Duration = Duration::from_secs(1);
+
+/// This process beside its shard.
+pub(crate) struct ThisNode {
+    name: String,
+    began: Instant,
+    memory_limit: u64,
+    listeners: Vec<Listener>,
+    pulse: Pulse,
+    stopping: Stopping,
+    asked: watch::Receiver<Asked>,
+    membership: Option<Membership>,
+    /// When the owner was tried last, where, and whether it could be reached.
+    reached: Mutex<Option<(Instant, Arc<str>, bool)>>,
+}
+
+impl ThisNode {
+    /// Begins to feel the pulse of the runtime that it is called on.
+    pub(crate) fn new(
+        config: &Config,
+        listeners: Vec<Listener>,
+        asked: watch::Receiver<Asked>,
+        stopping: Stopping,
+        membership: Option<Membership>,
+    ) -> Self {
+        let member = config.member.as_ref();
+        let name = member.map_or(&config.cluster_name, |member| &member.node);
+        Self {
+            name: name.clone(),
+            began: Instant::now(),
+            memory_limit: config.memory_limit.bytes(),
+            listeners,
+            pulse: Pulse::begin(),
+            stopping,
+            asked,
+            membership,
+            reached: Mutex::new(None),
+        }
+    }
+
+    async fn is_served(&self) -> Result<(), String> {
+        if self.stopping.is_so() {
+            return Err("this node is stopping".to_owned());
+        }
+        if let Some(why) = self.membership.as_ref().and_then(Membership::objection) {
+            return Err(why);
+        }
+        let there = match &*self.asked.borrow() {
+            Asked::Here(_) => return Ok(()),
+            Asked::Nobody => return Err("no node of the cluster serves at the moment".to_owned()),
+            Asked::There(there) => there.clone(),
+        };
+        if self.reaches(&there).await {
+            return Ok(());
+        }
+        let node = &there.node;
+        Err(format!("the node that serves cannot be reached at {node}"))
+    }
+
+    async fn reaches(&self, there: &There) -> bool {
+        let mut reached = self.reached.lock().await;
+        if let Some((at, node, reached)) = &*reached
+            && *node == there.node
+            && at.elapsed() < REACHED_COUNTS
+        {
+            return *reached;
+        }
+        let connected = tokio::time::timeout(REACH_MAX, TcpStream::connect(&*there.node)).await;
+        let answer = matches!(connected, Ok(Ok(_)));
+        *reached = Some((Instant::now(), there.node.clone(), answer));
+        answer
+    }
+}
+
+impl Node for ThisNode {
+    fn status(&self) -> NodeStatus {
+        let (memory_short, disk_short) = match &*self.asked.borrow() {
+            Asked::Here(operator) => (operator.alarms().memory(), operator.alarms().disk()),
+            _ => (false, false),
+        };
+        NodeStatus {
+            name: self.name.clone(),
+            uptime: self.began.elapsed(),
+            process: std::process::id(),
+            files: (open_files(), files_max()),
+            memory: (memory_used(), self.memory_limit),
+            memory_short,
+            disk_short,
+            listeners: self.listeners.clone(),
+        }
+    }
+
+    fn is_alive(&self) -> bool {
+        self.pulse.beats()
+    }
+
+    fn readiness(&self) -> Answered<'_, Result<(), String>> {
+        Box::pin(self.is_served())
+    }
+
+    fn cluster(&self) -> Option<&dyn Cluster> {
+        let membership = self.membership.as_ref();
+        membership.map(|membership| membership as &dyn Cluster)
+    }
+}
+
+/// Whether the process has been asked to stop. Clones are the same one.
+#[derive(Clone, Default)]
+pub(crate) struct Stopping(Arc<AtomicBool>);
+
+impl Stopping {
+    /// It has been.
+    pub(crate) fn begin(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    fn is_so(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Whether a runtime's loop turns.
+struct Pulse {
+    began: Instant,
+    /// The last beat, in milliseconds since then.
+    beat: Arc<AtomicU64>,
+}
+
+impl Pulse {
+    fn begin() -> Self {
+        let (began, beat) = (Instant::now(), Arc::new(AtomicU64::new(0)));
+        let told = beat.clone();
+        tokio::spawn(async move {
+            loop {
+                told.store(millis(began.elapsed()), Relaxed);
+                tokio::time::sleep(BEAT).await;
+            }
+        });
+        Self { began, beat }
+    }
+
+    fn beats(&self) -> bool {
+        let last = Duration::from_millis(self.beat.load(Relaxed));
+        self.began.elapsed() < last + STUCK
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Where the process listens.
+pub(crate) fn listeners(
+    clients: &[TcpListener],
+    operators: &[StdListener],
+    nodes: Option<&TcpListener>,
+) -> Vec<Listener> {
+    let clients = clients.iter().map(|one| ("amqp", one.local_addr()));
+    let operators = operators.iter().map(|one| ("http", one.local_addr()));
+    let nodes = nodes.iter().map(|one| ("clustering", one.local_addr()));
+    let all = clients.chain(operators).chain(nodes);
+    all.filter_map(|(protocol, address): (_, std::io::Result<SocketAddr>)| {
+        let address = address.ok()?;
+        Some(Listener { protocol, address })
+    })
+    .collect()
+}
+
+fn open_files() -> u64 {
+    let files = std::fs::read_dir("/proc/self/fd").map(Iterator::count);
+    // The listing itself was one of them.
+    files.map_or(0, |count| count.saturating_sub(1) as u64)
+}
+
+fn files_max() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+fn memory_used() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = text.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+    pages.unwrap_or(0_u64) * rustix::param::page_size() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_loop_that_does_not_turn_is_noticed() {
+        let pulse = Pulse::begin();
+        tokio::task::yield_now().await;
+        assert!(pulse.beats());
+        let stuck = Pulse {
+            began: Instant::now()
+                .checked_sub(STUCK)
+                .expect("the machine has been up for longer"),
+            beat: Arc::default(),
+        };
+        assert!(!stuck.beats());
+    }
+}

@@ -1,0 +1,175 @@
+//! Requests of the HTTP API that the node which owns the shard has to answer: another node passes them on to it, once.
+//!
+//! A request that is passed on carries a header with the secret of the cluster, as connections of clients do
+//! ([`crate::relay`]), and whether it came from the machine of the node that passes it on. One that was passed on to a node
+//! that owns nothing any more is refused: whoever asked asks again.
+
+use crate::attending::{Asked, There};
+use crate::relay::Secret;
+use admin::FromThisMachine;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{self, HeaderName};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+/// What marks a request that was passed on.
+const PASSED_ON: HeaderName = HeaderName::from_static("landfall-passed-on");
+/// The other node has so long to accept.
+const CONNECT_MAX: Duration = Duration::from_secs(3);
+/// And so long to answer: longer than it gives itself.
+const ANSWER_MAX: Duration = Duration::from_secs(65);
+/// What concerns one connection, and not who is behind it.
+const OF_CONNECTION: [HeaderName; 6] = [
+    header::CONNECTION,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Who owns the shard, and what nodes know each other by.
+#[derive(Clone)]
+pub(crate) struct Passing {
+    pub(crate) asked: watch::Receiver<Asked>,
+    pub(crate) secret: Secret,
+}
+
+/// Answers here what this node can answer, and has the owner answer the rest.
+pub(crate) async fn pass_on(
+    State(passing): State<Passing>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if let Some(mark) = request.headers_mut().remove(PASSED_ON) {
+        let Some(local) = understand(&mark, passing.secret) else {
+            warn!(
+                "refusing a request that says it was passed on: it does not know the secret of this cluster"
+            );
+            return refuse(StatusCode::FORBIDDEN, "it was not passed on by a node");
+        };
+        request.extensions_mut().insert(FromThisMachine(local));
+        return next.run(request).await;
+    }
+    if admin::is_of_node(request.uri().path()) {
+        return next.run(request).await;
+    }
+    let there = match &*passing.asked.borrow() {
+        Asked::There(there) => Some(there.clone()),
+        Asked::Here(_) | Asked::Nobody => None,
+    };
+    match there {
+        None => next.run(request).await,
+        Some(there) => match ask(&there, passing.secret, request).await {
+            Ok(response) => response,
+            Err(why) => refuse(StatusCode::SERVICE_UNAVAILABLE, &why),
+        },
+    }
+}
+
+/// Has another node answer a request; or says why it does not.
+pub(crate) async fn ask(
+    there: &There,
+    secret: Secret,
+    mut request: Request,
+) -> Result<Response, String> {
+    let local = request.extensions().get::<FromThisMachine>();
+    let local = local.is_some_and(|FromThisMachine(local)| *local);
+    let headers = request.headers_mut();
+    forget(headers);
+    headers.insert(PASSED_ON, mark(secret, local));
+    let host = HeaderValue::from_str(&there.admin);
+    headers.insert(
+        header::HOST,
+        host.map_err(|_| unreachable(there, "that is no address"))?,
+    );
+    let path = request.uri().path_and_query().cloned();
+    *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
+    let answered = tokio::time::timeout(ANSWER_MAX, send(there, request)).await;
+    answered.unwrap_or_else(|_| Err(unreachable(there, "it does not answer")))
+}
+
+async fn send(there: &There, request: Request) -> Result<Response, String> {
+    let connected = tokio::time::timeout(CONNECT_MAX, TcpStream::connect(&*there.admin)).await;
+    let stream = connected
+        .map_err(|_| unreachable(there, "it does not accept a connection"))?
+        .map_err(|error| unreachable(there, &error.to_string()))?;
+    let failed = |error: hyper::Error| unreachable(there, &error.to_string());
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(failed)?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            debug!(%error, "a request that was passed on ended");
+        }
+    });
+    let response = sender.send_request(request).await.map_err(failed)?;
+    let mut response = response.map(Body::new);
+    forget(response.headers_mut());
+    Ok(response)
+}
+
+fn forget(headers: &mut HeaderMap) {
+    for name in OF_CONNECTION {
+        headers.remove(name);
+    }
+}
+
+fn unreachable(there: &There, why: &str) -> String {
+    let node = &there.admin;
+    format!("the node that serves cannot be asked at {node}: {why}")
+}
+
+fn refuse(code: StatusCode, reason: &str) -> Response {
+    let body = Json(json!({"error": "elsewhere", "reason": reason}));
+    (code, body).into_response()
+}
+
+fn mark(secret: Secret, local: bool) -> HeaderValue {
+    let place = if local { "here" } else { "elsewhere" };
+    let text = format!("{:032x} {place}", secret.0);
+    HeaderValue::from_str(&text).expect("digits and letters are a header's value")
+}
+
+/// Whether the request came from the machine of the node that passed it on; `None` if it was no node.
+fn understand(mark: &HeaderValue, secret: Secret) -> Option<bool> {
+    let (known, place) = mark.to_str().ok()?.split_once(' ')?;
+    // One comparison of 16 bytes: how long it takes tells nothing about how many of them fit.
+    (u128::from_str_radix(known, 16) == Ok(secret.0)).then_some(place == "here")
+}
+
+/// A node that owns the shard: where its API is, and where it listens to other nodes.
+pub(crate) fn there(admin: &str, node: &str) -> There {
+    There {
+        admin: Arc::from(admin),
+        node: Arc::from(node),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_knows_the_secret_passes_requests_on() {
+        let (secret, other) = (Secret(0x00ab_cdef << 90), Secret(7));
+        assert_eq!(understand(&mark(secret, true), secret), Some(true));
+        assert_eq!(understand(&mark(secret, false), secret), Some(false));
+        assert_eq!(understand(&mark(other, true), secret), None);
+        for text in ["", "here", "1 here", "x here"] {
+            let mark = HeaderValue::from_static(text);
+            assert_eq!(understand(&mark, secret), None, "{text}");
+        }
+    }
+}
