@@ -191,7 +191,8 @@ impl Bridge<'_> {
     }
 
     pub(super) fn say_goodbye(&mut self) {
-        if self.goodbye_by.is_none() || self.said_goodbye {
+        // What it sent without confirms is as good as confirmed when it hears that it may go.
+        if self.goodbye_by.is_none() || self.said_goodbye || self.session.held() > 0 {
             return;
         }
         if let Owner::There(way, _) = &mut self.owner {

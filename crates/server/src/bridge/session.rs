@@ -351,7 +351,14 @@ impl Session {
         let Some(channel) = self.channels.get_mut(&number) else {
             return Ok(());
         };
-        let Some(asked) = channel.asked.pop_front() else {
+        // Behind a close nothing else is answered, whatever was asked before it.
+        let is_closed = matches!(answer, Method::ChannelCloseOk(_)) && channel.is_leaving();
+        let asked = if is_closed {
+            channel.asked.pop_back()
+        } else {
+            channel.asked.pop_front()
+        };
+        let Some(asked) = asked else {
             return Err(out_of_turn);
         };
         if asked.answer != Answer::Restored {
@@ -395,7 +402,7 @@ impl Session {
         if asked.answer == Answer::Client {
             client.send(number, &answer);
         }
-        if matches!(answer, Method::ChannelCloseOk(_)) {
+        if is_closed {
             let late = std::mem::take(&mut channel.late);
             self.forget(number);
             for event in late {

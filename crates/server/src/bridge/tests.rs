@@ -495,6 +495,23 @@ fn a_number_may_be_used_again_before_the_owner_knows_that_it_is_free() {
 }
 
 #[test]
+fn behind_a_close_nothing_else_is_answered() {
+    let mut talk = Talk::new();
+    talk.publish("and goodbye");
+    talk.client(channel::Close::default());
+    talk.owner(channel::CloseOk);
+    talk.is(&expect![[r#"
+        to the owner: confirm.select
+        to the owner: numbered
+        to the owner: Some(1)
+        to the owner: publish
+        to the owner: and goodbye
+        to the owner: channel.close
+        to the client: channel.close-ok
+    "#]]);
+}
+
+#[test]
 fn an_answer_that_nobody_asked_for_is_an_error() {
     let mut talk = Talk::new();
     talk.owner(queue::DeclareOk::default());
