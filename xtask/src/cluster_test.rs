@@ -44,7 +44,7 @@ pub(crate) struct ClusterTestArgs {
     /// How often each fault comes at most
     #[arg(long)]
     turns: Option<u32>,
-    /// Messages that each of the six senders sends in a second
+    /// Messages that each of the eight senders sends in a second
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
     /// All machines on the loopback, even where namespaces are possible

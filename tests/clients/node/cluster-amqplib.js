@@ -6,7 +6,6 @@
 'use strict';
 
 const amqp = require('amqplib');
-const { once } = require('node:events');
 
 const nodes = process.env.AMQP_NODES.split(',');
 const seconds = Number(process.env.CLUSTER_SECONDS);
@@ -41,7 +40,7 @@ async function stayConnected(first, count, work) {
       const url = `amqp://guest:guest@${nodes[at % nodes.length]}?heartbeat=4`;
       const connection = await amqp.connect(url, { timeout: 3000 });
       connection.on('error', (error) => count.errors.push(String(error)));
-      const closed = once(connection, 'close');
+      const closed = new Promise((resolve) => connection.on('close', resolve));
       if (await work(connection, closed)) {
         await connection.close().catch(() => {});
         return;

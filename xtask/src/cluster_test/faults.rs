@@ -144,15 +144,15 @@ impl Fault {
             // The owner gives the database up after 30 s.
             Self::OwnerOffDatabase => Duration::from_secs(45),
             Self::ZookeeperQuorumLost => Duration::from_secs(60),
-            Self::NodeKilled | Self::ZookeeperWiped | Self::CommitCancelled => {
-                Duration::from_secs(5)
-            }
+            Self::NodeKilled | Self::CommitCancelled => Duration::from_secs(5),
             Self::OwnerStopped => Duration::from_secs(1),
             Self::ZookeeperLeaderKilled | Self::PrimaryRestarted | Self::PrimarySlow => {
                 Duration::from_secs(5)
             }
             Self::StandbysUnplugged => Duration::from_secs(8),
-            Self::OwnerOffNodes | Self::PrimaryFull => Duration::from_secs(15),
+            Self::OwnerOffNodes | Self::PrimaryFull | Self::ZookeeperWiped => {
+                Duration::from_secs(15)
+            }
             Self::PrimaryKilled | Self::PostgresKilled | Self::PrimaryUnplugged => {
                 Duration::from_secs(12)
             }
@@ -310,6 +310,7 @@ impl Damage {
             Fault::OwnerUnplugged => lab.network.plug(lab.nodes.servers[victim].name)?,
             Fault::PrimaryUnplugged => lab.network.plug(lab.databases.servers[victim].name)?,
             Fault::PrimaryFull => lab.databases.empty(victim)?,
+            Fault::ZookeeperWiped => lab.databases.restart_patronis()?,
             Fault::StandbysUnplugged => {
                 for standby in standbys(lab, victim) {
                     lab.network.plug(standby)?;

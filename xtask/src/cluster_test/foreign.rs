@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, TryRecvError};
 use std::time::{Duration, Instant};
 
 /// A client's script sends for so long.
@@ -204,32 +205,35 @@ fn one(lab: &mut Lab, foreign: &Foreign, killed: Killed) -> Result<Value> {
     serde_json::from_str(&last).with_context(|| format!("the script says {last}"))
 }
 
+const SEE: &str = "; what it said is in cluster-CLIENT.log in the target folder";
+
 /// The first line that is like that.
 fn wait_for(
     lab: &mut Lab,
-    said: &std::sync::mpsc::Receiver<String>,
+    said: &mpsc::Receiver<String>,
     is_it: impl Fn(&str) -> bool,
     what: &str,
 ) -> Result<String> {
     let began = Instant::now();
     while began.elapsed() < SCRIPT_MAX {
-        while let Ok(line) = said.try_recv() {
-            if is_it(&line) {
-                return Ok(line);
-            }
+        match said.try_recv() {
+            Ok(line) if is_it(&line) => return Ok(line),
+            Ok(_) => continue,
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => bail!("the script ended before {what}{SEE}"),
         }
         lab.pass(Duration::from_millis(20))?;
     }
-    bail!("after {SCRIPT_MAX:?} it is not so that {what}; its log is under target/")
+    bail!("after {SCRIPT_MAX:?} it is not so that {what}{SEE}")
 }
 
 /// A script at work. Dropped, it is killed.
 struct Script(Child);
 
 impl Script {
-    fn lines(&mut self) -> Result<std::sync::mpsc::Receiver<String>> {
+    fn lines(&mut self) -> Result<mpsc::Receiver<String>> {
         let output = self.0.stdout.take().context("its output is a pipe")?;
-        let (sender, lines) = std::sync::mpsc::channel();
+        let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 if sender.send(line).is_err() {

@@ -149,6 +149,15 @@ impl Host {
         Ok(())
     }
 
+    /// Kills what was started on it, and not what that has started.
+    pub(super) fn kill_started(&mut self) -> Result<()> {
+        for mut child in self.children.drain(..) {
+            child.kill().context("cannot kill a process")?;
+            child.wait().context("cannot wait for a killed process")?;
+        }
+        Ok(())
+    }
+
     /// It does nothing any more until it is resumed, as a machine whose virtualisation takes a break.
     pub(super) fn pause(&self) {
         // Twice, for what was started in between.

@@ -10,10 +10,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 /// The queues, with the receivers of each: one alone sees the whole order.
-const QUEUES: [(&str, usize); 3] = [("invoices", 2), ("payments", 2), ("parcels", 1)];
+const QUEUES: [(&str, usize); 4] = [
+    ("invoices", 2),
+    ("payments", 2),
+    ("parcels", 1),
+    ("letters", 1),
+];
+/// Nobody receives from this one while a fault lasts: what was received already cannot be lost.
+const HELD: usize = 3;
 const SENDERS_OF_EACH: usize = 2;
 
 /// Queues, with all that is at work on them.
@@ -31,6 +38,8 @@ struct Shared {
     enough: AtomicBool,
     /// Receivers are to end.
     over: AtomicBool,
+    /// The receiver that is held away from its queue is.
+    is_held: AtomicBool,
     /// How often clients were to begin anew.
     generation: AtomicU64,
     reconnected: AtomicU64,
@@ -43,6 +52,11 @@ impl Shared {
     /// Whether clients need not begin anew yet.
     fn is_still(&self, generation: u64) -> bool {
         self.generation.load(Ordering::Relaxed) == generation
+    }
+
+    /// Whether this queue has no receiver now.
+    fn is_held(&self, queue: usize) -> bool {
+        queue == HELD && self.is_held.load(Ordering::Relaxed)
     }
 }
 
@@ -62,6 +76,7 @@ impl Load {
             receivers: pulses(receivers),
             enough: AtomicBool::new(false),
             over: AtomicBool::new(false),
+            is_held: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             reconnected: AtomicU64::new(0),
             retransmitted: AtomicU64::new(0),
@@ -89,6 +104,11 @@ impl Load {
         self.shared.generation.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// While this is so, messages stay in one of the queues.
+    pub(super) fn hold(&self, is_held: bool) {
+        self.shared.is_held.store(is_held, Ordering::Relaxed);
+    }
+
     /// From now on pauses count.
     pub(super) fn begin_pauses(&self) {
         let clients = self.shared.senders.iter().chain(&self.shared.receivers);
@@ -98,10 +118,13 @@ impl Load {
     /// The longest pause since then of each sender, and of each receiver.
     pub(super) fn pauses(&self) -> (Vec<Duration>, Vec<Duration>) {
         let longest = |pulses: &[Pulse]| pulses.iter().map(Pulse::longest).collect();
-        (
-            longest(&self.shared.senders),
-            longest(&self.shared.receivers),
-        )
+        // The last one is held: it does not wait.
+        let at_work = self
+            .shared
+            .receivers
+            .split_last()
+            .map_or(&[][..], |(_, all)| all);
+        (longest(&self.shared.senders), longest(at_work))
     }
 
     /// Where the clients stand.
@@ -343,6 +366,10 @@ struct Receiving {
 async fn receive(shared: Arc<Shared>, receiving: Receiving) -> Result<()> {
     let mut chance = Chance::of(receiving.at as u64);
     while !shared.over.load(Ordering::Relaxed) {
+        if shared.is_held(receiving.queue) {
+            sleep(Duration::from_millis(20)).await;
+            continue;
+        }
         receive_some(&shared, &receiving, &mut chance).await?;
     }
     Ok(())
@@ -355,7 +382,7 @@ async fn receive_some(shared: &Shared, receiving: &Receiving, chance: &mut Chanc
     let connected = receiver.connect(&receiving.options).await;
     let mut receiver = connected.context("a receiver cannot connect")?;
     let mut in_hand = Vec::new();
-    while shared.is_still(generation) {
+    while shared.is_still(generation) && !shared.is_held(receiving.queue) {
         match timeout(Duration::from_millis(200), receiver.recv()).await {
             Ok(delivery) => {
                 let delivery = delivery.context("a receiver ended by itself")?;

@@ -139,6 +139,28 @@ impl Databases {
         until("a primary has two standbys", START_MAX, || self.is_whole())
     }
 
+    /// What an operator does when ZooKeeper has lost all that it knew: Patroni's client of ZooKeeper, which has seen more
+    /// than there is now, is started anew; first that of the primary, for a standby's refuses to be the first. PostgreSQL
+    /// goes on meanwhile.
+    pub(super) fn restart_patronis(&mut self) -> Result<()> {
+        let is_primary = |at: &usize| {
+            let told = self.sql(*at, "select pg_is_in_recovery()");
+            told.is_ok_and(|told| told == "f")
+        };
+        let primary = (0..NAMES.len()).find(is_primary);
+        let primary = primary.context("no PostgreSQL takes writes")?;
+        self.servers[primary].kill_started()?;
+        self.launch(primary)?;
+        until("Patroni has a primary again", START_MAX, || {
+            self.primary() == Some(primary)
+        })?;
+        for standby in (0..NAMES.len()).filter(|at| *at != primary) {
+            self.servers[standby].kill_started()?;
+            self.launch(standby)?;
+        }
+        Ok(())
+    }
+
     /// What Patroni says, whoever of its members answers.
     fn standings(&self) -> Option<Vec<Standing>> {
         self.servers.iter().find_map(|server| {

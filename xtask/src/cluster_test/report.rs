@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
+/// The last words of a node that does not find what it took for landed.
+const DATABASE_LOST: &str = "the database has lost what it had committed";
+
 /// One fault as clients saw it.
 pub(super) struct Run {
     /// The longest pause of each sender.
@@ -209,6 +212,10 @@ impl Report {
                 self.all,
                 self.lost_in_the_end.join("; ")
             );
+        }
+        let lost = |line: &&String| line.contains(DATABASE_LOST);
+        if let Some(line) = self.ended_by_themselves.iter().find(lost) {
+            bail!("no database lost anything here, and a node relied on what was not safe: {line}");
         }
         if self.runs.is_empty() {
             bail!("no fault came");

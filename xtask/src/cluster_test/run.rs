@@ -91,11 +91,13 @@ fn go_on(
 fn one(lab: &mut Lab, load: &Load, fault: Fault, chance: &mut Chance) -> Result<Run> {
     let before = load.counts();
     let ownership = lab.ownership()?;
+    load.hold(true);
     load.begin_pauses();
     let damage = fault.begin(lab, chance)?;
     lab.pass(fault.lasts())?;
     check_owner(lab, fault, ownership)?;
     damage.end(lab)?;
+    load.hold(false);
     lab.mend()?;
     let mended = Instant::now();
     let mark = load.mark();
