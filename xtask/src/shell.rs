@@ -49,6 +49,21 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs it without a word; an exit code other than 0 is an error, with what it said.
+pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
+    let shown = shown(command);
+    let output = command.output();
+    let output = output.with_context(|| format!("cannot start `{shown}`"))?;
+    if !output.status.success() {
+        let said = [output.stdout, output.stderr].concat();
+        bail!(
+            "`{shown}` failed: {}",
+            String::from_utf8_lossy(&said).trim()
+        );
+    }
+    Ok(())
+}
+
 /// Whether the command can be started and exits with 0; what it prints is dropped.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())

@@ -1,6 +1,7 @@
 //! The chores that check: each is a list of steps, and `test` is all of them.
 
 use crate::clients::{self, ClientsArgs};
+use crate::cluster_test;
 use crate::definitions;
 use crate::install;
 use crate::shell::{cargo, root, run, succeeds, target_dir};
@@ -47,6 +48,7 @@ pub(crate) fn test(args: &TestArgs) -> Result<()> {
         clients::run_suites(&ClientsArgs::default())
     });
     steps.step("RabbitMQ's definitions", definitions::go_both_ways);
+    steps.step("a cluster under faults", cluster_test::run_some);
     steps.finish()
 }
 
