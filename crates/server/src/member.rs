@@ -152,8 +152,8 @@ enum Holding {
     /// It is not to be served here any more: clients are told, and what is in flight ends.
     Leaving {
         tenure: Tenure,
-        /// Until it has left it keeps the lease.
-        _holder: Holder,
+        /// Until it has left it keeps the lease, if nobody else has the shard.
+        holder: Holder,
         until: Instant,
     },
 }
@@ -228,8 +228,16 @@ impl Node<'_> {
                     Happened::Changed
                 }
             },
-            Holding::Leaving { tenure, until, .. } => tokio::select! {
+            Holding::Leaving {
+                tenure,
+                holder,
+                until,
+            } => tokio::select! {
                 ended = tenure.ended() => Happened::Ended(ended?),
+                () = holder.lost() => {
+                    tenure.abandon();
+                    Happened::Ended(Ok(()))
+                }
                 () = tokio::time::sleep_until(*until) => {
                     tenure.abandon();
                     Happened::Ended(Ok(()))
@@ -340,7 +348,7 @@ impl Node<'_> {
             tenure.stop();
             self.holding = Holding::Leaving {
                 tenure,
-                _holder: holder,
+                holder,
                 until: Instant::now() + FAREWELL_MAX,
             };
         }

@@ -87,9 +87,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Looks after the lease of a shard that is served, until it is dropped.
 ///
-/// ZooKeeper's answers renew it. While ZooKeeper is silent nobody can be given the shard by it; but this node may be the
-/// only one that does not hear it. So then the database is asked who owns the shard, again and again: its word is
-/// the truth, but counts for a moment only.
+/// ZooKeeper's answers renew it as long as they say that the shard is to be owned so: one that was cut off and hears that
+/// it has a successor gets no new lease to leave with. While ZooKeeper is silent nobody can be given the shard by it; but
+/// this node may be the only one that does not hear it. So then the database is asked who owns the shard, again and again:
+/// its word is the truth, but counts for a moment only.
 pub(crate) struct Holder(JoinHandle<()>);
 
 impl Holder {
@@ -125,7 +126,7 @@ async fn look_after(
     clock: Clock,
 ) {
     loop {
-        let renewed = view.borrow().lease.good_until();
+        let renewed = word_of_zookeeper(&view.borrow(), epoch);
         if let Some(until) = renewed {
             lease.extend(clock.at(until));
         }
@@ -145,6 +146,13 @@ async fn look_after(
     }
 }
 
+/// Until when ZooKeeper's last answer lets this node act as the owner under an epoch.
+fn word_of_zookeeper(view: &View, epoch: u64) -> Option<Instant> {
+    let mut mine = view.mine();
+    let ours = mine.any(|mine| mine == (crate::member::SHARD, epoch));
+    view.lease.good_until().filter(|_| ours)
+}
+
 async fn owns(database: &Database, epoch: u64) -> Result<Result<bool, DatabaseError>, JoinError> {
     let database = database.clone();
     let shard = crate::member::SHARD as usize;
@@ -153,4 +161,38 @@ async fn owns(database: &Database, epoch: u64) -> Result<Result<bool, DatabaseEr
         Ok(owners.get(shard).is_some_and(|it| it.epoch == epoch))
     });
     asking.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cluster::members::{Assignment, Lease, State, ZooKeeper};
+
+    /// A node that comes back after its successor has begun would hand out in its farewell what that one hands out.
+    #[test]
+    fn an_answer_that_names_a_successor_renews_no_lease() {
+        let now = Instant::now();
+        let session = Duration::from_secs(6);
+        let said = |owner: &str, epoch: u64| {
+            let text = format!(
+                r#"{{"format":1,"version":1,"owners":["{owner}"],"shards":[[0,{epoch}]]}}"#
+            );
+            View {
+                me: "a.1".parse().expect("a good name"),
+                state: State::Active,
+                database_ok: true,
+                members: Vec::new(),
+                assignment: Assignment::decode(text.as_bytes()).ok(),
+                controller: None,
+                requests: Vec::new(),
+                definitions: 0,
+                zookeeper: ZooKeeper::Connected,
+                lease: Lease::NONE.renewed(now, session),
+            }
+        };
+        let until = Some(now + session * 2 / 3);
+        assert_eq!(word_of_zookeeper(&said("a.1", 5), 5), until);
+        assert_eq!(word_of_zookeeper(&said("b.1", 6), 5), None);
+        assert_eq!(word_of_zookeeper(&said("a.1", 7), 5), None, "not this one");
+    }
 }
