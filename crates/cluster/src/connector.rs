@@ -1,4 +1,8 @@
 //! How a node connects to its database, and which servers' word it relies on.
+//!
+//! Of several hosts all are tried at once, and the first counts that takes writes and whose settings are sound: one that
+//! is dead, and does not even say so, costs no time. What is read is read where was landed last: a primary that was
+//! replaced, and has not heard of it, still answers.
 
 use crate::error::DatabaseError;
 use crate::options::Options;
@@ -6,9 +10,11 @@ use crate::session::{Doubt, Session, describe};
 use crate::settings::{self, Settings};
 use crate::tls;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio_postgres::config::{SslMode, TargetSessionAttrs};
+use tokio::task::JoinSet;
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -28,10 +34,16 @@ pub(crate) const SET_UP: &str = "
     set jit = off;
     select set_config('synchronous_commit', current_setting('synchronous_commit'), false)";
 
+/// A host whose system is silent for so long is dead: however long a statement takes, the system it runs on answers.
+const SILENCE: Duration = Duration::from_secs(3);
+
 /// The way to the database.
 pub(crate) struct Connector {
     pub(crate) options: Options,
-    config: Config,
+    /// One for each host.
+    hosts: Vec<Config>,
+    /// The host that a line has connected to last.
+    host: AtomicUsize,
     tls: Option<MakeRustlsConnect>,
     /// A synchronous standby was seen, or the operator says that there is one: a server without any is refused.
     replicated: AtomicBool,
@@ -42,7 +54,8 @@ pub(crate) struct Connector {
 impl Connector {
     pub(crate) fn new(options: Options) -> Result<Self, DatabaseError> {
         Ok(Self {
-            config: config(&options)?,
+            hosts: each_host(&config(&options)?),
+            host: AtomicUsize::new(0),
             tls: options
                 .authorities
                 .as_deref()
@@ -55,32 +68,66 @@ impl Connector {
     }
 
     /// A connection that hears every notice, to a server whose word can be relied on.
-    pub(crate) async fn session(&self) -> Result<Session, Doubt> {
-        let mut session = self.connect().await?;
-        let row = session
-            .run(self.options.statement_limit, |client| {
-                client.query_one(settings::QUESTION, &[])
-            })
-            .await?;
-        session.standby_names = self.check(&row)?.standby_names().to_owned();
+    pub(crate) async fn session(self: &Arc<Self>) -> Result<Session, Doubt> {
+        let (host, session) = self.any().await?;
+        self.host.store(host, Ordering::Relaxed);
         Ok(session)
     }
 
     /// A connection that runs by itself, for statements that commit nothing that anybody waits for.
-    pub(crate) async fn client(&self) -> Result<Client, Doubt> {
-        Ok(self.connect().await?.by_itself())
+    pub(crate) async fn client(self: &Arc<Self>) -> Result<Client, Doubt> {
+        if self.hosts.len() > 1
+            && let Ok(session) = self.connect(self.host()).await
+        {
+            return Ok(session.by_itself());
+        }
+        Ok(self.any().await?.1.by_itself())
     }
 
-    async fn connect(&self) -> Result<Session, Doubt> {
+    /// The host where was landed last.
+    pub(crate) fn host(&self) -> usize {
+        self.host.load(Ordering::Relaxed)
+    }
+
+    /// The first host that can be used, and a connection to it.
+    async fn any(self: &Arc<Self>) -> Result<(usize, Session), Doubt> {
+        if self.hosts.len() == 1 {
+            return Ok((0, self.connect(0).await?));
+        }
+        let mut tries = JoinSet::new();
+        for host in 0..self.hosts.len() {
+            let connector = self.clone();
+            tries.spawn(async move { (host, connector.connect(host).await) });
+        }
+        let mut doubts = Vec::new();
+        while let Some(tried) = tries.join_next().await {
+            let (host, connected) = tried.map_err(|error| Doubt::Lost(error.to_string()))?;
+            match connected {
+                Ok(session) => return Ok((host, session)),
+                Err(doubt) => doubts.push(doubt),
+            }
+        }
+        // What the operator can change counts most; but that one host lets us not in only if no other may.
+        let weight = |doubt: &Doubt| match doubt {
+            Doubt::Unsafe(_) => 2,
+            Doubt::Shut(_) => 0,
+            _ => 1,
+        };
+        let doubt = doubts.into_iter().max_by_key(weight);
+        Err(doubt.expect("there is a host, and it was tried"))
+    }
+
+    async fn connect(&self, host: usize) -> Result<Session, Doubt> {
         let limit = self.options.statement_limit;
+        let config = &self.hosts[host];
         let connect = async {
             Ok(match &self.tls {
                 None => {
-                    let (client, connection) = self.config.connect(NoTls).await?;
+                    let (client, connection) = config.connect(NoTls).await?;
                     Session::new(client, connection)
                 }
                 Some(tls) => {
-                    let (client, connection) = self.config.connect(tls.clone()).await?;
+                    let (client, connection) = config.connect(tls.clone()).await?;
                     Session::new(client, connection)
                 }
             })
@@ -91,6 +138,10 @@ impl Connector {
         session
             .run(limit, |client| client.batch_execute(SET_UP))
             .await?;
+        let row = session
+            .run(limit, |client| client.query_one(settings::QUESTION, &[]))
+            .await?;
+        session.standby_names = self.check(&row)?.standby_names().to_owned();
         Ok(session)
     }
 
@@ -131,14 +182,70 @@ fn config(options: &Options) -> Result<Config, DatabaseError> {
     config
         .application_name("landfall")
         .target_session_attrs(TargetSessionAttrs::ReadWrite)
-        .keepalives_idle(Duration::from_secs(5));
+        .keepalives_idle(SILENCE / 3)
+        .keepalives_interval(SILENCE / 3)
+        .keepalives_retries(2);
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(options.statement_limit / 2);
     }
     if config.get_tcp_user_timeout().is_none() {
-        config.tcp_user_timeout(options.statement_limit);
+        config.tcp_user_timeout(SILENCE);
     }
     Ok(config)
+}
+
+/// The same for each of the hosts alone.
+fn each_host(all: &Config) -> Vec<Config> {
+    let (hosts, addresses, ports) = (all.get_hosts(), all.get_hostaddrs(), all.get_ports());
+    let one = |at: usize| {
+        let mut one = Config::new();
+        if let Some(user) = all.get_user() {
+            one.user(user);
+        }
+        if let Some(password) = all.get_password() {
+            one.password(password);
+        }
+        if let Some(name) = all.get_dbname() {
+            one.dbname(name);
+        }
+        if let Some(options) = all.get_options() {
+            one.options(options);
+        }
+        if let Some(name) = all.get_application_name() {
+            one.application_name(name);
+        }
+        if let Some(limit) = all.get_connect_timeout() {
+            one.connect_timeout(*limit);
+        }
+        if let Some(limit) = all.get_tcp_user_timeout() {
+            one.tcp_user_timeout(*limit);
+        }
+        if let Some(interval) = all.get_keepalives_interval() {
+            one.keepalives_interval(interval);
+        }
+        if let Some(retries) = all.get_keepalives_retries() {
+            one.keepalives_retries(retries);
+        }
+        match hosts.get(at) {
+            Some(Host::Tcp(host)) => one.host(host),
+            Some(Host::Unix(directory)) => one.host_path(directory),
+            None => &mut one,
+        };
+        if let Some(address) = addresses.get(at) {
+            one.hostaddr(*address);
+        }
+        if let Some(port) = ports.get(at).or(ports.first()) {
+            one.port(*port);
+        }
+        one.ssl_mode(all.get_ssl_mode())
+            .ssl_negotiation(all.get_ssl_negotiation())
+            .channel_binding(all.get_channel_binding())
+            .target_session_attrs(all.get_target_session_attrs())
+            .keepalives(all.get_keepalives())
+            .keepalives_idle(all.get_keepalives_idle());
+        one
+    };
+    (0..hosts.len().max(addresses.len())).map(one).collect()
 }
 
 /// The two classes of errors by which a server says that it will not be different the next time.
@@ -155,4 +262,37 @@ fn not_connected(error: &tokio_postgres::Error) -> Doubt {
 
 fn lost(error: &tokio_postgres::Error) -> Doubt {
     Doubt::Lost(describe(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_host_is_a_way_of_its_own() {
+        let options = Options::new("postgres://u:secret@a:1,b:2/name?connect_timeout=7");
+        let all = config(&options).expect("it is an address");
+        let hosts = each_host(&all);
+        let named = |host: &Config| (host.get_hosts().to_vec(), host.get_ports().to_vec());
+        let host = |name: &str, port| (vec![Host::Tcp(name.to_owned())], vec![port]);
+        let named: Vec<_> = hosts.iter().map(named).collect();
+        assert_eq!(named, [host("a", 1), host("b", 2)]);
+        for one in &hosts {
+            assert_eq!(one.get_user(), Some("u"));
+            assert_eq!(one.get_password(), Some(&b"secret"[..]));
+            assert_eq!(one.get_dbname(), Some("name"));
+            assert_eq!(one.get_connect_timeout(), Some(&Duration::from_secs(7)));
+            assert_eq!(one.get_tcp_user_timeout(), Some(&SILENCE));
+            assert_eq!(
+                one.get_target_session_attrs(),
+                TargetSessionAttrs::ReadWrite
+            );
+        }
+        // Of several hosts with one port it is that of all.
+        let options = Options::new("host=a,b,c port=6 user=u");
+        let all = config(&options).expect("it is an address");
+        let ports = each_host(&all);
+        assert_eq!(ports.len(), 3);
+        assert!(ports.iter().all(|one| one.get_ports() == [6]));
+    }
 }

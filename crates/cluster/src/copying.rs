@@ -21,6 +21,8 @@ use store::{ChunkBuilder, Density, ReadError, Reader, chunk};
 
 /// So much is copied beside a chunk at least, or one in so many of a table if that is less.
 const PORTION: usize = 256 * 1024;
+/// And so much when nothing lands.
+const PORTION_AT_REST: usize = 1024 * 1024;
 const PART_OF_TABLE: u64 = 16;
 
 /// Copies that are being written.
@@ -88,10 +90,11 @@ impl ShardStore {
         }))
     }
 
-    /// The first neighbours in tables that are worth emptying, no more than fit one table.
+    /// The first neighbours in tables that are worth emptying, no more than a stretch may hold: who takes the shard before
+    /// all copies have landed reads them in vain.
     fn choose(&self, worth: &BTreeSet<u32>) -> Option<(Vec<u64>, Position, Position)> {
         let begin = self.reclaiming.begin;
-        let most = self.database.options().segment_bytes;
+        let most = self.database.options().stretch_bytes();
         let places = self.shared.places();
         let closed = places.all().len().saturating_sub(1);
         let is_chosen = |stretch: &&Stretch| {
@@ -123,7 +126,12 @@ impl ShardStore {
             return Ok(());
         };
         let part_of_table = self.database.options().segment_bytes / PART_OF_TABLE;
-        let portion = PORTION.min(usize::try_from(part_of_table).unwrap_or(PORTION));
+        let usual = if landed == 0 {
+            PORTION_AT_REST
+        } else {
+            PORTION
+        };
+        let portion = usual.min(usize::try_from(part_of_table).unwrap_or(usual));
         let read = copying.read_some(&*self.shared, landed.max(portion));
         let builder = match read {
             Ok(builder) => builder,
@@ -161,6 +169,7 @@ impl ShardStore {
         let chunk = builder.take().seal(self.epoch.cast_unsigned(), number);
         self.count(table, chunk.bytes().len());
         let (page, end) = self.append(table, chunk.bytes())?;
+        self.reclaiming.copied(chunk.bytes().len());
         copying.stretch.append(&chunk, page, end);
         let items = std::mem::take(&mut copying.items).finish();
         copying.heads.add(&chunk, Density::Sparse, &items);
@@ -177,6 +186,8 @@ impl ShardStore {
             heads,
             ..
         } = copying;
+        // Copies of these copies will stand for no less.
+        stretch.last = last;
         self.land_heads(heads, &mut stretch, last)?;
         self.live.replace(&replaced, stretch.number, copied);
         let mut places = self.shared.places_mut();
@@ -200,13 +211,18 @@ impl Copying {
         runs.get(at).map(|run| self.next.max(Position(run.first)))
     }
 
-    /// Reads so many bytes of messages that are to be copied.
+    /// Reads so many bytes of messages that are to be copied; fewer if one cannot be read, which is then the next.
     fn read_some(&mut self, reader: &dyn Reader, bytes: usize) -> Result<ChunkBuilder, ReadError> {
         let mut builder = ChunkBuilder::new();
         while builder.bytes() < bytes
             && let Some(next) = self.next_left()
         {
-            let chunk = reader.read(next)?;
+            let chunk = match reader.read(next) {
+                Ok(chunk) => chunk,
+                // What was read counts as copied: it must land.
+                Err(_) if !builder.is_empty() => break,
+                Err(error) => return Err(error),
+            };
             let (_, last) = chunk.span();
             let here = self.messages.within(next.0, last.0 + 1);
             let here = here.iter().flat_map(|run| run.first..run.end());
@@ -246,5 +262,74 @@ impl Copying {
         self.items.message(position, &message, bytes);
         self.copied.push((position, bytes));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use model::{MessageRecord, Properties, Run, ShortStr, Timestamp};
+    use std::io;
+    use std::sync::Arc;
+    use store::LandedChunk;
+
+    /// A chunk for each message; one of them cannot be read.
+    struct Failing(Position);
+
+    impl Reader for Failing {
+        fn cached(&self, _: Position) -> Option<Arc<LandedChunk>> {
+            None
+        }
+
+        fn read(&self, position: Position) -> Result<Arc<LandedChunk>, ReadError> {
+            if position == self.0 {
+                let source = io::Error::other("the database does not answer");
+                return Err(ReadError::Io { position, source });
+            }
+            let mut builder = ChunkBuilder::new();
+            let message = MessageRecord {
+                queues: [QueueId(1)].into_iter().collect(),
+                publisher: None,
+                due: None,
+                fingerprints: Vec::new(),
+                accepted: Timestamp(1_700_000_000_000),
+                exchange: ShortStr::empty(),
+                routing_key: ShortStr::from_static("queue"),
+                properties: Properties::default(),
+                body: Bytes::from_static(b"body"),
+            };
+            builder.push(position, &Record::Message(message));
+            Ok(builder.take().seal(1, 1))
+        }
+    }
+
+    #[test]
+    fn what_was_read_before_a_failure_is_copied_and_the_rest_later() {
+        let mut copying = Copying {
+            replaced: vec![1],
+            last: Position(5),
+            stretch: Stretch::new(2, 1, Density::Sparse, Position(1)),
+            messages: [Run { first: 1, count: 5 }].into_iter().collect(),
+            next: Position(1),
+            in_part: FxHashMap::default(),
+            copied: Vec::new(),
+            items: SummaryWriter::default(),
+            heads: Heads::default(),
+        };
+        let mut copy = |reader: Failing| {
+            let read = copying.read_some(&reader, PORTION);
+            read.map(|mut builder| {
+                let chunk = builder.take();
+                if chunk.is_empty() {
+                    0
+                } else {
+                    chunk.seal(1, 2).relocated().count()
+                }
+            })
+        };
+        assert_eq!(copy(Failing(Position(4))).expect("some can be read"), 3);
+        copy(Failing(Position(4))).expect_err("nothing can be read");
+        assert_eq!(copy(Failing(Position(9))).expect("all can be read"), 2);
     }
 }

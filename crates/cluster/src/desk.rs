@@ -5,7 +5,7 @@ use crate::error::DatabaseError;
 use crate::session::{Doubt, describe};
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -17,7 +17,7 @@ const BY_INDEX: &str = "set enable_seqscan = off; set enable_bitmapscan = off";
 
 /// The first pause before another try; the next are twice as long each.
 const PAUSE_LEAST: Duration = Duration::from_millis(20);
-const PAUSE_MOST: Duration = Duration::from_secs(1);
+const PAUSE_MOST: Duration = Duration::from_millis(250);
 
 /// A pause before the `nth` try that follows a failure, counted from 0.
 pub(crate) fn pause(nth: u32) -> Duration {
@@ -32,10 +32,27 @@ pub(crate) struct Desk {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What was asked for and is not there yet.
+pub(crate) struct Coming<T>(Receiver<Result<T, DatabaseError>>);
+
+impl<T> Coming<T> {
+    /// Waits for it.
+    pub(crate) fn wait(self) -> Result<T, DatabaseError> {
+        let ended = |_| {
+            Err(DatabaseError::unreachable(
+                "ask the database",
+                "its thread has ended",
+            ))
+        };
+        self.0.recv().unwrap_or_else(ended)
+    }
+}
+
 /// The connection for reading: several questions may be on their way over it.
 struct Reading {
     connector: Arc<Connector>,
-    client: Mutex<Option<Arc<Client>>>,
+    /// And the host where was landed last when it was made.
+    client: Mutex<Option<(Arc<Client>, usize)>>,
 }
 
 impl Desk {
@@ -68,18 +85,19 @@ impl Desk {
         &self,
         work: impl Future<Output = Result<T, DatabaseError>> + Send + 'static,
     ) -> Result<T, DatabaseError> {
+        self.begin(work).wait()
+    }
+
+    fn begin<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, DatabaseError>> + Send + 'static,
+    ) -> Coming<T> {
         let (answer, answered) = sync_channel(1);
         self.runtime.spawn(async move {
-            // Nobody listens only where the asking thread has ended.
+            // Nobody listens where what was asked for is not needed any more.
             let _ = answer.send(work.await);
         });
-        let ended = |_| {
-            Err(DatabaseError::unreachable(
-                "ask the database",
-                "its thread has ended",
-            ))
-        };
-        answered.recv().unwrap_or_else(ended)
+        Coming(answered)
     }
 
     /// Goes on on the thread by itself, until the desk is closed.
@@ -97,8 +115,21 @@ impl Desk {
         T: Send + 'static,
         F: Future<Output = Result<T, tokio_postgres::Error>> + Send,
     {
+        self.begin_asking(what, question).wait()
+    }
+
+    /// The same, without waiting for the answer.
+    pub(crate) fn begin_asking<T, F>(
+        &self,
+        what: &'static str,
+        question: impl Fn(Arc<Client>) -> F + Send + Sync + 'static,
+    ) -> Coming<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, tokio_postgres::Error>> + Send,
+    {
         let reading = self.reading.clone();
-        self.perform(async move { reading.ask(what, question).await })
+        self.begin(async move { reading.ask(what, question).await })
     }
 }
 
@@ -163,14 +194,18 @@ impl Reading {
 
     async fn client(&self) -> Result<Arc<Client>, Doubt> {
         let mut slot = self.client.lock().await;
-        if let Some(client) = slot.as_ref().filter(|client| !client.is_closed()) {
+        let here = self.connector.host();
+        if let Some((client, then)) = slot.as_ref()
+            && !client.is_closed()
+            && *then == here
+        {
             return Ok(client.clone());
         }
         let client = self.connector.client().await?;
         let set = client.batch_execute(BY_INDEX).await;
         set.map_err(|error| Doubt::Lost(describe(&error)))?;
         let client = Arc::new(client);
-        *slot = Some(client.clone());
+        *slot = Some((client.clone(), here));
         Ok(client)
     }
 

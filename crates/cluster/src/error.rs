@@ -1,6 +1,6 @@
 //! What can go wrong, by what is to be done about it.
 
-use store::StoreFailure;
+use store::{ReadError, StoreFailure};
 
 /// Why the database did not do what it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,5 +61,17 @@ impl DatabaseError {
 
 /// What made a landing fail, where it was this crate that said so.
 pub fn cause(failure: &StoreFailure) -> Option<&DatabaseError> {
-    failure.source.get_ref()?.downcast_ref()
+    of(&failure.source)
+}
+
+/// What made a reading fail, where it was this crate that said so.
+pub fn cause_of_read(error: &ReadError) -> Option<&DatabaseError> {
+    match error {
+        ReadError::Io { source, .. } => of(source),
+        ReadError::Gone(_) | ReadError::Damaged { .. } => None,
+    }
+}
+
+fn of(source: &std::io::Error) -> Option<&DatabaseError> {
+    source.get_ref()?.downcast_ref()
 }

@@ -28,7 +28,7 @@ use store::{ChunkError, Density, LandedChunk};
 const MAGIC: [u8; 4] = *b"LFHD";
 const SECTION_HEADER: usize = 12;
 /// More is not kept of a stretch: of one with many small messages that differ, the heads are as long as the whole.
-const MOST: usize = 1024 * 1024;
+const MOST: usize = 4 * 1024 * 1024;
 
 /// Collects the heads of a stretch while it is written.
 #[derive(Debug, Default)]
@@ -90,9 +90,14 @@ pub(crate) struct Of {
     pub(crate) is_whole: bool,
 }
 
+/// Whether heads begin here, or are meant to.
+pub(crate) fn begin_with(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC)
+}
+
 /// Of which stretch these heads are; `None` if it is something else that begins here.
 pub(crate) fn of(bytes: &Bytes) -> Result<Option<Of>, ChunkError> {
-    if !bytes.starts_with(&MAGIC) {
+    if !begin_with(bytes) {
         return Ok(None);
     }
     Ok(Some(split(bytes)?.0))

@@ -11,16 +11,16 @@
 use crate::database::Database;
 use crate::error::DatabaseError;
 use crate::frame;
+use crate::heads::{self, Heads};
 use crate::old::Old;
 use crate::places::{Places, Stretch};
-use crate::scan::{Found, Scan, place};
+use crate::scan::{Found, Scan, place, read_whole};
 use crate::snapshot::Snapshot;
-use bytes::Bytes;
 use model::{Position, Record, Runs};
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use store::{Density, Entry, LandedChunk, LiveSet, Told};
+use store::{ChunkError, Density, Entry, LandedChunk, LiveSet, Told, summary};
 
 /// What an opening found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,8 +58,12 @@ pub(crate) struct Lane {
     pub(crate) next: Position,
     /// The table of the page before the head.
     pub(crate) last_table: Option<u32>,
+    /// Of the last stretch, if they have not landed.
+    pub(crate) heads: Option<Heads>,
     /// Higher than all numbers of stretches that are there.
     pub(crate) next_stretch: u64,
+    /// The bytes that have landed since the last checkpoint began.
+    pub(crate) tail_bytes: u64,
     pub(crate) recovered: Recovered,
 }
 
@@ -101,7 +105,9 @@ pub(crate) fn read(
             begin,
             next: begin.max(Position(1)),
             last_table: None,
+            heads: None,
             next_stretch: snapshot.next_stretch.max(1),
+            tail_bytes: 0,
             recovered: Recovered {
                 tables: taken.held.len() as u64,
                 records: told,
@@ -123,27 +129,9 @@ fn read_snapshot(
     page: i64,
     table: u32,
 ) -> Result<Snapshot, DatabaseError> {
-    let bytes = read_whole(database, taken, page, table)?;
-    let snapshot = Snapshot::read(&bytes);
+    let found = read_whole(database, taken, table, page)?;
+    let snapshot = Snapshot::read(&found.bytes);
     snapshot.map_err(|error| damaged(taken.shard, place(table, page), &error))
-}
-
-/// Reads what begins at a page.
-pub(crate) fn read_whole(
-    database: &Database,
-    taken: &Taken,
-    page: i64,
-    table: u32,
-) -> Result<Bytes, DatabaseError> {
-    let table = BTreeSet::from([table]);
-    let mut scan = Scan::new(database, taken, &table, page, taken.head)?;
-    match scan.next_found()? {
-        Some(found) if found.page == page => Ok(found.bytes),
-        _ => {
-            let what = "what had landed here is missing";
-            Err(damaged(taken.shard, format!("page {page}"), &what))
-        }
-    }
 }
 
 /// What had landed is not there, or is not what it was.
@@ -169,8 +157,11 @@ impl Reading<'_> {
         let mut end = 0;
         while let Some(found) = scan.next_found()? {
             (end, self.lane.last_table) = (found.end, Some(found.table));
+            self.lane.tail_bytes += found.bytes.len() as u64;
             if frame::is_chunk(&found.bytes) {
                 self.new_chunk(&found)?;
+            } else {
+                self.heads(&found);
             }
         }
         if end == *head {
@@ -178,6 +169,22 @@ impl Reading<'_> {
         }
         let what = format!("the pages up to {head} had landed, and are missing");
         Err(damaged(*shard, format!("page {end}"), &what))
+    }
+
+    /// If these are heads of a stretch that was read, its pages need not be read again by the next who takes the shard.
+    fn heads(&mut self, found: &Found) {
+        let of = heads::of(&found.bytes).unwrap_or_else(|error| {
+            // Nothing is lost by it, but the database is not what it was: somebody should look.
+            tracing::error!(%error, place = found.place(), "heads are damaged");
+            None
+        });
+        let tail = self.lane.places.tail();
+        if let Some((tail, of)) = tail.zip(of)
+            && tail.number == of.stretch
+            && self.lane.heads.take().is_some()
+        {
+            tail.heads = of.is_whole.then_some(found.page);
+        }
     }
 
     fn new_chunk(&mut self, found: &Found) -> Result<(), DatabaseError> {
@@ -198,7 +205,8 @@ impl Reading<'_> {
             return Err(self.damaged(found, &what));
         }
         if chunk.first() >= begin {
-            self.place(found, &chunk);
+            let placed = self.place(found, &chunk);
+            placed.map_err(|error| self.damaged(found, &error))?;
         }
         for entry in chunk.records() {
             let entry = entry.map_err(|error| self.damaged(found, &error))?;
@@ -210,21 +218,31 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn place(&mut self, found: &Found, chunk: &LandedChunk) {
-        let Lane { places, live, .. } = &mut self.lane;
+    fn place(&mut self, found: &Found, chunk: &LandedChunk) -> Result<(), ChunkError> {
+        let Lane {
+            places,
+            live,
+            heads,
+            ..
+        } = &mut self.lane;
         let number = chunk.segment();
         match places.tail().filter(|tail| tail.number == number) {
             // The snapshot has told where it stands.
-            Some(tail) if found.page < tail.end => return,
+            Some(tail) if found.page < tail.end => return Ok(()),
             Some(_) => {}
             None => {
                 let (table, first) = (found.table, chunk.first());
                 places.push(Stretch::new(number, table, Density::Dense, first));
                 live.begin(number, first, Density::Dense);
+                *heads = Some(Heads::default());
             }
         }
         let tail = places.tail().expect("one was pushed");
         tail.append(chunk, found.page, found.end);
+        if let Some(heads) = heads {
+            heads.add(chunk, Density::Dense, &summary::of(chunk)?);
+        }
+        Ok(())
     }
 
     fn record(&mut self, entry: Entry) {

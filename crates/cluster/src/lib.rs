@@ -45,7 +45,7 @@ mod tending;
 mod tls;
 
 pub use database::{Database, Ownership};
-pub use error::{DatabaseError, cause};
+pub use error::{DatabaseError, cause, cause_of_read};
 pub use identity::Identity;
 pub use lane::Recovered;
 pub use options::{Claim, Options};

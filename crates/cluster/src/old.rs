@@ -8,9 +8,9 @@ use crate::database::Database;
 use crate::error::DatabaseError;
 use crate::frame;
 use crate::heads;
-use crate::lane::{Taken, damaged, read_whole};
+use crate::lane::{Taken, damaged};
 use crate::places::{Places, Stretch};
-use crate::scan::{Found, Scan, place};
+use crate::scan::{Found, Front, Fronts, Scan, place, read_whole};
 use crate::snapshot::Snapshot;
 use bytes::Bytes;
 use model::record::MessageHead;
@@ -76,44 +76,46 @@ impl<'a> Old<'a> {
     /// The copies that have taken the place of others since the snapshot.
     fn copies_since(&mut self) -> Result<Vec<(heads::Of, Stretch)>, DatabaseError> {
         let (database, taken) = (self.database, self.taken);
-        let from = self.snapshot.page;
-        let mut scan = Scan::new(database, taken, &taken.held, from, taken.head)?;
+        let mut fronts = Fronts::new(database, taken, self.snapshot.page)?;
         let mut unfinished: BTreeMap<u64, Stretch> = BTreeMap::new();
         let mut finished: Vec<(heads::Of, Stretch)> = Vec::new();
-        while let Some(found) = scan.next_found()? {
+        while let Some(front) = fronts.next_front()? {
+            if !self.may_be_of_copies(&front)? {
+                continue;
+            }
+            let found = read_whole(database, taken, front.table, front.page)?;
             let wrong = |error: ChunkError| damaged(taken.shard, found.place(), &error);
             if let Some(of) = heads::of(&found.bytes).map_err(wrong)? {
                 if let Some(mut copies) = unfinished.remove(&of.stretch) {
-                    copies.from = of.from;
+                    (copies.from, copies.last) = (of.from, of.last);
                     copies.heads = of.is_whole.then_some(found.page);
                     // They may be copies of copies.
                     finished.retain(|(before, _)| before.from < of.from || of.last < before.last);
                     finished.push((of, copies));
                 }
-            } else if frame::is_chunk(&found.bytes) {
-                self.copies_in(&found, &mut unfinished).map_err(wrong)?;
+            } else {
+                let chunk = LandedChunk::parse(found.bytes.clone()).map_err(wrong)?;
+                let number = chunk.segment();
+                let copies = unfinished.entry(number).or_insert_with(|| {
+                    let first = chunk.span().0;
+                    Stretch::new(number, found.table, Density::Sparse, first)
+                });
+                copies.append(&chunk, found.page, found.end);
             }
         }
         Ok(finished)
     }
 
-    fn copies_in(
-        &self,
-        found: &Found,
-        unfinished: &mut BTreeMap<u64, Stretch>,
-    ) -> Result<(), ChunkError> {
-        let header = chunk::header(&found.bytes)?;
-        let mut named = self.snapshot.stretches.iter();
-        if header.first != Position::NONE || named.any(|named| named.number == header.segment) {
-            return Ok(());
+    /// Whether copies that the snapshot does not name may begin or end here.
+    fn may_be_of_copies(&self, front: &Front) -> Result<bool, DatabaseError> {
+        if !frame::is_chunk(&front.bytes) {
+            return Ok(heads::begin_with(&front.bytes));
         }
-        let chunk = LandedChunk::parse(found.bytes.clone())?;
-        let copies = unfinished.entry(header.segment).or_insert_with(|| {
-            let first = chunk.span().0;
-            Stretch::new(header.segment, found.table, Density::Sparse, first)
-        });
-        copies.append(&chunk, found.page, found.end);
-        Ok(())
+        let header = chunk::header(&front.bytes)
+            .map_err(|error| damaged(self.taken.shard, place(front.table, front.page), &error))?;
+        let mut named = self.snapshot.stretches.iter();
+        let is_named = named.any(|named| named.number == header.segment);
+        Ok(header.first == Position::NONE && !is_named)
     }
 
     fn stretch(&mut self, stretch: &Stretch) -> Result<(), DatabaseError> {
@@ -139,7 +141,7 @@ impl<'a> Old<'a> {
 
     fn sound_heads(&self, stretch: &Stretch, page: i64) -> Result<Bytes, DatabaseError> {
         let (shard, table) = (self.taken.shard, stretch.table);
-        let bytes = read_whole(self.database, self.taken, page, table)?;
+        let bytes = read_whole(self.database, self.taken, table, page)?.bytes;
         match heads::of(&bytes) {
             Ok(Some(of)) if of.stretch == stretch.number => Ok(bytes),
             Ok(_) => Err(damaged(shard, place(table, page), &"no heads stand here")),

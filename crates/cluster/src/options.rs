@@ -18,6 +18,10 @@ pub struct Options {
     pub shards: u32,
     /// A segment table is full when it has so many bytes.
     pub segment_bytes: u64,
+    /// Who takes a shard reads so many bytes whole, about, and of the rest what stands beside the bodies: a checkpoint is
+    /// wanted when so much has landed since the last, unless they are so large that it would be most of what lands. Less
+    /// where segment tables are small.
+    pub tail_bytes: u64,
     /// The server has so long for one statement; then the connection is dropped, and the outcome is unknown.
     pub statement_limit: Duration,
     /// What cannot be landed for so long, over however many connections, has failed.
@@ -29,6 +33,9 @@ pub struct Options {
     pub allow_asynchronous: bool,
 }
 
+/// The tail is no longer than so many segment tables.
+const TAIL_TABLES: u64 = 8;
+
 impl Options {
     /// The defaults, for the database at `database`.
     pub fn new(database: impl Into<String>) -> Self {
@@ -38,11 +45,22 @@ impl Options {
             connections: 4,
             shards: 256,
             segment_bytes: 1 << 30,
+            tail_bytes: 64 << 20,
             statement_limit: Duration::from_secs(10),
             patience: Duration::from_secs(30),
             require_standby: false,
             allow_asynchronous: false,
         }
+    }
+
+    /// How long the tail may be, in bytes.
+    pub(crate) fn tail_bytes(&self) -> u64 {
+        self.tail_bytes.min(TAIL_TABLES * self.segment_bytes)
+    }
+
+    /// How long a stretch may be, in bytes.
+    pub(crate) fn stretch_bytes(&self) -> u64 {
+        self.tail_bytes().min(self.segment_bytes)
     }
 }
 

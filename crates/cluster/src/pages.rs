@@ -13,6 +13,9 @@ pub(crate) const PAGE_BYTES: usize = 8000;
 const LENGTH_AT: usize = 8;
 const LENGTH_END: usize = 12;
 
+/// What is said of a page that cannot be the first of anything.
+pub(crate) const NOTHING_BEGINS: &str = "nothing begins here";
+
 /// The pages of what is landed as one.
 pub(crate) fn cut(bytes: &Bytes) -> Vec<Bytes> {
     let starts = (0..bytes.len()).step_by(PAGE_BYTES);
@@ -64,7 +67,7 @@ impl Joiner {
             }
             None => {
                 let Some(length) = length_of(&data) else {
-                    return misfit("nothing begins here");
+                    return misfit(NOTHING_BEGINS);
                 };
                 if length <= PAGE_BYTES {
                     let joined = Joined { page, bytes: data };
@@ -108,6 +111,11 @@ impl Joiner {
             }),
         }
     }
+}
+
+/// How many pages what begins with `start` takes; `None` if nothing does.
+pub(crate) fn count(start: &[u8]) -> Option<i64> {
+    i64::try_from(length_of(start)?.div_ceil(PAGE_BYTES)).ok()
 }
 
 fn length_of(start: &[u8]) -> Option<usize> {
@@ -172,11 +180,11 @@ mod tests {
         assert_eq!(told(&[(1, first), (2, second.slice(1..))]), (2, length));
         assert_eq!(
             told(&[(9, Bytes::from_static(&[0; 12]))]),
-            (9, "nothing begins here")
+            (9, NOTHING_BEGINS)
         );
         assert_eq!(
             told(&[(9, Bytes::from_static(&[0; 3]))]),
-            (9, "nothing begins here")
+            (9, NOTHING_BEGINS)
         );
         assert_eq!(told(&[(9, thing(100).slice(..90))]), (9, length));
     }

@@ -1,10 +1,12 @@
 //! The reading half of a lane: finds a live message's chunk in memory, or reads a run of pages from the database.
 
 use crate::database::Database;
+use crate::desk::Coming;
 use crate::error::DatabaseError;
 use crate::frame;
 use crate::pages::Joiner;
 use crate::places::{Place, Places};
+use crate::shard::check_owned;
 use bytes::Bytes;
 use model::Position;
 use std::io;
@@ -16,6 +18,7 @@ use tokio_postgres::types::Type;
 pub(crate) struct Shared {
     database: Database,
     shard: u32,
+    epoch: i64,
     places: RwLock<Places>,
     cache: Mutex<Cache>,
 }
@@ -31,20 +34,50 @@ enum Failure {
 /// Some pages of a shard in one table, in their order.
 pub(crate) type Run = Vec<(i64, Bytes)>;
 
+/// So much is read of each page.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part {
+    Whole,
+    /// Its first bytes: enough to know what begins with it, if something does, and how long that is.
+    Front,
+}
+
+impl Part {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Whole => "data",
+            Self::Front => "substr(data, 1, 64)",
+        }
+    }
+}
+
 /// Reads a shard's pages of a table from `from` on and before `to`, at most `most` of them.
 pub(crate) fn read_run(
     database: &Database,
     shard: u32,
     table: u32,
-    (from, to): (i64, i64),
+    range: (i64, i64),
     most: i64,
 ) -> Result<Run, DatabaseError> {
+    begin_run(database, shard, table, range, most, Part::Whole).wait()
+}
+
+/// The same, of so much of each page, without waiting for it.
+pub(crate) fn begin_run(
+    database: &Database,
+    shard: u32,
+    table: u32,
+    (from, to): (i64, i64),
+    most: i64,
+    part: Part,
+) -> Coming<Run> {
     let sql = format!(
-        "select page, data from landfall.seg_{table}
-          where shard = $1 and page >= $2 and page < $3 order by page limit $4"
+        "select page, {} from landfall.seg_{table}
+          where shard = $1 and page >= $2 and page < $3 order by page limit $4",
+        part.column()
     );
     let shard = shard.cast_signed();
-    database.desk().ask("read pages", move |client| {
+    database.desk().begin_asking("read pages", move |client| {
         let sql = sql.clone();
         async move {
             let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 4] = [
@@ -64,10 +97,16 @@ pub(crate) fn read_run(
 }
 
 impl Shared {
-    pub(crate) fn new(database: Database, shard: u32, places: Places, cache_bytes: usize) -> Self {
+    pub(crate) fn new(
+        database: Database,
+        (shard, epoch): (u32, i64),
+        places: Places,
+        cache_bytes: usize,
+    ) -> Self {
         Self {
             database,
             shard,
+            epoch,
             places: RwLock::new(places),
             cache: Mutex::new(Cache::new(cache_bytes)),
         }
@@ -146,13 +185,17 @@ impl Reader for Shared {
             if !self.places().has(place.stretch) {
                 continue;
             }
-            return Err(match failure {
-                Failure::Unreachable(error) => ReadError::Io {
-                    position,
-                    source: io::Error::other(error),
-                },
-                Failure::NotCopied => ReadError::Gone(position),
-                Failure::NotThere(what) => ReadError::Damaged { position, what },
+            // Or another owner has let it go.
+            let owned = check_owned(&self.database, self.shard, self.epoch);
+            let io = |error: DatabaseError| ReadError::Io {
+                position,
+                source: io::Error::other(error),
+            };
+            return Err(match (owned, failure) {
+                (Err(error @ DatabaseError::Fenced { .. }), _)
+                | (_, Failure::Unreachable(error)) => io(error),
+                (_, Failure::NotCopied) => ReadError::Gone(position),
+                (_, Failure::NotThere(what)) => ReadError::Damaged { position, what },
             });
         }
     }

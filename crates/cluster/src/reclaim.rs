@@ -8,6 +8,7 @@
 
 use crate::copying::Copying;
 use crate::error::DatabaseError;
+use crate::lane::Lane;
 use crate::line::Value;
 use crate::places::Stretch;
 use crate::shard::ShardStore;
@@ -16,16 +17,13 @@ use crate::tables::Kind;
 use model::Position;
 use std::collections::{BTreeMap, BTreeSet};
 use store::LiveMap;
+use store::chunk::Checkpoint;
 
-/// A checkpoint is wanted when so many bytes would have to be told again by the next start.
-const TOLD_AGAIN: u64 = 64 * 1024 * 1024;
-/// Or so many times what fits a segment table.
-const TOLD_AGAIN_TABLES: u64 = 8;
 /// So many bytes land for each byte that the last checkpoint took, before the next is wanted: its small records cost as
 /// much work each as a message.
 const LANDED_PER_CHECKPOINT: u64 = 64;
-/// It looks round when so much has landed, one in so many of a table.
-const PART_OF_TABLE: u64 = 8;
+/// It looks round when so much has landed, one in so many of a stretch.
+const PART_OF_STRETCH: u64 = 8;
 
 /// The snapshot counts from now on; no row comes back if the shard has another owner. Like the other one it waits for
 /// nothing: the table is dropped by a commit behind it.
@@ -50,72 +48,94 @@ pub(crate) struct Reclaiming {
     snapshot_table: Option<u32>,
     /// The begin of a checkpoint whose records have landed, and whose snapshot has not.
     to_write: Option<Position>,
-    /// The bytes that the last checkpoint took, and those that have landed since.
+    /// The bytes that the last checkpoint took, and those that have landed since, copies among them: what the next start
+    /// reads whole.
     checkpoint_bytes: u64,
-    landed_since: u64,
+    tail_bytes: u64,
     /// What has landed since it was looked round.
     unseen: u64,
     /// Something may be let go or copied now that could not before.
     due: bool,
     /// The state of the tables when it was looked round.
     changes: u64,
-    /// A checkpoint would let something go, or there is too much to be told again.
-    wanted: bool,
+    /// A checkpoint would let something go.
+    would_help: bool,
     /// Stretches with live messages that cannot be read; they stay.
     pub(crate) stuck: Vec<u64>,
 }
 
 impl Reclaiming {
-    pub(crate) fn new(begin: Position, snapshot_table: Option<u32>) -> Self {
+    pub(crate) fn new(lane: &Lane, snapshot_table: Option<u32>) -> Self {
         Self {
-            begin,
+            begin: lane.begin,
             snapshot_table,
             to_write: None,
             checkpoint_bytes: 0,
-            landed_since: 0,
+            tail_bytes: lane.tail_bytes,
             unseen: 0,
             due: true,
             changes: 0,
-            wanted: false,
+            would_help: false,
             stuck: Vec::new(),
         }
     }
 
-    /// So many bytes have landed, with a checkpoint that begins there among them.
-    pub(crate) fn landed(&mut self, bytes: usize, checkpoint: Option<Position>) {
-        self.landed_since += bytes as u64;
+    /// So many bytes have landed, perhaps with a checkpoint among them.
+    pub(crate) fn landed(&mut self, bytes: usize, checkpoint: Option<Checkpoint>) {
+        self.tail_bytes += bytes as u64;
         self.unseen += bytes as u64;
-        if let Some(begin) = checkpoint {
-            self.to_write = Some(begin);
-            self.checkpoint_bytes = bytes as u64;
-            self.landed_since = 0;
+        if let Some(checkpoint) = checkpoint {
+            self.to_write = Some(checkpoint.begin);
+            // What landed beside it costs nothing more.
+            self.checkpoint_bytes = checkpoint.bytes.into();
+            self.tail_bytes = bytes as u64;
         }
+    }
+
+    /// So many bytes of copies have landed.
+    pub(crate) fn copied(&mut self, bytes: usize) {
+        self.tail_bytes += bytes as u64;
     }
 
     /// Something may be due.
     pub(crate) fn look_again(&mut self) {
         self.due = true;
     }
-
-    /// Whether the broker should write a checkpoint: not too often for what one costs, unless `nothing_came`.
-    pub(crate) fn wants_checkpoint(&self, nothing_came: bool) -> bool {
-        let cheap = self.landed_since >= LANDED_PER_CHECKPOINT * self.checkpoint_bytes;
-        self.wanted && (nothing_came || cheap)
-    }
 }
 
 impl ShardStore {
+    /// Whether the broker should write a checkpoint: not too often for what one costs, unless `nothing_came`.
+    pub(crate) fn wants_checkpoint(&self, nothing_came: bool) -> bool {
+        let Reclaiming {
+            tail_bytes,
+            checkpoint_bytes,
+            ..
+        } = self.reclaiming;
+        let is_cheap = tail_bytes >= LANDED_PER_CHECKPOINT * checkpoint_bytes;
+        (nothing_came || is_cheap) && self.misses_checkpoint()
+    }
+
+    /// Whether a checkpoint would let something go, or the next start has too much to read.
+    fn misses_checkpoint(&self) -> bool {
+        let is_long = self.reclaiming.tail_bytes > self.database.options().tail_bytes();
+        self.reclaiming.would_help || is_long
+    }
+
     /// Lets go of what can go, and goes on with what is under way; `landed` bytes have landed just now.
     pub(crate) fn reclaim(&mut self, landed: usize) -> Result<(), DatabaseError> {
         if let Some(begin) = self.reclaiming.to_write.take() {
             self.write_snapshot(begin)?;
         }
-        if self.is_due(landed == 0) {
+        let is_at_rest = landed == 0;
+        if self.is_due(is_at_rest) {
             self.tell_live();
+            if is_at_rest {
+                self.database.tables().rest();
+            }
             self.free_dead();
             self.let_go()?;
-            let worth = self.database.tables().worth_emptying();
-            self.reclaiming.wanted = self.would_help(&worth);
+            let worth = self.database.tables().worth_emptying(is_at_rest);
+            self.reclaiming.would_help = self.would_help(&worth);
             if self.copying.is_none() {
                 self.copying = self.plan_copies(&worth)?;
             }
@@ -127,11 +147,13 @@ impl ShardStore {
     pub(crate) fn goes_on(&self) -> bool {
         let tables = self.database.tables();
         let holds_old = self.held.iter().any(|table| !tables.is_open(*table));
-        self.copying.is_some() || self.reclaiming.wanted || holds_old
+        // Once nothing comes, more is let go of than before.
+        let to_see = self.reclaiming.unseen > 0;
+        self.copying.is_some() || self.misses_checkpoint() || holds_old || to_see
     }
 
     fn is_due(&mut self, nothing_came: bool) -> bool {
-        let part = self.database.options().segment_bytes / PART_OF_TABLE;
+        let part = self.database.options().stretch_bytes() / PART_OF_STRETCH;
         let changes = self.database.tables().changes();
         let reclaiming = &mut self.reclaiming;
         let much = reclaiming.unseen >= part || nothing_came && reclaiming.unseen > 0;
@@ -146,6 +168,8 @@ impl ShardStore {
     /// Lands the snapshot of a checkpoint whose records have landed. From then on the settlings before it, and all that
     /// it tells again, may go.
     fn write_snapshot(&mut self, begin: Position) -> Result<(), DatabaseError> {
+        // With heads the next start need not read what stands before the checkpoint.
+        self.end_tail()?;
         let places = self.shared.places();
         let place = places.find(begin);
         let place = place.expect("a checkpoint that has just landed has a place");
@@ -265,13 +289,11 @@ impl ShardStore {
         Ok(())
     }
 
-    /// Whether a checkpoint would let something go, or let it be copied, or the next start has too much to be told.
+    /// Whether a checkpoint would let something go, or let it be copied.
     fn would_help(&self, worth: &BTreeSet<u32>) -> bool {
         let begin = self.reclaiming.begin;
-        let segment_bytes = self.database.options().segment_bytes;
         let places = self.shared.places();
-        let after = places.all().iter().filter(|stretch| stretch.last >= begin);
-        let told_again: u64 = after.clone().map(|stretch| stretch.bytes).sum();
+        let mut after = places.all().iter().filter(|stretch| stretch.last >= begin);
         let tables = self.database.tables();
         let is_dead = |number: u64| self.live.usage(number).messages == 0;
         let all_dead = |table: u32| {
@@ -281,8 +303,7 @@ impl ShardStore {
         let waits =
             |table: u32| !tables.is_open(table) && (worth.contains(&table) || all_dead(table));
         let mut mapped = places.all().iter().filter(|stretch| stretch.mapped);
-        told_again > TOLD_AGAIN.min(TOLD_AGAIN_TABLES * segment_bytes)
-            || after.map(|stretch| stretch.table).any(waits)
+        after.any(|stretch| waits(stretch.table))
             || mapped.any(|stretch| is_dead(stretch.number) && waits(stretch.table))
             || self.reclaiming.snapshot_table.is_some_and(waits)
     }

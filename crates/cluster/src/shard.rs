@@ -62,8 +62,7 @@ pub struct ShardStore {
     /// The table of the last page: it stays, so that an opening finds the page before the head.
     pub(crate) last_table: Option<u32>,
     pub(crate) next_stretch: u64,
-    /// Whether the last stretch may go on: not the one of an owner before.
-    has_tail: bool,
+    tail: Tail,
     /// Of the last stretch.
     heads: Heads,
     /// The number of the next page.
@@ -72,6 +71,17 @@ pub struct ShardStore {
     next: Position,
     /// What failed; nothing lands after it.
     failed: Option<DatabaseError>,
+}
+
+/// The last stretch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tail {
+    /// It may go on.
+    Open,
+    /// It is that of an owner before, who has not landed its heads.
+    Left,
+    /// It has ended, or there is none.
+    Ended,
 }
 
 impl ShardStore {
@@ -91,19 +101,21 @@ impl ShardStore {
             took: began.elapsed(),
             ..lane.recovered
         };
-        let shared = Shared::new(database.clone(), shard, lane.places, claim.cache_bytes);
+        let reclaiming = Reclaiming::new(&lane, taken.snapshot.map(|(_, table)| table));
+        let (owned, cache_bytes) = ((shard, epoch), claim.cache_bytes);
+        let shared = Shared::new(database.clone(), owned, lane.places, cache_bytes);
         let store = Self {
             shared: Arc::new(shared),
             shard,
             epoch,
+            reclaiming,
             live: lane.live,
-            reclaiming: Reclaiming::new(lane.begin, taken.snapshot.map(|(_, table)| table)),
             copying: None,
             held: taken.held,
             last_table: lane.last_table,
             next_stretch: lane.next_stretch,
-            has_tail: false,
-            heads: Heads::default(),
+            tail: lane.heads.as_ref().map_or(Tail::Ended, |_| Tail::Left),
+            heads: lane.heads.unwrap_or_default(),
             head: taken.head,
             next: lane.next,
             failed: None,
@@ -155,11 +167,7 @@ impl ShardStore {
 
     /// An error if the shard has another owner.
     pub(crate) fn check_owned(&self) -> Result<(), DatabaseError> {
-        let by = owner(&self.database, self.shard)?;
-        if by == self.epoch {
-            return Ok(());
-        }
-        Err(fenced(self.shard, self.epoch, by))
+        check_owned(&self.database, self.shard, self.epoch)
     }
 
     /// Appends something to the lane; returns its first page and the one behind it.
@@ -190,7 +198,10 @@ impl ShardStore {
 
     /// The stretch that goes on in `table`, begun if need be.
     fn tail_in(&mut self, table: u32) -> Result<u64, DatabaseError> {
-        let goes_on = |tail: &&mut Stretch| self.has_tail && tail.table == table;
+        let most = self.database.options().stretch_bytes();
+        let goes_on = |tail: &&mut Stretch| {
+            self.tail == Tail::Open && tail.table == table && tail.bytes < most
+        };
         if let Some(tail) = self.shared.places_mut().tail().filter(goes_on) {
             return Ok(tail.number);
         }
@@ -199,16 +210,17 @@ impl ShardStore {
         let stretch = Stretch::new(number, table, Density::Dense, self.next);
         self.shared.places_mut().push(stretch);
         self.live.begin(number, self.next, Density::Dense);
-        self.has_tail = true;
+        self.tail = Tail::Open;
         self.reclaiming.look_again();
         Ok(number)
     }
 
-    /// Lands the heads of the stretch that nothing is added to any more.
-    fn end_tail(&mut self) -> Result<(), DatabaseError> {
+    /// Lands the heads of the last stretch, to which nothing is added any more.
+    pub(crate) fn end_tail(&mut self) -> Result<(), DatabaseError> {
         let heads = std::mem::take(&mut self.heads);
+        let before = std::mem::replace(&mut self.tail, Tail::Ended);
         let tail = self.shared.places_mut().tail().cloned();
-        if let Some(mut tail) = tail.filter(|_| self.has_tail) {
+        if let Some(mut tail) = tail.filter(|_| before != Tail::Ended) {
             let last = tail.last;
             self.land_heads(heads, &mut tail, last)?;
             let mut places = self.shared.places_mut();
@@ -259,14 +271,13 @@ impl ShardStore {
             self.heads.add(&chunk, Density::Dense, &items);
             self.shared.cache().landed(chunk);
             self.next = last.next();
-            let begin = checkpoint.map(|checkpoint| checkpoint.begin);
-            self.reclaiming.landed(bytes, begin);
+            self.reclaiming.landed(bytes, checkpoint);
         }
         self.reclaim(bytes)?;
         Ok(Landed {
             upto: Position(self.next.0 - 1),
             room: Room::Open,
-            checkpoint_wanted: self.reclaiming.wants_checkpoint(bytes == 0),
+            checkpoint_wanted: self.wants_checkpoint(bytes == 0),
             busy: self.goes_on(),
         })
     }
@@ -346,6 +357,19 @@ fn take(database: &Database, claim: &Claim, epoch: i64) -> Result<Taken, Databas
         held,
         pages: Cell::new(0),
     })
+}
+
+/// An error if the shard is not owned under this epoch.
+pub(crate) fn check_owned(
+    database: &Database,
+    shard: u32,
+    epoch: i64,
+) -> Result<(), DatabaseError> {
+    let by = owner(database, shard)?;
+    if by == epoch {
+        return Ok(());
+    }
+    Err(fenced(shard, epoch, by))
 }
 
 /// The epoch under which the shard is owned.

@@ -10,10 +10,12 @@ const ROW_BYTES: u64 = 80;
 /// What a table takes before it has a row: its index, its map of free space and the like, about. Emptying it gains them
 /// too, but they tell nothing of how much in it is dead.
 const EMPTY_BYTES: u64 = 56 * 1024;
-/// Of the bytes of full tables so many may be dead for each live one: one in so many.
+/// Of the bytes of full tables so many may be dead for each live one: one in so many; fewer once nothing comes.
 const LIVE_PER_DEAD: u64 = 3;
-/// And besides so many tables.
+const LIVE_PER_DEAD_AT_REST: u64 = 5;
+/// And besides so many tables; or so many bytes once nothing comes, but no more than a table.
 const SLACK_TABLES: u64 = 1;
+const SLACK_AT_REST: u64 = 8 * 1024 * 1024;
 /// A table of whose bytes so few are live, one in so many, is worth being emptied always.
 const NEXT_TO_NOTHING: u64 = 32;
 
@@ -214,6 +216,29 @@ impl Tables {
             .collect()
     }
 
+    /// So many bytes may be dead beside so many that are live.
+    fn bearable(&self, live: u64, is_at_rest: bool) -> u64 {
+        if is_at_rest {
+            live / LIVE_PER_DEAD_AT_REST + SLACK_AT_REST.min(self.segment_bytes)
+        } else {
+            live / LIVE_PER_DEAD + SLACK_TABLES * self.segment_bytes
+        }
+    }
+
+    /// Nothing comes: what lands next goes into another table if more is dead in the one that is written to than is
+    /// bearable, for then it can be emptied.
+    pub(crate) fn rest(&mut self) {
+        let live = self.known.values().map(Table::live).sum();
+        let bearable = self.bearable(live, true);
+        let known = &self.known;
+        let is_bearable = |table: &mut u32| {
+            let table = known.get(table);
+            table.is_none_or(|table| table.bytes - table.live() <= bearable)
+        };
+        let closed = self.fresh.take_if(|table| !is_bearable(table));
+        self.changes += u64::from(closed.is_some());
+    }
+
     /// A number that rises whenever something changes that [`worth_emptying`](Self::worth_emptying) depends on.
     pub(crate) fn changes(&self) -> u64 {
         self.changes
@@ -221,7 +246,10 @@ impl Tables {
 
     /// The full tables that should be emptied: the emptiest first, and no more than must be for what is dead to be little
     /// beside what is live.
-    pub(crate) fn worth_emptying(&self) -> BTreeSet<u32> {
+    ///
+    /// What is live now may soon be dead by itself, so while messages pass by a table's bytes are no matter. Once
+    /// nothing comes there is time, and what is left now may stay for long.
+    pub(crate) fn worth_emptying(&self, is_at_rest: bool) -> BTreeSet<u32> {
         let full = self
             .known
             .iter()
@@ -231,7 +259,7 @@ impl Tables {
             .collect();
         let bytes: u64 = full.iter().map(|(_, bytes, _)| bytes).sum();
         let live: u64 = full.iter().map(|(.., live)| live).sum();
-        let bearable = live / LIVE_PER_DEAD + SLACK_TABLES * self.segment_bytes;
+        let bearable = self.bearable(live, is_at_rest);
         let mut too_many = (bytes - live).saturating_sub(bearable);
         let is_small = |bytes: u64| bytes * SMALL < self.segment_bytes;
         let small = full.iter().filter(|(_, bytes, _)| is_small(*bytes)).count();
@@ -284,34 +312,65 @@ mod tests {
 
     #[test]
     fn tables_full_of_what_is_live_are_left_alone() {
-        assert_eq!(tables(&[1000, 900, 1000, 800]).worth_emptying(), [].into());
+        assert_eq!(
+            tables(&[1000, 900, 1000, 800]).worth_emptying(false),
+            [].into()
+        );
     }
 
     #[test]
     fn the_emptiest_go_first_and_no_more_than_must() {
         // 2,500 dead beside 2,500 live: 833 and one table are bearable.
         let tables = tables(&[300, 900, 100, 700, 500]);
-        assert_eq!(tables.worth_emptying(), [3].into());
+        assert_eq!(tables.worth_emptying(false), [3].into());
+    }
+
+    #[test]
+    fn at_rest_less_may_be_dead() {
+        // 300 dead beside 1,700 live: with a table more they are bearable, and at rest 340 and a table are.
+        let mut tables = tables(&[1000, 700]);
+        assert_eq!(tables.worth_emptying(true), [].into());
+        tables.segment_bytes = 100;
+        tables.set_live(1, 2, 600);
+        // 400 dead beside 1,600: 533 and 100 are bearable, but 320 and 100 at rest; 500 beside 1,500 are not.
+        assert_eq!(tables.worth_emptying(true), [].into());
+        tables.set_live(1, 2, 500);
+        assert_eq!(tables.worth_emptying(false), [].into());
+        assert_eq!(tables.worth_emptying(true), [2].into());
+    }
+
+    #[test]
+    fn at_rest_the_table_that_is_written_to_is_closed_if_it_is_mostly_dead() {
+        let mut tables = Tables::new(FULL);
+        tables.made(1);
+        assert_eq!(tables.choose(Kind::Fresh, 5 * 1000, 1), Some(1));
+        tables.set_live(1, 1, 4000);
+        tables.rest();
+        assert!(tables.is_open(1));
+        tables.set_live(1, 1, 10);
+        tables.rest();
+        assert!(!tables.is_open(1));
+        assert_eq!(tables.worth_emptying(true), [1].into());
     }
 
     #[test]
     fn next_to_nothing_is_always_worth_it() {
         assert_eq!(
-            tables(&[10, 1000, 1000, 1000, 1000, 1000]).worth_emptying(),
+            tables(&[10, 1000, 1000, 1000, 1000, 1000]).worth_emptying(false),
             [1].into()
         );
-        assert_eq!(tables(&[0]).worth_emptying(), [1].into());
+        assert_eq!(tables(&[0]).worth_emptying(false), [1].into());
     }
 
     #[test]
     fn small_tables_become_one_when_there_are_many() {
         let mut tables = Tables::new(FULL);
         for table in 1..=9 {
-            assert_eq!(tables.worth_emptying(), [].into());
+            assert_eq!(tables.worth_emptying(false), [].into());
             tables.measured(table, EMPTY_BYTES + FULL / 10);
             tables.set_live(1, table, FULL / 10);
         }
-        assert_eq!(tables.worth_emptying(), (1..=9).collect());
+        assert_eq!(tables.worth_emptying(false), (1..=9).collect());
     }
 
     #[test]
@@ -325,21 +384,21 @@ mod tests {
             assert_eq!(tables.choose(Kind::Fresh, 2000, 1), Some(table));
         }
         tables.set_live(1, 100, 50);
-        assert!(!tables.is_open(100) && tables.worth_emptying().contains(&100));
+        assert!(!tables.is_open(100) && tables.worth_emptying(false).contains(&100));
     }
 
     #[test]
     fn what_others_need_counts_too() {
         let mut tables = tables(&[10, 20]);
         tables.held(&[(1, 7, 950), (2, 1, 999), (2, 8, 0)]);
-        assert_eq!(tables.worth_emptying(), [2].into());
+        assert_eq!(tables.worth_emptying(false), [2].into());
         assert_eq!(tables.ours(), [(1, 1, 10), (2, 1, 20)]);
         tables.not_ours(1);
         tables.held(&[(1, 1, 0), (2, 1, 999)]);
-        assert_eq!(tables.worth_emptying(), [1].into());
+        assert_eq!(tables.worth_emptying(false), [1].into());
         tables.set_live(1, 2, 20);
         tables.held(&[]);
         tables.let_go(1, 1);
-        assert_eq!(tables.worth_emptying(), [1, 2].into());
+        assert_eq!(tables.worth_emptying(false), [1, 2].into());
     }
 }

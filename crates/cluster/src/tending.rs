@@ -80,11 +80,7 @@ impl Tending {
     }
 
     async fn connect(&self) -> Result<Client, Doubt> {
-        let client = self.connector.client().await?;
-        let row = client.query_one(settings::QUESTION, &[]).await;
-        let row = row.map_err(|error| Doubt::Lost(describe(&error)))?;
-        self.connector.check(&row)?;
-        Ok(client)
+        self.connector.client().await
     }
 
     /// Does something with the connection, which is given up if it fails.

@@ -59,12 +59,12 @@ pub(crate) fn take(
 
 /// Whether somebody else has the shard now: nothing is wrong then but that this node has it no more.
 pub(crate) fn is_fenced(failure: &ShardFailure) -> bool {
-    match failure {
-        ShardFailure::Store(failure) => {
-            matches!(cluster::cause(failure), Some(DatabaseError::Fenced { .. }))
-        }
-        ShardFailure::Read(_) => false,
-    }
+    let cause = match failure {
+        ShardFailure::Store(failure) => cluster::cause(failure),
+        // Its successor has dropped what was to be read.
+        ShardFailure::Read(error) => cluster::cause_of_read(error),
+    };
+    matches!(cause, Some(DatabaseError::Fenced { .. }))
 }
 
 /// What the controller asks the database.

@@ -97,7 +97,8 @@ impl Shard {
             landing_bytes_max,
             company_by: None,
             room: true,
-            ask_at: None,
+            // Recovery may have found what can be let go, though nothing ever lands again.
+            ask_at: Some(Timestamp(0)),
             checkpoint_heard: Position::NONE,
             farewell_by: None,
         }
@@ -370,3 +371,6 @@ fn farewell() -> Outgoing {
         MethodId::default(),
     ))
 }
+
+#[cfg(test)]
+mod tests;

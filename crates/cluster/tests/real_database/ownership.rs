@@ -2,7 +2,9 @@
 
 use crate::lane::{options, take, why};
 use crate::server;
-use landfall_cluster::{Database, DatabaseError};
+use landfall_cluster::{Database, DatabaseError, cause_of_read};
+use model::Position;
+use store::Store;
 
 fn fenced(shard: u32, epoch: u64, by: u64) -> DatabaseError {
     DatabaseError::Fenced { shard, epoch, by }
@@ -134,4 +136,32 @@ fn a_lane_that_wanders_between_nodes_is_told_in_order() {
             assert_eq!(lane.body(position), body[..]);
         }
     }
+}
+
+#[test]
+fn who_reads_what_its_successor_has_dropped_hears_that_it_is_fenced() {
+    let postgres = server::shared();
+    let name = postgres.database();
+    let open = || Database::open(options(postgres.address(&name))).expect("it can be used");
+    let (one, two) = (open(), open());
+    let mut old = take(&one, 0, 1).expect("nobody has it");
+    let body = vec![7; 30_000];
+    for _ in 0..20 {
+        old.land(&[&body]).expect("it is the owner");
+    }
+    let mut new = take(&two, 0, 2).expect("the epoch is higher");
+    let _ = new
+        .settle(&(1..=20).collect::<Vec<_>>())
+        .expect("it is the owner");
+    let _ = new.checkpoint().expect("it is the owner");
+    let there = "select to_regclass('landfall.seg_1')";
+    while postgres.sql(&name, there)[0][0].is_some() {
+        let _ = new.land(&[&body]).expect("it is the owner");
+    }
+    let error = old
+        .store
+        .reader()
+        .read(Position(1))
+        .expect_err("it is gone");
+    assert_eq!(cause_of_read(&error), Some(&fenced(0, 1, 2)), "{error}");
 }

@@ -34,6 +34,8 @@ pub struct Checkpoint {
     pub position: Position,
     /// The position of the checkpoint's first record: no definition before it is needed.
     pub begin: Position,
+    /// The bytes of its records, as far as they are in this chunk.
+    pub bytes: u32,
 }
 
 /// Collects records into the next chunk.
@@ -91,9 +93,12 @@ impl ChunkBuilder {
             }
             Record::Settled(queue, _, runs) => chunk.settled.push((*queue, runs.clone())),
             Record::Checkpoint { begin, .. } => {
+                let ahead = begin.0.saturating_sub(chunk.first.0) as usize;
+                let from = chunk.offsets[ahead.min(chunk.offsets.len() - 1)];
                 chunk.checkpoint = Some(Checkpoint {
                     position,
                     begin: *begin,
+                    bytes: offset + bytes - from,
                 });
             }
             Record::Waiting(..)

@@ -579,3 +579,23 @@ fn a_builder_begins_anew_after_its_chunk_was_taken() {
     builder.push(Position(8), &Record::Stopped);
     assert_eq!(builder.take().seal(1, 1).first(), Position(8));
 }
+
+#[test]
+fn what_lands_beside_a_checkpoint_is_no_part_of_it() {
+    let of = |first: u64, records: &[Record]| {
+        let checkpoint = chunk_of(first, records).checkpoint();
+        checkpoint.expect("it brings one")
+    };
+    let message = || Record::Message(plain(Bytes::from_static(&[7; 5000])));
+    let checkpoint = |begin| Record::Checkpoint {
+        begin: Position(begin),
+        next_queue: QueueId(3),
+    };
+    let alone = of(9, &[Record::Stopped, checkpoint(9)]);
+    let records = [message(), Record::Stopped, checkpoint(9), message()];
+    assert_eq!(of(8, &records), alone);
+    // What of it stands in the chunk before is not counted.
+    let rest = of(9, &[Record::Stopped, checkpoint(4)]);
+    assert_eq!(rest.bytes, alone.bytes);
+    assert!(alone.bytes < 50, "{alone:?}");
+}
