@@ -1,6 +1,8 @@
 //! How much of the database's own rate is left: messages of 1 KiB a second that the store lands, beside the bare fenced
 //! statement with pages of the same sizes over as many connections, without encoding, accounting or reclaiming anything.
-//! Both in turns, so that other load on the machine meets both.
+//! And beside a queue of rows as PGMQ has it: the same messages are inserted in batches by one connection; another one
+//! takes them in batches with `for update skip locked` and deletes them. What the store lands it settles, too, so both
+//! count acknowledged messages. All in turns, so that other load on the machine meets all.
 //!
 //! ```text
 //! cargo run --release -p landfall-cluster --example land_rate ADDRESS [messages per chunk] [shards] [connections] [rounds]
@@ -42,6 +44,27 @@ const BARE: &str = "
           from unnest($5::int[], $6::bigint[], $7::bytea[]) p(shard, page, data)
           join moved using (shard))
     select shard from moved";
+
+/// As PGMQ 1.5 makes a queue, but for the body, which is bytes here, and JSON there.
+const ROWS_TABLE: &str = "
+    drop table if exists bare.queue;
+    create table bare.queue(
+        msg_id bigint primary key generated always as identity, read_ct int not null default 0,
+        enqueued_at timestamptz not null default now(), vt timestamptz not null, message bytea);
+    create index on bare.queue(vt)";
+const ROWS_SEND: &str =
+    "insert into bare.queue(vt, message) select clock_timestamp(), unnest($1::bytea[])";
+const ROWS_READ: &str = "
+    with cte as (
+        select msg_id from bare.queue where vt <= clock_timestamp()
+         order by msg_id limit $1 for update skip locked)
+    update bare.queue m set vt = clock_timestamp() + interval '30 seconds', read_ct = read_ct + 1
+      from cte where m.msg_id = cte.msg_id returning m.msg_id, m.message";
+const ROWS_DELETE: &str = "delete from bare.queue where msg_id = any($1)";
+/// The sizes of its batches.
+const ROWS_BATCHES: [usize; 3] = [1, 100, 1000];
+/// Who sends waits while so many batches are not taken: a long queue of rows is slower.
+const ROWS_AHEAD: usize = 4;
 
 /// What is measured.
 #[derive(Clone, Copy)]
@@ -90,6 +113,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             ours / bare
         );
         ratios.push(ours / bare);
+        for batch in ROWS_BATCHES {
+            let rows = rows(&address, batch)?;
+            println!(
+                "      rows in batches of {batch:4}: {rows:9.0} acknowledged a second   store {:.1} times as many",
+                ours / rows
+            );
+        }
     }
     ratios.sort_by(f64::total_cmp);
     // Of two in the middle the worse.
@@ -253,4 +283,63 @@ fn chunk_like(messages: usize) -> Vec<u8> {
         chunks.push(position, &message(position));
     }
     chunks.take().seal(1, 1).bytes().to_vec()
+}
+
+/// Messages a second that a queue of rows takes in and gives out again.
+fn rows(address: &str, batch: usize) -> Result<f64, Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let began = Instant::now();
+    let acknowledged = runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(address, NoTls).await?;
+        tokio::spawn(connection);
+        client.batch_execute(ROWS_TABLE).await?;
+        let (sent, to_take) = tokio::sync::mpsc::channel(ROWS_AHEAD);
+        let sender = address.to_owned();
+        let sending = tokio::spawn(async move { send_rows(&sender, batch, sent).await });
+        let acknowledged = take_rows(&client, batch, to_take).await?;
+        sending.await.expect("it does not panic")?;
+        Ok::<_, tokio_postgres::Error>(acknowledged)
+    })?;
+    Ok(acknowledged as f64 / began.elapsed().as_secs_f64())
+}
+
+async fn send_rows(
+    address: &str,
+    batch: usize,
+    sent: tokio::sync::mpsc::Sender<()>,
+) -> Result<(), tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(address, NoTls).await?;
+    tokio::spawn(connection);
+    let statement = client.prepare(ROWS_SEND).await?;
+    let chunk = chunk_like(batch);
+    let bodies: Vec<&[u8]> = chunk.chunks_exact(BODY).take(batch).collect();
+    let began = Instant::now();
+    while began.elapsed() < TURN {
+        client.execute(&statement, &[&bodies]).await?;
+        if sent.send(()).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn take_rows(
+    client: &Client,
+    batch: usize,
+    mut to_take: tokio::sync::mpsc::Receiver<()>,
+) -> Result<usize, tokio_postgres::Error> {
+    let (read, delete) = (
+        client.prepare(ROWS_READ).await?,
+        client.prepare(ROWS_DELETE).await?,
+    );
+    let mut acknowledged = 0;
+    while to_take.recv().await.is_some() {
+        let rows = client.query(&read, &[&(batch as i32)]).await?;
+        let ids: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+        acknowledged += client.execute(&delete, &[&ids]).await? as usize;
+    }
+    Ok(acknowledged)
 }

@@ -1,5 +1,6 @@
 //! PostgreSQL for the tests: Debian's package, in a scratch directory, reached by a socket there.
 
+use rustix::process::Signal;
 use std::fs::Permissions;
 use std::io::Write;
 use std::net::TcpListener;
@@ -130,8 +131,35 @@ impl Postgres {
         simple(&self.address(database), sql).expect("a statement of the test's own succeeds")
     }
 
+    /// Starts a server that follows this one, under a name.
+    pub(crate) fn standby(&self, name: &str) -> Self {
+        let home = tempfile::tempdir().expect("a scratch directory can be made");
+        let account = Account::for_server();
+        if let Some(account) = &account {
+            chown(home.path(), Some(account.uid), Some(account.gid)).expect("root may do that");
+        }
+        let primary = format!("{} application_name={name}", self.address("postgres"));
+        let copied = program("pg_basebackup", account.as_ref())
+            .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+            .args(["--dbname", &primary, "--pgdata"])
+            .arg(home.path().join("data"))
+            .output()
+            .expect("pg_basebackup can be started");
+        assert!(copied.status.success(), "{copied:?}");
+        let port = self.port;
+        Made { home, port }.launch(Vec::new(), false)
+    }
+
     /// Kills all of its processes as a failure of the machine's memory would, and starts it again.
     pub(crate) fn kill_and_restart(&mut self) {
+        self.signal(Signal::KILL);
+        self.end();
+        self.supervisor = launch(self.home.path(), self.port, &self.settings, false);
+        self.wait();
+    }
+
+    /// Sends a signal to all of its processes.
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = std::fs::read_to_string(self.home.path().join("data/postmaster.pid"));
         let pid = pid.expect("a running server has one");
         let pid: i32 = pid
@@ -143,11 +171,8 @@ impl Postgres {
         for pid in std::iter::once(pid).chain(children) {
             let pid = rustix::process::Pid::from_raw(pid).expect("not 0");
             // A child may have ended with its parent.
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            let _ = rustix::process::kill_process(pid, signal);
         }
-        self.end();
-        self.supervisor = launch(self.home.path(), self.port, &self.settings, false);
-        self.wait();
     }
 
     fn end(&mut self) {

@@ -4,6 +4,7 @@
 use crate::lane::{options, take, why};
 use crate::server::{self, Postgres};
 use landfall_cluster::{Database, DatabaseError, Options};
+use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
 /// What every commit waits for from now on, for ever.
@@ -163,4 +164,60 @@ fn a_server_that_may_lose_what_it_commits_is_refused() {
         panic!("{refused:?}");
     };
     assert!(why.contains("synchronous_commit is local"), "{why}");
+}
+
+#[test]
+fn what_is_confirmed_is_on_the_standby() {
+    let primary = Postgres::start(&[]);
+    let required = || Options {
+        require_standby: true,
+        ..options(primary.address("postgres"))
+    };
+    let refused = Database::open(required()).err();
+    assert!(
+        matches!(refused, Some(DatabaseError::Refused(_))),
+        "{refused:?}"
+    );
+    let standby = primary.standby("second");
+    set(
+        &primary,
+        "alter system set synchronous_standby_names = 'second'",
+    );
+    let streams = "select from pg_stat_replication where sync_state = 'sync'";
+    until("the standby follows", || {
+        (!primary.sql("postgres", streams).is_empty()).then_some(())
+    });
+    let database = Database::open(required()).expect("it has a standby");
+    let mut lane = take(&database, 0, 1).expect("nobody has it");
+    lane.land(&[b"before"]).expect("the standby has it");
+    // The standby hangs, and the wait for it is cancelled: success, says the server.
+    standby.signal(Signal::STOP);
+    let lane = std::thread::scope(|scope| {
+        let landing = scope.spawn(move || {
+            lane.land(&[b"cancelled"]).expect("it lands when it may");
+            lane
+        });
+        let process = waiting(&primary);
+        primary.sql("postgres", &format!("select pg_cancel_backend({process})"));
+        // It is asked what became of it, by a commit that waits as well.
+        until("another commit waits", || {
+            let again = primary.sql("postgres", WAITING);
+            let again = again.first().and_then(|row| row[0].clone());
+            again.filter(|again| *again != process)
+        });
+        assert!(!landing.is_finished());
+        standby.signal(Signal::CONT);
+        landing.join().expect("it lands")
+    });
+    let head = |server: &Postgres| {
+        let heads = "select head from landfall.shard where shard = 0";
+        server.sql("postgres", heads)[0][0].clone()
+    };
+    assert_eq!(head(&primary).as_deref(), Some("2"));
+    until("the standby shows it", || {
+        (head(&standby) == head(&primary)).then_some(())
+    });
+    drop(lane);
+    let lane = take(&database, 0, 2).expect("the epoch is higher");
+    assert_eq!(lane.told, [1, 2]);
 }
