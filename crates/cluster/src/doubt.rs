@@ -19,9 +19,12 @@ use tokio_postgres::types::{ToSql, Type};
 
 /// What became of it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
+    /// It is there.
     Landed,
+    /// It is not: it is asked for again.
     NotLanded,
+    /// It never will be.
     Refused(DatabaseError),
 }
 
@@ -55,8 +58,8 @@ pub(crate) async fn confirm(
     })
 }
 
-/// The table above.
-fn judge(append: &Append, epoch: i64, head: i64) -> Verdict {
+/// The table above: what the row of its shard says of an append.
+pub fn judge(append: &Append, epoch: i64, head: i64) -> Verdict {
     if epoch > append.epoch {
         return Verdict::Refused(fenced(append.shard, append.epoch, epoch));
     }

@@ -52,3 +52,9 @@ pub use identity::Identity;
 pub use lane::Recovered;
 pub use options::{Claim, Options};
 pub use shard::ShardStore;
+
+/// What decides without asking anybody: for simulations.
+pub mod machines {
+    pub use crate::doubt::{Verdict, judge};
+    pub use crate::line::Append;
+}

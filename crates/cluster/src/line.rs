@@ -30,18 +30,22 @@ const PREPARED: usize = 4;
 
 /// Pages of one shard that land as one.
 #[derive(Clone, Debug)]
-pub(crate) struct Append {
-    pub(crate) shard: u32,
-    pub(crate) epoch: i64,
+pub struct Append {
+    /// Whose pages.
+    pub shard: u32,
+    /// The number of the ownership under which they land.
+    pub epoch: i64,
     /// The number of the first page; the head must be there.
-    pub(crate) head: i64,
-    pub(crate) table: u32,
-    pub(crate) pages: Vec<Bytes>,
+    pub head: i64,
+    /// The number of the table that they go into.
+    pub table: u32,
+    /// The pages.
+    pub pages: Vec<Bytes>,
 }
 
 impl Append {
     /// Where the head is when it has landed.
-    pub(crate) fn next(&self) -> i64 {
+    pub fn next(&self) -> i64 {
         self.head + i64::try_from(self.pages.len()).expect("pages of a chunk are countable")
     }
 

@@ -7,6 +7,7 @@
 mod deliveries;
 mod requests;
 mod rules;
+mod stale;
 
 use crate::content;
 use crate::lane::{Landed, Lane, MessageId, Said, message_of};
@@ -106,6 +107,8 @@ pub(crate) struct Ledger {
     received: FxHashSet<(usize, MessageId)>,
     pub(crate) confirmed: u64,
     pub(crate) deliveries: u64,
+    /// Those by servers that had lost the lane and did not know it yet.
+    pub(crate) stale_deliveries: u64,
     pub(crate) violation: Option<Violation>,
 }
 
@@ -131,6 +134,7 @@ impl Ledger {
             received: FxHashSet::default(),
             confirmed: 0,
             deliveries: 0,
+            stale_deliveries: 0,
             violation: None,
         }
     }
@@ -626,6 +630,11 @@ impl Ledger {
         self.landed = self.landed.max(upto);
     }
 
+    /// All connections are gone, and whoever served them.
+    pub(crate) fn hung_up(&mut self) {
+        self.channels.clear();
+    }
+
     /// The server starts from what the disk has told; all that had landed is among it (P1).
     pub(crate) fn recovered(&mut self, plan: &Plan, now: Timestamp, last: Position, clean: bool) {
         if last < self.landed {
@@ -637,7 +646,6 @@ impl Ledger {
         }
         self.lane.cut(last, &self.names, plan);
         self.landed = last;
-        self.channels.clear();
         self.holders.clear();
         self.acked.clear();
         self.rejected.clear();

@@ -9,6 +9,8 @@
 //! `sender` and `receiver` (the clients), `lane` and `ledger` (the checkers).
 
 mod actor;
+mod agenda;
+mod cluster;
 mod content;
 mod feature;
 mod lane;
@@ -22,6 +24,7 @@ mod shell;
 mod trace;
 mod world;
 
+pub use cluster::{ClusterPlant, ClusterReport, Trouble, Troubles, run_cluster};
 pub use feature::Feature;
 pub use ledger::Violation;
 pub use plant::Plant;
@@ -31,23 +34,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs a seed. With `told`, everything that happens is printed.
 pub fn run(seed: u64, plant: Option<Plant>, told: bool) -> Report {
-    let run = AssertUnwindSafe(|| world::World::new(seed, plant, told).run());
-    // The broker's own assertions are checkers too.
-    catch_unwind(run).unwrap_or_else(|panic| {
+    or_panic(|| world::World::new(seed, plant, told).run()).unwrap_or_else(|violation| Report {
+        violation: Some(violation),
+        ..Report::default()
+    })
+}
+
+/// What came of a run. The broker's own assertions are checkers too.
+fn or_panic<T>(run: impl FnOnce() -> T) -> Result<T, Violation> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        Report {
-            violation: Some(Violation {
-                checker: "panic",
-                what: text.unwrap_or_default(),
-            }),
-            hash: 0,
-            time: 0,
-            sent: 0,
-            confirmed: 0,
-            deliveries: 0,
-            faults: 0,
-            starts: 0,
+        Violation {
+            checker: "panic",
+            what: text.unwrap_or_default(),
         }
     })
 }

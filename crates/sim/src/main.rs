@@ -1,13 +1,19 @@
 //! Runs seeds: `cargo xtask sim` calls it.
 
+mod simulation;
+
 use clap::Parser;
-use landfall_sim::{Plant, Report, run};
+use landfall_sim::Violation;
+use simulation::{Clusters, Servers, Simulation};
 use std::process::ExitCode;
 use std::time::Instant;
 
 #[derive(Parser)]
 #[command(name = "landfall-sim", about = "Runs the simulator, seed by seed.")]
 struct Args {
+    /// A cluster instead of one server
+    #[arg(long)]
+    cluster: bool,
     /// How many seeds
     #[arg(long, default_value_t = 1000)]
     seeds: u64,
@@ -34,27 +40,39 @@ fn main() -> ExitCode {
     if !args.told {
         std::panic::set_hook(Box::new(|_| {}));
     }
-    if args.plants {
-        return find_plants(args.first, args.seeds);
+    if args.cluster {
+        simulate::<Clusters>(&args)
+    } else {
+        simulate::<Servers>(&args)
     }
-    let plant = match args.plant.as_deref().map(Plant::named) {
+}
+
+fn simulate<S: Simulation>(args: &Args) -> ExitCode {
+    if args.plants {
+        return find_plants::<S>(args.first, args.seeds);
+    }
+    let named = |word: &str| {
+        let mut all = S::PLANTS.iter().copied();
+        all.find(|plant| S::word(*plant) == word)
+    };
+    let plant = match args.plant.as_deref().map(named) {
         Some(None) => {
-            let words: Vec<&str> = Plant::ALL.iter().map(|plant| plant.word()).collect();
+            let words: Vec<&str> = S::PLANTS.iter().map(|plant| S::word(*plant)).collect();
             eprintln!("no such planted bug; there are {}", words.join(", "));
             return ExitCode::FAILURE;
         }
         plant => plant.flatten(),
     };
     match args.seed {
-        Some(seed) => one(seed, plant, args.told),
-        None => many(args.first, args.seeds, plant),
+        Some(seed) => one::<S>(seed, plant, args.told),
+        None => many::<S>(args.first, args.seeds, plant),
     }
 }
 
-fn one(seed: u64, plant: Option<Plant>, told: bool) -> ExitCode {
-    let report = run(seed, plant, told);
+fn one<S: Simulation>(seed: u64, plant: Option<S::Plant>, told: bool) -> ExitCode {
+    let report = S::run(seed, plant, told);
     println!("{report:#?}");
-    outcome(report.violation.is_none())
+    outcome(S::violation(&report).is_none())
 }
 
 fn outcome(good: bool) -> ExitCode {
@@ -72,41 +90,38 @@ const TWICE_EVERY: u64 = 100;
     clippy::disallowed_methods,
     reason = "how long the seeds took is for people"
 )]
-fn many(first: u64, seeds: u64, plant: Option<Plant>) -> ExitCode {
+fn many<S: Simulation>(first: u64, seeds: u64, plant: Option<S::Plant>) -> ExitCode {
     let started = Instant::now();
     let (mut failed, mut twice) = (0, 0);
-    let mut sum = Sum::default();
+    let mut sum = S::Report::default();
     for seed in first..first + seeds {
-        let mut report = run(seed, plant, false);
+        let report = S::run(seed, plant, false);
+        let mut violation = S::violation(&report).cloned();
         if seed % TWICE_EVERY == 0 {
             twice += 1;
-            let again = run(seed, plant, false);
-            if again.hash != report.hash {
-                report.violation.get_or_insert(landfall_sim::Violation {
+            if S::hash(&S::run(seed, plant, false)) != S::hash(&report) {
+                violation.get_or_insert(Violation {
                     checker: "run",
                     what: "the same seed gave other bytes".to_owned(),
                 });
             }
         }
-        sum.add(&report);
-        if let Some(violation) = &report.violation {
+        S::add(&mut sum, &report);
+        if let Some(violation) = violation {
             failed += 1;
             println!("seed {seed}: {}: {}", violation.checker, violation.what);
-            println!("    again: {}", again(seed, plant));
+            println!("    again: {}", again::<S>(seed, plant));
         }
     }
     let took = started.elapsed().as_secs_f64();
-    let virtual_time = sum.time as f64 / 1e6;
+    let virtual_time = S::time(&sum) as f64 / 1e6;
     println!(
         "{} seeds in {took:.1} s ({:.1} a second, {:.0} times faster than real time); {twice} of them twice, with the same bytes",
         seeds,
         seeds as f64 / took,
         virtual_time / took,
     );
-    println!(
-        "{} messages sent, {} confirmed, {} deliveries, {} faults, {} starts",
-        sum.sent, sum.confirmed, sum.deliveries, sum.faults, sum.starts
-    );
+    println!("{}", S::told(&sum));
     println!(
         "{} seeds without a violation, {failed} with one",
         seeds - failed
@@ -114,58 +129,40 @@ fn many(first: u64, seeds: u64, plant: Option<Plant>) -> ExitCode {
     outcome(failed == 0)
 }
 
-fn again(seed: u64, plant: Option<Plant>) -> String {
-    let plant = plant.map(|plant| format!(" --plant {}", plant.word()));
-    format!("cargo xtask sim --seed {seed}{}", plant.unwrap_or_default())
+fn again<S: Simulation>(seed: u64, plant: Option<S::Plant>) -> String {
+    let plant = plant.map(|plant| format!(" --plant {}", S::word(plant)));
+    format!("{} --seed {seed}{}", S::COMMAND, plant.unwrap_or_default())
 }
 
-#[derive(Default)]
-struct Sum {
-    time: u64,
-    sent: u64,
-    confirmed: u64,
-    deliveries: u64,
-    faults: u64,
-    starts: u64,
-}
-
-impl Sum {
-    fn add(&mut self, report: &Report) {
-        self.time += report.time;
-        self.sent += report.sent;
-        self.confirmed += report.confirmed;
-        self.deliveries += report.deliveries;
-        self.faults += report.faults;
-        self.starts += report.starts;
-    }
-}
-
-fn find_plants(first: u64, most: u64) -> ExitCode {
+fn find_plants<S: Simulation>(first: u64, most: u64) -> ExitCode {
     let mut missed = 0;
-    for &plant in Plant::ALL {
+    for &plant in S::PLANTS {
         let mut seeds = first..first + most;
-        let found = seeds.find_map(|seed| Some((seed, run(seed, Some(plant), false).violation?)));
+        let found = seeds.find_map(|seed| {
+            let report = S::run(seed, Some(plant), false);
+            Some((seed, S::violation(&report)?.clone()))
+        });
         match found {
             Some((seed, violation)) => println!(
                 "{:26} seed {seed:4}  {:5} {}\n    again: {}",
-                plant.word(),
+                S::word(plant),
                 violation.checker,
                 violation.what,
-                again(seed, Some(plant))
+                again::<S>(seed, Some(plant))
             ),
             None => {
                 missed += 1;
                 println!(
                     "{:26} NOT FOUND in {most} seeds: {}",
-                    plant.word(),
-                    plant.what()
+                    S::word(plant),
+                    S::what(plant)
                 );
             }
         }
     }
     println!(
         "{} planted bugs found, {missed} missed",
-        Plant::ALL.len() - missed
+        S::PLANTS.len() - missed
     );
     outcome(missed == 0)
 }

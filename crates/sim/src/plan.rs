@@ -3,14 +3,12 @@
 use crate::feature::{Feature, Mix};
 use crate::random::Random;
 use model::{FieldTable, ShortStr, TableBuilder, Value};
+use std::ops::Range;
 
 /// One millisecond in the simulation's time, which counts microseconds.
 pub(crate) const MS: u64 = 1000;
 /// One second.
 pub(crate) const SECOND: u64 = 1000 * MS;
-
-/// As many messages must be confirmed at least: a run that confirms few proves little.
-pub(crate) const CONFIRMED_LEAST: u64 = 1000;
 
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -19,6 +17,8 @@ pub(crate) struct Plan {
     pub(crate) exchanges: Vec<ExchangePlan>,
     pub(crate) senders: Vec<SenderPlan>,
     pub(crate) receivers: Vec<ReceiverPlan>,
+    /// As many messages must be confirmed at least: a run that confirms few proves little.
+    pub(crate) confirmed_least: u64,
     /// How long faults happen.
     pub(crate) stormy: u64,
     /// The mean time between faults.
@@ -232,16 +232,19 @@ pub(crate) enum Manner {
 }
 
 impl Plan {
-    pub(crate) fn drawn(random: &mut Random) -> Self {
+    /// A plan of so many messages at least, whose faults happen for a time within `stormy`.
+    pub(crate) fn drawn(random: &mut Random, confirmed_least: u64, stormy: Range<u64>) -> Self {
         let mix = Mix::drawn(random);
         let queues = draw_queues(&mix, random);
         let exchanges = draw_exchanges(&mix, &queues, random);
-        let stormy = random.within(10 * SECOND..120 * SECOND);
-        let senders = draw_senders(&mix, &queues, &exchanges, stormy, random);
+        let stormy = random.within(stormy);
+        let extent = (confirmed_least, stormy);
+        let senders = draw_senders(&mix, &queues, &exchanges, extent, random);
         let receivers = draw_receivers(&mix, &queues, random);
         Self {
             senders,
             receivers,
+            confirmed_least,
             stormy,
             fault_every: stormy / random.within(2..12),
             landing: *random.pick(&[100, MS, 5 * MS, 20 * MS]),
@@ -385,7 +388,7 @@ fn draw_senders(
     mix: &Mix,
     queues: &[QueuePlan],
     exchanges: &[ExchangePlan],
-    stormy: u64,
+    (confirmed_least, stormy): (u64, u64),
     random: &mut Random,
 ) -> Vec<SenderPlan> {
     let mut kinds = vec![Assurance::Numbered];
@@ -410,7 +413,7 @@ fn draw_senders(
         let targets = (0..count_of_targets)
             .map(|_| draw_target(queues, exchanges, random))
             .collect();
-        let messages = 1 + CONFIRMED_LEAST * random.within(8..14) / 10 / count;
+        let messages = 1 + confirmed_least * random.within(8..14) / 10 / count;
         let burst = *random.pick(&[1, 1, 4, 20]);
         // Done when about two thirds of the storm are over.
         let pace = stormy * 2 / 3 * burst / messages;

@@ -6,14 +6,14 @@ use model::record::{Attempts, Ending, Place};
 use model::{Definition, Method, QueueId, Record, Runs};
 
 macro_rules! plants {
-    ($($name:ident: $word:literal, $doc:literal;)*) => {
-        /// A planted bug.
+    ($kind:ident, $what:literal; $($name:ident: $word:literal, $doc:literal;)*) => {
+        #[doc = $what]
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Plant {
+        pub enum $kind {
             $(#[doc = $doc] $name,)*
         }
 
-        impl Plant {
+        impl $kind {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
@@ -29,12 +29,13 @@ macro_rules! plants {
                 match self {
                     $(Self::$name => $doc,)*
                 }
-            }
-        }
+            }        }
     };
 }
+pub(crate) use plants;
 
 plants! {
+    Plant, "A planted bug.";
     ConfirmBeforeSync: "confirm-before-sync", "What is about to be written is said to have landed.";
     DeliverBeforeLanding: "deliver-before-landing", "Deliveries, and nothing else, go out before the sync.";
     FailedSyncIgnored: "failed-sync-ignored", "A landing that failed counts as one that worked.";
@@ -55,11 +56,6 @@ plants! {
 }
 
 impl Plant {
-    /// The bug of that name.
-    pub fn named(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|plant| plant.word() == word)
-    }
-
     /// What becomes of an input on its way to the broker; `None` if it never comes there.
     pub(crate) fn on_input(self, mut input: Input) -> Option<Input> {
         match (self, &mut input) {

@@ -6,7 +6,7 @@ use crate::content;
 use crate::feature::Feature;
 use crate::lane::{MessageId, message_of};
 use crate::ledger::Sent;
-use crate::plan::{Assurance, CONFIRMED_LEAST, MS, Plan, SECOND, SenderPlan, short};
+use crate::plan::{Assurance, MS, Plan, SECOND, SenderPlan, short};
 use client::Message;
 use client::machines::{Outgoing, Retransmission};
 use model::method::{confirm, tx};
@@ -133,7 +133,7 @@ impl Sender {
                 } else {
                     5 * SECOND
                 };
-                if !self.is_done(it.plan) || it.ledger.confirmed < CONFIRMED_LEAST {
+                if !self.is_done(it.plan) || it.ledger.confirmed < it.plan.confirmed_least {
                     it.wake(after, Wake::Send);
                 }
             }
@@ -209,7 +209,7 @@ impl Sender {
             Way::Numbered { undecided, .. } => *undecided as u64,
             _ => return false,
         };
-        it.calm && it.ledger.confirmed + undecided < CONFIRMED_LEAST + 10
+        it.calm && it.ledger.confirmed + undecided < it.plan.confirmed_least + 10
     }
 
     fn send(&mut self, it: &mut Surroundings<'_>) {

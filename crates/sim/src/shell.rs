@@ -1,5 +1,7 @@
 //! The server of a run: the real broker and the real store, and between them what the shell of the real server does,
 //! without threads and sockets. The store's answers take their time, and what goes to a client waits its turn.
+//!
+//! In a cluster the store is elsewhere: there the world takes the chunks that are to land, and tells when they have.
 
 use crate::actor::Down;
 use crate::ledger::Ledger;
@@ -16,13 +18,13 @@ use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use store::memory::{Disk, Fault};
-use store::{Chunk, ChunkBuilder, Landed, MemoryStore, ReadError, Reader, Room, Store};
+use store::{Chunk, ChunkBuilder, Landed, ReadError, Reader, Room, Store};
 
 /// Records that nobody waits for wait so long for company.
 const COMPANY_WAIT: u64 = 5 * MS;
 
 /// The wall clock when a run begins, in milliseconds.
-const BEGINNING: u64 = 1_700_000_000_000;
+pub(crate) const BEGINNING: u64 = 1_700_000_000_000;
 
 /// Something on its way to a client.
 #[derive(Debug)]
@@ -68,6 +70,10 @@ pub(crate) struct Shell {
     awaited: bool,
     company_by: Option<u64>,
     landing: Option<Chunk>,
+    /// The chunk that lands was taken to where the store is.
+    away: bool,
+    /// All clients are gone: nothing waits for company any more.
+    stopping: bool,
     pub(crate) inbox: Vec<Input>,
     pub(crate) outlets: BTreeMap<ConnectionId, Outlet>,
     wanted: Vec<(QueueId, Position)>,
@@ -85,29 +91,39 @@ pub(crate) struct Shell {
     random: Random,
 }
 
+/// A lane that was opened.
+pub(crate) struct Opened {
+    /// None if the store is elsewhere.
+    pub(crate) store: Option<Box<dyn Store>>,
+    pub(crate) reader: Arc<dyn Reader>,
+}
+
 /// What a start needs.
-pub(crate) struct Start<'a> {
-    pub(crate) disk: &'a Disk,
+#[derive(Clone, Copy)]
+pub(crate) struct Start {
     pub(crate) now: u64,
     /// How far the wall clock has been set, in milliseconds.
     pub(crate) clock_set: i64,
     pub(crate) clean: bool,
     pub(crate) plant: Option<Plant>,
+    /// Somebody else has the lane by now: what is told here is not news.
+    pub(crate) stale: bool,
 }
 
 impl Shell {
-    /// Opens the disk and recovers the broker.
+    /// Opens the lane, which tells its records, and recovers the broker. None if it does not open.
     pub(crate) fn start(
-        start: &Start<'_>,
+        start: Start,
         plan: &Plan,
         ledger: &mut Ledger,
         trace: &mut Trace,
         seed: u64,
+        open: impl FnOnce(&mut dyn FnMut(Position, Record)) -> Result<Opened, String>,
     ) -> Option<(Self, Outcome)> {
         let mut recovery = Recovery::new(&Limits::default());
         let mut told = FxHashMap::default();
         let mut last = Position::NONE;
-        let opened = MemoryStore::open(start.disk, &mut |position, record| {
+        let opened = open(&mut |position, record| {
             last = last.max(position);
             if let Record::Message(message) = &record
                 && let Some(number) = crate::lane::message_of(&message.body)
@@ -120,8 +136,8 @@ impl Shell {
             };
             recovery.apply(position, record);
         });
-        let store = match opened {
-            Ok(store) => store,
+        let Opened { store, reader } = match opened {
+            Ok(opened) => opened,
             Err(error) => {
                 ledger.blame("P1", format!("the store does not open: {error}"));
                 return None;
@@ -130,17 +146,20 @@ impl Shell {
         trace.number(last.0);
         let started_at = BEGINNING + start.now / 1000;
         let started_at = started_at.saturating_add_signed(start.clock_set);
-        ledger.recovered(plan, Timestamp(started_at), last, start.clean);
-        ledger.check_told(&told);
-        let reader = store.reader();
+        if !start.stale {
+            ledger.recovered(plan, Timestamp(started_at), last, start.clean);
+            ledger.check_told(&told);
+        }
         let mut shell = Self {
             broker: recovery.finish(Timestamp(started_at)),
-            store: Some(Box::new(store)),
+            store,
             reader,
             growing: ChunkBuilder::new(),
             awaited: false,
             company_by: None,
             landing: None,
+            away: false,
+            stopping: false,
             inbox: Vec::new(),
             outlets: BTreeMap::new(),
             wanted: Vec::new(),
@@ -155,14 +174,16 @@ impl Shell {
             held: Vec::new(),
             random: Random::new(seed),
         };
-        let mut it = Turn::new(start.now, plan, ledger, trace);
+        let mut it = Turn::new(start.now, plan, ledger, trace).by(start.stale);
         shell.perform(&mut it);
         shell.end_turn(&mut it);
-        // Nobody is served before it.
-        while shell.landing.is_some() && !it.outcome.failed {
-            shell.landed(&mut it);
+        if shell.store.is_some() {
+            // Nobody is served before it.
+            while shell.landing.is_some() && !it.outcome.failed {
+                shell.landed(&mut it);
+            }
+            it.outcome.landing = false;
         }
-        it.outcome.landing = false;
         Some((shell, it.outcome))
     }
 
@@ -197,7 +218,7 @@ impl Shell {
 
     pub(crate) fn handle(&mut self, it: &mut Turn<'_>, input: Input) {
         note_input(it.trace, &input);
-        it.ledger.input(it.plan, self.clock(it.now), &input);
+        it.input(self.clock(it.now), &input);
         let input = match self.plant {
             Some(plant) => plant.on_input(input),
             None => Some(input),
@@ -220,7 +241,7 @@ impl Shell {
     }
 
     fn begin_landing(&mut self, it: &mut Turn<'_>) {
-        if self.landing.is_some() || it.outcome.failed {
+        if self.is_landing() || it.outcome.failed {
             return;
         }
         let asks = self.asks_room_at.take_if(|at| *at <= it.now).is_some();
@@ -232,7 +253,7 @@ impl Shell {
                 return;
             }
             let company_by = *self.company_by.get_or_insert(it.now + COMPANY_WAIT);
-            if !self.awaited && it.now < company_by {
+            if !self.awaited && !self.stopping && it.now < company_by {
                 return;
             }
         }
@@ -277,13 +298,25 @@ impl Shell {
                 return;
             }
         };
+        it.ledger.landed(landed.upto);
+        self.heard(it, landed);
+    }
+
+    /// Gives the chunk that is to land to where the store is.
+    pub(crate) fn take_landing(&mut self) -> Chunk {
+        self.away = true;
+        self.landing.take().expect("a landing begins with a chunk")
+    }
+
+    /// The store says that the chunk has landed.
+    pub(crate) fn heard(&mut self, it: &mut Turn<'_>, landed: Landed) {
+        self.away = false;
         self.hear(it, landed);
         self.end_turn(it);
     }
 
     fn hear(&mut self, it: &mut Turn<'_>, landed: Landed) {
         it.trace.number(landed.upto.0);
-        it.ledger.landed(landed.upto);
         if self.plant == Some(Plant::DeliverBeforeLanding) {
             for effect in std::mem::take(&mut self.held) {
                 self.perform_one(it, effect);
@@ -308,8 +341,22 @@ impl Shell {
         self.in_checkpoint = false;
     }
 
-    /// Stops in good order; false if the store fails.
-    pub(crate) fn stop(mut self, it: &mut Turn<'_>) -> bool {
+    /// Tells all clients that they are to leave.
+    pub(crate) fn bid_farewell(&mut self, it: &mut Turn<'_>) {
+        let connections: Vec<ConnectionId> = self.outlets.keys().copied().collect();
+        for connection in connections {
+            self.say(it, connection, Outgoing::Say(Down::ConnectionClosed));
+        }
+    }
+
+    /// Nobody is served any more: what is left lands.
+    pub(crate) fn finish(&mut self, it: &mut Turn<'_>) {
+        self.stopping = true;
+        self.close(it);
+        self.begin_landing(it);
+    }
+
+    fn close(&mut self, it: &mut Turn<'_>) {
         let connections: Vec<ConnectionId> = self.outlets.keys().copied().collect();
         for connection in connections {
             self.handle(it, Input::ConnectionClosed(connection));
@@ -318,6 +365,11 @@ impl Shell {
         self.broker.tick(self.clock(it.now));
         self.perform(it);
         self.perform_held(it);
+    }
+
+    /// Stops in good order; false if the store fails.
+    pub(crate) fn stop(mut self, it: &mut Turn<'_>) -> bool {
+        self.close(it);
         let mut store = self.store.take().expect("it runs");
         let chunks = [self.landing.take(), Some(self.growing.take())];
         for chunk in chunks
@@ -375,7 +427,7 @@ impl Shell {
 
     fn perform_one(&mut self, it: &mut Turn<'_>, effect: Effect) {
         note_effect(it.trace, &effect);
-        it.ledger.effect(it.plan, self.clock(it.now), &effect);
+        it.effect(self.clock(it.now), &effect);
         match effect {
             Effect::Land {
                 position,
@@ -576,9 +628,13 @@ impl Shell {
         self.end_turn(it);
     }
 
+    pub(crate) fn is_landing(&self) -> bool {
+        self.landing.is_some() || self.away
+    }
+
     /// Nothing is under way between broker and disk.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.landing.is_none() && self.growing.is_empty() && self.inbox.is_empty()
+        !self.is_landing() && self.growing.is_empty() && self.inbox.is_empty()
     }
 }
 
@@ -589,6 +645,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) ledger: &'a mut Ledger,
     pub(crate) trace: &'a mut Trace,
     pub(crate) outcome: Outcome,
+    /// Somebody else has the lane by now.
+    stale: bool,
 }
 
 impl<'a> Turn<'a> {
@@ -604,6 +662,28 @@ impl<'a> Turn<'a> {
             ledger,
             trace,
             outcome: Outcome::default(),
+            stale: false,
+        }
+    }
+
+    /// The same for a server that is perhaps not the one that has the lane.
+    pub(crate) fn by(self, stale: bool) -> Self {
+        Self { stale, ..self }
+    }
+
+    fn input(&mut self, now: Timestamp, input: &Input) {
+        if self.stale {
+            self.ledger.stale_input(self.plan, input);
+        } else {
+            self.ledger.input(self.plan, now, input);
+        }
+    }
+
+    fn effect(&mut self, now: Timestamp, effect: &Effect) {
+        if self.stale {
+            self.ledger.stale_effect(self.plan, effect);
+        } else {
+            self.ledger.effect(self.plan, now, effect);
         }
     }
 }

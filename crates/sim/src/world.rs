@@ -5,22 +5,24 @@ mod faults;
 mod network;
 
 use crate::actor::{Actor, Down, Founder, Surroundings, Wake};
+use crate::agenda::Agenda;
 use crate::feature::Feature;
 use crate::ledger::Ledger;
-use crate::plan::{CONFIRMED_LEAST, MS, Plan, SECOND};
+use crate::plan::{MS, Plan, SECOND};
 use crate::plant::Plant;
 use crate::random::Random;
 use crate::receiver::Receiver;
 use crate::sender::Sender;
-use crate::shell::{Outcome, Shell, Start, Turn};
+use crate::shell::{Opened, Outcome, Shell, Start, Turn};
 use crate::trace::Trace;
 use broker::snapshot::State;
 use broker::{Chosen, Command, Input};
 use model::{ConnectionId, Position, QueueId};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use store::Room;
 use store::memory::Disk;
+use store::{MemoryStore, Room, Store};
+
+/// As many messages a run confirms at least.
+const CONFIRMED_LEAST: u64 = 1000;
 
 /// When all is calm everything must be settled after so long.
 const DRAINED_WITHIN: u64 = 4 * 3600 * SECOND;
@@ -63,29 +65,6 @@ enum Event {
     Look,
 }
 
-/// An event with its time; those of one time come in the order in which they were decided.
-struct Timed(u64, u64, Event);
-
-impl PartialEq for Timed {
-    fn eq(&self, other: &Self) -> bool {
-        (self.0, self.1) == (other.0, other.1)
-    }
-}
-
-impl Eq for Timed {}
-
-impl PartialOrd for Timed {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Timed {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.0, self.1).cmp(&(other.0, other.1))
-    }
-}
-
 /// A connection; its number is its place in the list.
 #[derive(Debug)]
 struct Connection {
@@ -105,8 +84,7 @@ pub(crate) struct World {
     plan: Plan,
     random: Random,
     now: u64,
-    events: BinaryHeap<Reverse<Timed>>,
-    decided: u64,
+    events: Agenda<Event>,
     disk: Disk,
     shell: Option<Shell>,
     /// How often the server was started.
@@ -129,7 +107,7 @@ pub(crate) struct World {
 }
 
 /// What came of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// What was wrong, if something was.
     pub violation: Option<crate::ledger::Violation>,
@@ -152,7 +130,7 @@ pub struct Report {
 impl World {
     pub(crate) fn new(seed: u64, plant: Option<Plant>, told: bool) -> Self {
         let mut random = Random::new(crate::random::mixed(seed ^ 0x6c61_6e64_6661_6c6c));
-        let plan = Plan::drawn(&mut random);
+        let plan = Plan::drawn(&mut random, CONFIRMED_LEAST, 10 * SECOND..120 * SECOND);
         if told {
             eprintln!("{plan:#?}");
         }
@@ -172,8 +150,7 @@ impl World {
             plan,
             random,
             now: 0,
-            events: BinaryHeap::new(),
-            decided: 0,
+            events: Agenda::default(),
             disk,
             shell: None,
             life: 0,
@@ -199,7 +176,7 @@ impl World {
         let mut ended = false;
         while !ended
             && self.ledger.violation.is_none()
-            && let Some(Reverse(Timed(at, _, event))) = self.events.pop()
+            && let Some((at, event)) = self.events.pop()
         {
             self.now = at;
             events += 1;
@@ -242,7 +219,7 @@ impl World {
         if self.faults == 0 {
             self.ledger.blame("run", "no fault was injected".to_owned());
         }
-        if self.ledger.confirmed < CONFIRMED_LEAST {
+        if self.ledger.confirmed < self.plan.confirmed_least {
             let confirmed = self.ledger.confirmed;
             self.ledger
                 .blame("run", format!("only {confirmed} messages were confirmed"));
@@ -250,8 +227,7 @@ impl World {
     }
 
     fn at(&mut self, time: u64, event: Event) {
-        self.decided += 1;
-        self.events.push(Reverse(Timed(time, self.decided, event)));
+        self.events.push(time, event);
     }
 
     fn after(&mut self, time: u64, event: Event) {
@@ -311,13 +287,22 @@ impl World {
         self.turn_at = u64::MAX;
         let seed = self.random.next();
         let start = Start {
-            disk: &self.disk,
             now: self.now,
             clock_set: self.clock_set,
             clean: self.clean,
             plant: self.plant,
+            stale: false,
         };
-        let started = Shell::start(&start, &self.plan, &mut self.ledger, &mut self.trace, seed);
+        let disk = &self.disk;
+        let open = |tell: &mut dyn FnMut(Position, model::Record)| {
+            let store = MemoryStore::open(disk, tell).map_err(|error| error.to_string())?;
+            let reader = store.reader();
+            let store: Option<Box<dyn Store>> = Some(Box::new(store));
+            Ok(Opened { store, reader })
+        };
+        let (ledger, trace) = (&mut self.ledger, &mut self.trace);
+        ledger.hung_up();
+        let started = Shell::start(start, &self.plan, ledger, trace, seed, open);
         self.clean = false;
         if let Some((shell, outcome)) = started {
             self.shell = Some(shell);
@@ -578,7 +563,7 @@ impl World {
     /// Whether all is done and settled.
     fn look(&mut self) -> bool {
         let done = self.actors.iter().all(|actor| actor.is_done(&self.plan));
-        let confirmed = self.ledger.confirmed >= CONFIRMED_LEAST;
+        let confirmed = self.ledger.confirmed >= self.plan.confirmed_least;
         let quiet = self.shell.as_ref().is_some_and(Shell::is_quiet);
         if done && confirmed && quiet && self.ledger.is_drained() {
             return true;
