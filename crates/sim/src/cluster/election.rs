@@ -37,8 +37,8 @@ struct Rule {
     news: bool,
     /// So are requests.
     requests: Option<Vec<(RequestName, Request)>>,
-    /// Who is to be drained, and by which request.
-    leaver: Option<(MemberId, RequestName)>,
+    /// Who is to be told what it is to be, and by which request.
+    leaver: Option<(MemberId, State, RequestName)>,
 }
 
 impl Election {
@@ -215,10 +215,14 @@ impl Membership {
                     let set = Change::Set(ASSIGNMENT.to_owned(), data, revision);
                     self.write_as_elected(Purpose::Write, vec![set]);
                 }
-                Some(Effect::Drain { member, request }) => {
+                Some(Effect::SetState {
+                    member,
+                    state,
+                    request,
+                }) => {
                     rule.at_work = true;
                     let read = Ask::Read(member_path(&member));
-                    rule.leaver = Some((member, request));
+                    rule.leaver = Some((member, state, request));
                     self.ask(Purpose::Leaver, read, None);
                 }
                 Some(Effect::Remove { request }) => {
@@ -268,26 +272,26 @@ impl Membership {
         }
     }
 
-    /// What is to be read of whoever is to be drained.
+    /// What is to be read of whoever is to be told what it is to be.
     pub(super) fn leaver(&self) -> Option<Ask> {
-        let (member, _) = self.election.rule.as_ref()?.leaver.as_ref()?;
+        let (member, ..) = self.election.rule.as_ref()?.leaver.as_ref()?;
         Some(Ask::Read(member_path(member)))
     }
 
-    /// Says in a member's own znode that it is leaving; it hears of it there.
+    /// Says in a member's own znode what it is to be; it hears of it there.
     fn drain(&mut self, znode: Option<Znode>) {
         let rule = self.election.rule.as_ref();
-        let Some((member, request)) = rule.and_then(|rule| rule.leaver.clone()) else {
+        let Some((member, state, request)) = rule.and_then(|rule| rule.leaver.clone()) else {
             return;
         };
         let Some(znode) = znode else {
             return self.remove(&request);
         };
-        let draining = About {
-            state: State::Draining,
+        let about = About {
+            state,
             ..About::decode(&znode.data).expect("members write what they read")
         };
-        let set = Change::Set(member_path(&member), draining.encode(), znode.version);
+        let set = Change::Set(member_path(&member), about.encode(), znode.version);
         let done = Change::Delete(format!("{REQUESTS}{request}"), 0);
         self.write_as_elected(Purpose::Drain, vec![set, done]);
     }

@@ -349,6 +349,7 @@ pub(super) fn blank(me: MemberId, state: State) -> View {
         members: Vec::new(),
         assignment: None,
         controller: None,
+        requests: Vec::new(),
         definitions: 0,
         zookeeper: cluster::members::ZooKeeper::Connected,
         lease: Lease::NONE,
