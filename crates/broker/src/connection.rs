@@ -1,6 +1,7 @@
 //! Who is connected: connections, their channels, and the consumers on them.
 
 use crate::landing::Confirms;
+use crate::numbered::Numbering;
 use crate::permit::Grants;
 use crate::request::Request;
 use crate::retry::Cause;
@@ -63,6 +64,8 @@ pub(crate) struct Channel {
     pub(crate) confirms: Option<Confirms>,
     /// `None` until tx.select.
     pub(crate) transaction: Option<Transaction>,
+    /// `None` until whoever passes messages on numbers them.
+    pub(crate) numbering: Option<Numbering>,
     /// The last record that this channel's publishes asked for.
     pub(crate) published: Position,
     /// Replies that wait for landing; nothing else may overtake them.

@@ -48,6 +48,7 @@ mod access;
 pub use access::Right;
 mod export;
 mod import;
+mod numbered;
 mod operate;
 mod pattern;
 mod permit;

@@ -4,6 +4,7 @@ use crate::connection::{ChannelId, Refusal, access_refused, not_found, precondit
 use crate::envelope::{BCC_HEADER, Envelope, Numbered, check_expiration, check_user};
 use crate::extend::is_extension;
 use crate::journey::Origin;
+use crate::numbered::is_numbering;
 use crate::reply_to::check_token;
 use crate::route::{Exchange, Queues, Targets, Vhost};
 use crate::{Broker, Effect};
@@ -49,6 +50,9 @@ impl Broker {
         if is_extension(&publish) {
             return self.extend(now, id, &publish);
         }
+        if is_numbering(&publish) {
+            return self.number(id, &publish);
+        }
         let connection = self.connection_of(id);
         connection.publishes = true;
         let vhost = connection.vhost;
@@ -59,7 +63,11 @@ impl Broker {
             self.block(id.connection);
         }
         let envelope = Envelope::of(&publish.properties);
-        let publishing = envelope.publishing()?;
+        let counted = self.take_number(id);
+        let counted = counted
+            .as_ref()
+            .map(|(name, number)| (name.as_bytes(), *number));
+        let publishing = envelope.publishing()?.or(counted);
         if self.is_repeat(id, publishing) {
             self.answer_repeat(id);
             return Ok(());
@@ -121,11 +129,13 @@ impl Broker {
                     message: publish.clone(),
                 });
             }
+            self.close_gap(id, publishing);
             self.confirm_when_landed(id, Position::NONE);
             return true;
         }
         let sifted = (self.deduplication).sift(now, targets, &publish.properties);
         if sifted.targets.is_empty() {
+            self.close_gap(id, publishing);
             self.publish_known(id, sifted.repeats);
             return true;
         }

@@ -169,7 +169,7 @@ fn identity(publisher: &str, id: PublishingId) -> FieldTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arrival::publisher_of;
+    use crate::publisher::publisher_of;
     use wire::{Frame, FrameReader};
 
     /// The frames of a message: where it goes, its properties, its body.

@@ -5,7 +5,7 @@
 //! application repeats for as long as its process lives. An [`Inbox`] goes further: it is part of the transaction that
 //! the handler's effects are part of, so whatever crashes when, there is either both or neither.
 
-use crate::arrival::publisher_of;
+use crate::publisher::publisher_of;
 use crate::receiver::Delivery;
 use model::{Properties, PublishingId};
 use std::future::Future;

@@ -54,7 +54,6 @@ pub mod machines {
     pub use crate::seen::Identity;
 }
 
-mod arrival;
 mod backoff;
 mod clock;
 mod connector;
@@ -62,6 +61,7 @@ mod encoder;
 mod extension;
 mod heartbeat;
 mod link;
+mod publisher;
 
 /// The words that messages are made of: properties, tables, names, ids.
 pub use model;

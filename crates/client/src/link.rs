@@ -6,7 +6,6 @@
 mod login;
 
 use crate::address::Address;
-use crate::arrival::{Arrival, Assembly};
 use crate::clock::Clock;
 use crate::error::LinkError;
 use crate::heartbeat::{Heartbeat, Pulse};
@@ -19,7 +18,9 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use wire::{Frame, FrameReader, PROTOCOL_HEADER, encode_heartbeat, encode_method};
+use wire::{
+    Arrival, Assembly, Frame, FrameReader, PROTOCOL_HEADER, encode_heartbeat, encode_method,
+};
 
 /// The largest frame that this client asks for.
 pub(crate) const FRAME_MAX: u32 = 131_072;

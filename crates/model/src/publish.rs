@@ -43,3 +43,7 @@ pub const EXTEND_TAG_HEADER: &str = "x-delivery-tag";
 
 /// The header with the new time, in milliseconds from now: an integer; 0 or absent stands for the consumer's time-out.
 pub const EXTEND_MS_HEADER: &str = "x-extend-ms";
+
+/// The routing key, at the default exchange, of a publish that is no message: who passes messages on says that the next
+/// ones on the channel are numbered, for [`PUBLISHER_ID_HEADER`] and from [`PUBLISHING_ID_HEADER`] on.
+pub const NUMBERED_ROUTING_KEY: &str = "amq.landfall.numbered";

@@ -60,6 +60,33 @@ impl ReplyCode {
         self as u16
     }
 
+    /// The code with this number, if there is one.
+    pub fn from_number(number: u16) -> Option<Self> {
+        use ReplyCode::*;
+        let all = [
+            ReplySuccess,
+            ContentTooLarge,
+            NoRoute,
+            NoConsumers,
+            ConnectionForced,
+            InvalidPath,
+            AccessRefused,
+            NotFound,
+            ResourceLocked,
+            PreconditionFailed,
+            FrameError,
+            SyntaxError,
+            CommandInvalid,
+            ChannelError,
+            UnexpectedFrame,
+            ResourceError,
+            NotAllowed,
+            NotImplemented,
+            InternalError,
+        ];
+        all.into_iter().find(|code| code.number() == number)
+    }
+
     /// `NAME - explanation`, cut to what a short string holds.
     fn text(self, explanation: impl fmt::Display) -> ShortStr {
         ShortStr::truncated(&format!("{} - {explanation}", self.name()))

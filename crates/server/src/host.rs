@@ -1,7 +1,7 @@
 //! Who serves a client that comes in.
 
+use crate::bridge::Front;
 use crate::connection::House;
-use crate::relay::Peer;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -9,6 +9,15 @@ use tokio::sync::watch;
 /// A client that comes while nobody serves waits so long: a shard that moves is soon served again, and a client that is
 /// refused at once would only come back at once.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Another node.
+#[derive(Clone)]
+pub struct Peer {
+    /// Where it listens to other nodes: host and port.
+    pub address: Arc<str>,
+    /// What speaks with it for clients of this node.
+    pub front: Arc<Front>,
+}
 
 /// Who serves clients at the moment.
 #[derive(Clone)]

@@ -5,7 +5,7 @@
 //! each to a [`connection`] of its own. What a client does goes through the [`inbox`] to the [`shard`], whose
 //! [`effects`] go to the [`lander`] and, by the [`outbox`], back to the connection, which is [`handout`]'s work. A
 //! [`member`] of a cluster does the same for as long as it owns the shard (its [`tenure`], under a [`lease`]), and is a
-//! [`relay`] for clients while another node does.
+//! [`bridge`] for clients while another node does.
 
 mod joining;
 pub mod member;
@@ -18,6 +18,7 @@ pub mod config;
 pub mod log;
 pub mod units;
 
+pub mod bridge;
 pub mod clock;
 pub mod host;
 pub mod listen;

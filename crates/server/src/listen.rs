@@ -1,8 +1,8 @@
 //! Listening: sockets are bound before the server says that it is there, and accept until it stops.
 
+use crate::bridge;
 use crate::connection::serve;
 use crate::host::{self, Host};
-use crate::relay;
 use anyhow::{Context, Result};
 use model::ConnectionId;
 use std::io;
@@ -150,7 +150,7 @@ impl Door {
             match host::wait(&mut hosts).await {
                 Some(Host::Here(house)) => serve(house, id, stream, peer, !admitted).await,
                 Some(Host::There(node)) if passes_on && admitted => {
-                    relay::relay(stream, peer, node, &mut hosts).await;
+                    bridge::serve(node.front, id, stream, peer, hosts).await;
                 }
                 _ => debug!(%peer, "nobody serves this client"),
             }

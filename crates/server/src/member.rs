@@ -7,9 +7,10 @@
 //! they get again.
 
 use crate::attending::{Asked, Attending};
+use crate::bridge::Front;
 use crate::clock::Clock;
 use crate::config::{Config, Member};
-use crate::host::Host;
+use crate::host::{Host, Peer};
 use crate::joining::{about, join, open_database};
 use crate::lease::Lease;
 use crate::listen::Door;
@@ -17,10 +18,10 @@ use crate::membership::Membership;
 use crate::node::{self, Stopping, ThisNode};
 use crate::ownership::{self, Claimed, Holder};
 use crate::passing::{Passing, pass_on};
-use crate::relay::{self, Peer, Secret};
+use crate::relay::{self, Secret};
 use crate::shard::ShardFailure;
 use crate::tenure::Tenure;
-use crate::{http, passing, server};
+use crate::{http, login, passing, server};
 use anyhow::{Context, bail};
 use axum::middleware::from_fn_with_state;
 use cluster::members::{self, Standing, State, View, ZooKeeper};
@@ -33,6 +34,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::{info, warn};
+use uuid::Uuid;
 
 /// The one shard that a cluster has.
 pub const SHARD: u32 = 0;
@@ -67,6 +69,14 @@ pub async fn run(
     let (database, identity) = open_database(member).await?;
     let secret = Secret(identity.secret);
     let about = about(member, &entrances)?;
+    let front = Front::new(
+        &config.limits,
+        login::server_properties(config),
+        clock,
+        secret,
+        &about.node,
+        Uuid::new_v4().as_u128(),
+    );
     let (members, view) = join(member, about, &database, &identity)?;
     let (host, hosts) = watch::channel(Host::Nobody);
     let (asked, attending) = watch::channel(Asked::Nobody);
@@ -106,7 +116,7 @@ pub async fn run(
     let mut node = Node {
         config,
         database,
-        secret,
+        front: front.clone(),
         clock,
         view,
         host,
@@ -127,7 +137,7 @@ pub async fn run(
         }
     };
     passed_on.abort();
-    let stopped = node.stop().await;
+    let (stopped, ()) = tokio::join!(node.stop(), front.leave());
     members.leave().await;
     ended.and(stopped)
 }
@@ -151,7 +161,7 @@ enum Holding {
 struct Node<'a> {
     config: &'a Config,
     database: Database,
-    secret: Secret,
+    front: Arc<Front>,
     clock: Clock,
     view: watch::Receiver<View>,
     host: watch::Sender<Host>,
@@ -347,7 +357,7 @@ impl Node<'_> {
             (_, Some(owner)) if owner.id != view.me => (
                 Host::There(Peer {
                     address: owner.about.node.as_str().into(),
-                    secret: self.secret,
+                    front: self.front.clone(),
                 }),
                 Asked::There(passing::there(&owner.about.admin, &owner.about.node)),
             ),

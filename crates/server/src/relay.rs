@@ -1,5 +1,5 @@
-//! Between nodes: a client may connect to any of them, and the node that owns what it wants serves it. The others pass
-//! its bytes on, behind a greeting that says who is there.
+//! Between nodes: a client may connect to any of them, and the node that owns what it wants serves it. The others speak for
+//! it ([`crate::bridge`]), in the client's own protocol, behind a greeting that says who is there.
 //!
 //! ```text
 //! greeting, 42 bytes, big-endian:
@@ -11,88 +11,29 @@
 //!  24 address  16 bytes   of the client; IPv4 in the first four
 //!  40 port     u16
 //! ```
-//! What follows is the client's, and the answer is for it.
 
-use crate::host::Host;
 use crate::listen::Door;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional_with_sizes};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
 const MAGIC: [u8; 4] = *b"LFND";
 pub(crate) const VERSION: u16 = 1;
 const LENGTH: usize = 42;
 
-/// The other node has so long to accept.
-const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// So many connections may be about to say that they are a node's: the next ones wait to be accepted.
 const GREETINGS: usize = 256;
 /// Who connects as a node has so long to say so.
 const GREETING_MAX: Duration = Duration::from_secs(5);
-/// Where the other node cannot be reached, a client is kept for so long, or until another node serves: it would only come
-/// back at once.
-const HELD_BACK: Duration = Duration::from_millis(500);
 /// After an error of accept the next try waits so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// The bytes that are passed on at a time in each direction; a client that does nothing has them too.
-const PIECE: usize = 16 * 1024;
-
 /// What only nodes of one cluster know.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Secret(pub u128);
-
-/// Another node.
-#[derive(Clone)]
-pub struct Peer {
-    /// Where it listens to other nodes: host and port.
-    pub address: Arc<str>,
-    /// What it wants to hear.
-    pub secret: Secret,
-}
-
-/// Passes on what the client and the other node say to each other until one of them is done, or another node serves: the
-/// one that did may be silent for long, and the client should not have to find out by itself.
-pub(crate) async fn relay(
-    client: TcpStream,
-    from: SocketAddr,
-    peer: Peer,
-    hosts: &mut watch::Receiver<Host>,
-) {
-    let there = Host::There(peer.clone());
-    tokio::select! {
-        () = pass_on(client, from, &peer) => {}
-        _ = hosts.wait_for(|host| !host.is_same(&there)) => {
-            debug!(%from, node = &*peer.address, "this node serves no more");
-        }
-    }
-}
-
-async fn pass_on(mut client: TcpStream, from: SocketAddr, peer: &Peer) {
-    let node = tokio::time::timeout(CONNECT_MAX, TcpStream::connect(&*peer.address)).await;
-    let node = node.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-    let mut node = match node {
-        Ok(node) => node,
-        Err(error) => {
-            let address = &*peer.address;
-            warn!(node = address, %error, "cannot reach the node that serves");
-            tokio::time::sleep(HELD_BACK).await;
-            return;
-        }
-    };
-    let _ = node.set_nodelay(true);
-    let passed = async {
-        node.write_all(&greeting(peer.secret, from)).await?;
-        copy_bidirectional_with_sizes(&mut client, &mut node, PIECE, PIECE).await
-    };
-    if let Err(error) = passed.await {
-        debug!(%from, %error, "a client or the node that serves it has gone");
-    }
-}
 
 /// Lets in clients that other nodes pass on, for as long as the server runs.
 pub(crate) async fn accept(listener: TcpListener, secret: Secret, door: Arc<Door>) {
@@ -131,7 +72,8 @@ async fn let_in(mut stream: TcpStream, node: SocketAddr, secret: Secret, door: A
     }
 }
 
-fn greeting(secret: Secret, client: SocketAddr) -> [u8; LENGTH] {
+/// What a node says before it speaks for a client.
+pub(crate) fn greeting(secret: Secret, client: SocketAddr) -> [u8; LENGTH] {
     let mut said = [0; LENGTH];
     said[..4].copy_from_slice(&MAGIC);
     said[4..6].copy_from_slice(&VERSION.to_be_bytes());

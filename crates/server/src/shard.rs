@@ -373,11 +373,12 @@ impl Shard {
 }
 
 /// What clients are told when the server stops: they reconnect on 320.
+pub(crate) const SHUTDOWN: &str = "broker forced connection closure with reason 'shutdown'";
+
 fn farewell() -> Outgoing {
-    let explanation = "broker forced connection closure with reason 'shutdown'";
     Outgoing::Close(ConnectionError::new(
         ReplyCode::ConnectionForced,
-        explanation,
+        SHUTDOWN,
         MethodId::default(),
     ))
 }

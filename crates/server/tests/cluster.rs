@@ -5,8 +5,12 @@ mod nodes;
 mod operating;
 
 use crate::crash::ledger::{Drain, Load, check};
-use crate::harness::raw::Raw;
+use crate::harness::Landfall;
+use crate::harness::raw::{CHANNEL, Raw};
+use model::Method;
 use nodes::Cluster;
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -100,4 +104,82 @@ fn whatever_becomes_of_the_owner_nothing_is_lost() {
             assert_eq!(left, 0, "{queue} is empty in the end, whomever one asks");
         }
     }
+}
+
+/// Waits until the server has confirmed these, and nothing else is said.
+fn confirmed(raw: &mut Raw, numbers: RangeInclusive<u64>) {
+    let mut awaited: BTreeSet<u64> = numbers.collect();
+    while let Some(first) = awaited.first().copied() {
+        let Method::BasicAck(ack) = raw.method(CHANNEL) else {
+            panic!("a confirm was expected");
+        };
+        let first = if ack.multiple {
+            first
+        } else {
+            ack.delivery_tag.0
+        };
+        awaited.retain(|number| !(first..=ack.delivery_tag.0).contains(number));
+    }
+}
+
+/// Clients of a node that is not the owner see what becomes of the owner as a pause. Returns the owner that was.
+fn stay(cluster: &mut Cluster, queue: &str, end: impl FnOnce(Landfall)) -> usize {
+    let (owner, epoch) = cluster.owner_above(0);
+    let other = cluster.nodes[(owner + 1) % 3].address;
+    let mut sender = Raw::with_channel(other);
+    sender.declare(queue);
+    sender.confirm_select();
+    sender.publish(queue, b"1");
+    confirmed(&mut sender, 1..=1);
+    let mut receiver = Raw::with_channel(other);
+    receiver.consume(queue, false);
+    let (first, body) = receiver.delivery();
+    assert_eq!((first.delivery_tag.0, first.redelivered), (1, false));
+    assert_eq!(body, b"1");
+    let mut exclusive = Raw::with_channel(other);
+    exclusive.declare_exclusive("mine");
+    let mut without_confirms = Raw::with_channel(other);
+
+    let began = Instant::now();
+    end(cluster.nodes[owner].running.take().expect("it runs"));
+    for number in 2..=20 {
+        sender.publish(queue, number.to_string().as_bytes());
+    }
+    without_confirms.publish(queue, b"21");
+    // What the last owner delivered cannot be settled any more: it comes again.
+    receiver.ack(first.delivery_tag);
+    confirmed(&mut sender, 2..=20);
+    println!("{queue}: confirmed after {:?}", began.elapsed());
+    let mut bodies = Vec::new();
+    for tag in 2..=22 {
+        let (delivery, body) = receiver.delivery();
+        assert_eq!(delivery.delivery_tag.0, tag, "tags go on");
+        assert_eq!(delivery.redelivered, body == b"1");
+        receiver.ack(delivery.delivery_tag);
+        bodies.push(String::from_utf8(body).expect("a number"));
+    }
+    // The last one has another sender.
+    let behind = bodies
+        .iter()
+        .position(|body| body == "21")
+        .expect("it landed");
+    bodies.remove(behind);
+    let sent: Vec<String> = (1..=20).map(|number| number.to_string()).collect();
+    assert_eq!(bodies, sent, "in order, each once");
+    let (code, text) = exclusive.closed_with();
+    assert_eq!(code, 320);
+    assert!(text.contains("exclusive queues"), "{text}");
+    cluster.owner_above(epoch);
+    assert_eq!(sender.ready(queue), 0);
+    owner
+}
+
+#[test]
+fn clients_of_other_nodes_stay_when_the_owner_goes() {
+    let mut cluster = Cluster::start();
+    let owner = stay(&mut cluster, "killed", Landfall::kill);
+    cluster.nodes[owner].resume();
+    stay(&mut cluster, "stopped", |leaving| {
+        assert!(leaving.terminate().success())
+    });
 }

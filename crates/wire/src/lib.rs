@@ -9,7 +9,7 @@
 //! says, and nothing is allocated for bytes that have not come.
 //!
 //! In reading order: frames, methods, content, then the state of a connection. The client uses the codec alone
-//! ([`FrameReader`], [`encode_method`], [`encode_content`], [`encode_body`]).
+//! ([`FrameReader`], [`Assembly`], [`encode_method`], [`encode_content`], [`encode_body`]).
 
 mod frame;
 pub use frame::{Frame, FrameReader, PROTOCOL_HEADER, encode_heartbeat};
@@ -19,6 +19,9 @@ pub use method::encode_method;
 
 mod content;
 pub use content::{Content, ContentHeader, encode_body, encode_content};
+
+mod arrival;
+pub use arrival::{Arrival, Assembly};
 
 mod output;
 pub use output::Output;

@@ -405,3 +405,79 @@ fn publishers_are_blocked_while_the_disk_is_nearly_full_and_acks_still_land() {
         "#]],
     );
 }
+
+#[test]
+fn who_passes_messages_on_numbers_them_by_where_they_stand() {
+    check(
+        "connect 1
+         1.1 open
+         1.1 declare q
+         1.1 confirm
+         landed
+         1.1 publish - amq.landfall.numbered - id=node:5
+         1.1 publish - q five
+         1.1 publish - nowhere six
+         1.1 publish - q seven id=its-own:1
+         1.1 publish - q eight
+         1.2 open
+         1.2 publish - q not-numbered
+         landed
+         crash
+         connect 2
+         2.1 open
+         2.1 confirm
+         2.1 publish - amq.landfall.numbered - id=node:5
+         2.1 publish - q five
+         2.1 publish - q six
+         2.1 publish - q seven id=its-own:1
+         2.1 publish - q eight
+         2.1 publish - q nine
+         2.1 publish - amq.landfall.numbered -",
+        expect![[r#"
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 declare q
+                land #2 queue 1 q
+            1.1 confirm
+            landed
+                1.1 queue.declare-ok q 0 0
+                1.1 confirm.select-ok
+            1.1 publish - amq.landfall.numbered - id=node:5
+                1.1 confirm 1
+            1.1 publish - q five
+                land #3 message five for [1]
+            1.1 publish - nowhere six
+            1.1 publish - q seven id=its-own:1
+                land #4 message seven for [1]
+            1.1 publish - q eight
+                land #5 message eight for [1]
+            1.2 open
+                1.2 channel.open-ok
+            1.2 publish - q not-numbered
+                land #6 message not-numbered for [1]
+            landed
+                1.1 confirm up to 5
+            crash
+            connect 2
+                2.0 connection.open-ok
+            2.1 open
+                2.1 channel.open-ok
+            2.1 confirm
+                2.1 confirm.select-ok
+            2.1 publish - amq.landfall.numbered - id=node:5
+                2.1 confirm 1
+            2.1 publish - q five
+                2.1 confirm 2
+            2.1 publish - q six
+                land #7 message six for [1]
+            2.1 publish - q seven id=its-own:1
+            2.1 publish - q eight
+            2.1 publish - q nine
+                land #8 message nine for [1]
+            2.1 publish - amq.landfall.numbered -
+                2.1 channel.close 406 PRECONDITION_FAILED - expected a publisher's id and a publishing id (60, 40)
+        "#]],
+    );
+}

@@ -1,9 +1,9 @@
 //! A message in the application's hand.
 
 use super::shared::Shared;
-use crate::arrival::publisher_of;
 use crate::inbox::MessageKey;
 use crate::incoming::{Ticket, Verdict};
+use crate::publisher::publisher_of;
 use bytes::Bytes;
 use model::publish::{ACQUIRED_COUNT_HEADER, DELIVERY_COUNT_HEADER};
 use model::{Properties, PublishingId, ShortStr, Timestamp};

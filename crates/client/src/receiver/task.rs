@@ -5,19 +5,20 @@ use super::ReceiveCounts;
 use super::delivery::Contents;
 use super::shared::Shared;
 use super::waiting::Rounds;
-use crate::arrival::{Arrival, publisher_of};
 use crate::clock::Clock;
 use crate::connector::Connector;
 use crate::error::LinkError;
 use crate::extension;
 use crate::incoming::{Incoming, Ticket, Verdict};
 use crate::link::Link;
+use crate::publisher::publisher_of;
 use model::{Method, Timestamp};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
+use wire::Arrival;
 
 /// Everything but the connection.
 #[derive(Debug)]

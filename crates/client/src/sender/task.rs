@@ -2,7 +2,6 @@
 //! there to the socket, and what the server says back again. One turn deals with everything that is there.
 
 use super::shared::{Done, Shared};
-use crate::arrival::{Arrival, publisher_of};
 use crate::clock::Clock;
 use crate::connector::Connector;
 use crate::encoder::Encoder;
@@ -10,6 +9,7 @@ use crate::error::LinkError;
 use crate::link::{Link, sleep_until};
 use crate::message::{Message, SendCounts, WhyFailed};
 use crate::outgoing::Outgoing;
+use crate::publisher::publisher_of;
 use model::method::channel;
 use model::{Method, PublishingId};
 use std::future::Future;
@@ -17,6 +17,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
+use wire::Arrival;
 
 /// No more messages are made frames of while so many bytes wait for the socket.
 const OUTPUT_MAX: usize = 256 * 1024;

@@ -158,6 +158,18 @@ impl Raw {
         self.ask(queue, false)
     }
 
+    /// Declares a queue that goes with the connection.
+    pub(crate) fn declare_exclusive(&mut self, queue: &str) {
+        let declare = queue::Declare {
+            queue: name(queue),
+            exclusive: true,
+            ..queue::Declare::default()
+        };
+        self.send(CHANNEL, &declare.into());
+        let answer = self.method(CHANNEL);
+        assert!(matches!(answer, Method::QueueDeclareOk(_)), "{answer:?}");
+    }
+
     /// How many messages are ready in a queue that somebody declared.
     pub(crate) fn ready(&mut self, queue: &str) -> u32 {
         self.ask(queue, true).message_count

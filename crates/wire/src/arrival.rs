@@ -1,27 +1,31 @@
-//! What comes on the client's one channel: methods, and methods with their content put together.
+//! What comes to a client on one channel: methods, and methods with their content put together.
 
+use crate::content::ContentHeader;
 use bytes::{Bytes, BytesMut};
-use model::publish::{PUBLISHER_ID_HEADER, PUBLISHING_ID_HEADER};
-use model::{ConnectionError, Method, MethodId, Properties, ReplyCode, Value};
-use wire::ContentHeader;
+use model::{ConnectionError, Method, MethodId, Properties, ReplyCode};
 
 /// Something whole that came on the channel.
 #[derive(Debug)]
-pub(crate) enum Arrival {
+pub enum Arrival {
     /// A method without content.
     Method(Method),
-    /// basic.deliver or basic.return with its content.
+    /// basic.deliver, basic.get-ok or basic.return with its content.
     Content(Method, Properties, Bytes),
 }
 
-/// Puts methods and their content together.
+/// Puts methods and their content together, of one channel.
 #[derive(Debug, Default)]
-pub(crate) enum Assembly {
+pub struct Assembly(Awaited);
+
+/// What the next frame must be.
+#[derive(Debug, Default)]
+enum Awaited {
+    /// A method.
     #[default]
-    Idle,
-    /// The method came, its header is awaited.
+    Method,
+    /// The method came: its header.
     Header(Method),
-    /// The header came, so much of the body is awaited.
+    /// The header came: so much of the body.
     Body {
         method: Method,
         properties: Properties,
@@ -32,23 +36,29 @@ pub(crate) enum Assembly {
 
 impl Assembly {
     /// Takes a method.
-    pub(crate) fn method(&mut self, method: Method) -> Result<Option<Arrival>, ConnectionError> {
-        if !matches!(self, Self::Idle) {
+    ///
+    /// # Errors
+    /// If content was to come: the connection is over.
+    pub fn method(&mut self, method: Method) -> Result<Option<Arrival>, ConnectionError> {
+        if !matches!(self.0, Awaited::Method) {
             return Err(unexpected("a method instead of content", &method));
         }
-        if matches!(method, Method::BasicDeliver(_) | Method::BasicReturn(_)) {
-            *self = Self::Header(method);
+        if matches!(
+            method,
+            Method::BasicDeliver(_) | Method::BasicGetOk(_) | Method::BasicReturn(_)
+        ) {
+            self.0 = Awaited::Header(method);
             return Ok(None);
         }
         Ok(Some(Arrival::Method(method)))
     }
 
     /// Takes a content header.
-    pub(crate) fn header(
-        &mut self,
-        header: ContentHeader,
-    ) -> Result<Option<Arrival>, ConnectionError> {
-        let Self::Header(method) = std::mem::take(self) else {
+    ///
+    /// # Errors
+    /// If no method with content came before it: the connection is over.
+    pub fn header(&mut self, header: ContentHeader) -> Result<Option<Arrival>, ConnectionError> {
+        let Awaited::Header(method) = std::mem::take(&mut self.0) else {
             return Err(out_of_place("a content header"));
         };
         if header.body_size == 0 {
@@ -58,7 +68,7 @@ impl Assembly {
                 Bytes::new(),
             )));
         }
-        *self = Self::Body {
+        self.0 = Awaited::Body {
             method,
             properties: header.properties,
             missing: header.body_size,
@@ -69,8 +79,11 @@ impl Assembly {
 
     /// Takes a part of a body. A body of one part is not copied; one of many grows as its parts come, not as
     /// the header promises.
-    pub(crate) fn body(&mut self, part: Bytes) -> Result<Option<Arrival>, ConnectionError> {
-        let Self::Body { missing, parts, .. } = self else {
+    ///
+    /// # Errors
+    /// If there is no header before it, or it told of less: the connection is over.
+    pub fn body(&mut self, part: Bytes) -> Result<Option<Arrival>, ConnectionError> {
+        let Awaited::Body { missing, parts, .. } = &mut self.0 else {
             return Err(out_of_place("a body"));
         };
         *missing = missing
@@ -83,12 +96,12 @@ impl Assembly {
         if !whole {
             return Ok(None);
         }
-        let Self::Body {
+        let Awaited::Body {
             method,
             properties,
             parts,
             ..
-        } = std::mem::take(self)
+        } = std::mem::take(&mut self.0)
         else {
             return Err(out_of_place("a body"));
         };
@@ -99,16 +112,6 @@ impl Assembly {
         };
         Ok(Some(Arrival::Content(method, properties, body)))
     }
-}
-
-/// What is known of a message's publisher: its id, and the message's publishing id.
-pub(crate) fn publisher_of(properties: &Properties) -> Option<(&[u8], u64)> {
-    let headers = properties.headers()?;
-    let Some(Value::Str(publisher)) = headers.get(PUBLISHER_ID_HEADER) else {
-        return None;
-    };
-    let id = headers.get(PUBLISHING_ID_HEADER)?.as_integer()?;
-    Some((publisher, u64::try_from(id).ok()?))
 }
 
 fn unexpected(what: &str, method: &Method) -> ConnectionError {
