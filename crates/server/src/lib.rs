@@ -7,12 +7,14 @@
 //! [`member`] of a cluster does the same for as long as it owns the shard (its [`tenure`], under a [`lease`]), and is a
 //! [`bridge`] for clients while another node does.
 
+mod holding;
 mod joining;
 pub mod member;
 pub mod ownership;
 pub mod serve;
 pub mod server;
 pub mod stop;
+mod taking;
 
 pub mod config;
 pub mod log;
@@ -56,3 +58,4 @@ pub mod check;
 pub mod manage;
 pub mod receive;
 pub mod send;
+

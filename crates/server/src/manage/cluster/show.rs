@@ -172,6 +172,7 @@ mod tests {
             in progress: drain b
             in progress: rebalance
             ! no other node could take over
-        "#]].assert_eq(&everything_at(&found, at));
+        "#]]
+        .assert_eq(&everything_at(&found, at));
     }
 }
