@@ -59,3 +59,4 @@ pub mod manage;
 pub mod receive;
 pub mod send;
 
+pub mod trying;

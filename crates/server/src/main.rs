@@ -9,6 +9,7 @@ use server::manage::{
 };
 use server::receive::{ReceiveArgs, receive};
 use server::send::{SendArgs, send};
+use server::trying::{TryArgs, try_out};
 use std::process::ExitCode;
 
 /// Buffers are freed by another task or thread than allocated them: faster here than the system's allocator.
@@ -31,6 +32,8 @@ enum Command {
     Serve(ServeArgs),
     /// Verify a data directory without changing it, and print what it holds
     Check(ServeArgs),
+    /// Run a whole cluster on this machine, with a ZooKeeper and a PostgreSQL of its own, to try it out
+    Try(TryArgs),
     /// Send the lines of a file as messages, each until it has landed
     Send(SendArgs),
     /// Receive messages as lines, each acknowledged once it is written
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
     let done = match line.command.unwrap_or(Command::Serve(line.serve)) {
         Command::Serve(args) => server::serve::serve(args),
         Command::Check(args) => server::check::check(args),
+        Command::Try(args) => as_client(try_out(args)),
         Command::Send(args) => as_client(send(args)),
         Command::Receive(args) => as_client(receive(args)),
         Command::User(args) => server::manage::user(args),

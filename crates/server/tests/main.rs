@@ -26,3 +26,4 @@ mod queues;
 mod slow;
 mod stop;
 mod transactions;
+mod trying;
