@@ -10,6 +10,7 @@
 mod holding;
 mod joining;
 pub mod member;
+pub mod migrate;
 pub mod ownership;
 pub mod serve;
 pub mod server;
