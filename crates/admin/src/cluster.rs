@@ -88,6 +88,8 @@ pub struct MemberStatus {
     pub draining: bool,
     /// Whether it reaches the database.
     pub reaches_database: bool,
+    /// Why it is given nothing though it is well.
+    pub misfit: Option<String>,
 }
 
 impl MemberStatus {

@@ -8,6 +8,8 @@
 //! First the live messages before the checkpoint ([`crate::old`]). Then everything from the checkpoint's first record on,
 //! in the order in which it landed.
 
+mod ahead;
+
 use crate::database::Database;
 use crate::error::DatabaseError;
 use crate::frame;
@@ -77,6 +79,8 @@ struct Reading<'a> {
     lane: Lane,
     tell: &'a mut dyn FnMut(Told),
 }
+
+pub(crate) use ahead::go_on;
 
 /// Reads a lane and tells what it holds.
 pub(crate) fn read(

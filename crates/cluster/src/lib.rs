@@ -9,7 +9,7 @@
 //! is unknown (`doubt`); its `desk` reads; its `tending` makes `tables` ahead of use and drops them. The `connector` makes
 //! their connections (with `tls` where it is asked for), `settings` says which servers are refused, `schema` what is in the database.
 //!
-//! [`Database::take`] opens a shard's lane: `scan` reads its pages, `lane` tells them; what is `old` it tells by the
+//! [`Database::take`] opens a shard's lane (with most of it read before, where an owner hands it over: `handover`): `scan` reads its pages, `lane` tells them; what is `old` it tells by the
 //! `snapshot` of the last checkpoint and the `heads` of its stretches (each in a `frame`). A [`ShardStore`] lands its
 //! chunks; `places` says where everything stands, the `reader` finds it again, `reclaim` lets go of what nobody needs and
 //! `copying` writes again what little is left of old tables.
@@ -23,6 +23,7 @@ mod desk;
 mod doubt;
 mod error;
 mod frame;
+mod handover;
 mod heads;
 mod health;
 mod identity;
@@ -47,6 +48,7 @@ mod tls;
 
 pub use database::{Database, Ownership};
 pub use error::{DatabaseError, cause, cause_of_read};
+pub use handover::Ahead;
 pub use health::{Health, Standby};
 pub use identity::Identity;
 pub use lane::Recovered;

@@ -4,7 +4,8 @@
 //! hint: it tells who should own a shard, and the database refuses everyone else (promise P8).
 //!
 //! In reading order, first what is pure: a `member` is one run of a node; the `assignment` says which of them has which
-//! shard; the `planner` makes the next one from the last; the `controller` decides when that is done; a `lease` bounds
+//! shard; the `planner` makes the next one from the last, `fitting` says whom programs of
+//! different versions may be given shards beside; the `controller` decides when that is done; a `lease` bounds
 //! how long a node delivers on its own word; a `request` is what operators want of the controller, [`Requests`]
 //! their way to ask for it.
 //!
@@ -18,6 +19,7 @@ mod controller;
 mod election;
 mod epochs;
 mod error;
+mod fitting;
 mod lease;
 mod member;
 mod options;
@@ -35,6 +37,7 @@ pub use assignment::{Assignment, Holding};
 pub use controller::{Controller, Effect, Input, Pace, RequestName};
 pub use epochs::{Epochs, EpochsUnknown};
 pub use error::{MembersError, RequestError, Unreadable};
+pub use fitting::{misfit, other_protocol, standing};
 pub use lease::Lease;
 pub use member::{About, BadName, Member, MemberId, Standing, State};
 pub use options::{Login, Options};

@@ -1,11 +1,13 @@
 //! A shard's store: the writing half of its lane.
 
+mod ahead;
+
 use crate::copying::Copying;
 use crate::database::Database;
 use crate::doubt::fenced;
 use crate::error::DatabaseError;
 use crate::heads::Heads;
-use crate::lane::{self, Recovered, Taken};
+use crate::lane::{self, Lane, Recovered, Taken};
 use crate::line::{Append, Command, Value};
 use crate::options::Claim;
 use crate::pages;
@@ -46,6 +48,8 @@ const HOLD: &str = "
     insert into landfall.held(seg, shard) select there.seg, own.shard from there, own
     on conflict (shard, seg) do update set live = held.live
     returning seg";
+
+pub(crate) use ahead::Ahead;
 
 /// The store of one shard. Dropping it without [`Store::close`] is a crash: nothing landed is lost.
 pub struct ShardStore {
@@ -91,22 +95,31 @@ impl ShardStore {
         tell: &mut dyn FnMut(Told),
     ) -> Result<(Self, Recovered), DatabaseError> {
         let began = Instant::now();
-        let shard = claim.shard;
-        let epoch = i64::try_from(claim.epoch);
-        let epoch =
-            epoch.map_err(|_| DatabaseError::Refused("an epoch is under 2^63".to_owned()))?;
+        let epoch = number(claim.epoch)?;
         let taken = take(&database, &claim, epoch)?;
         let lane = lane::read(&database, &taken, tell)?;
+        Ok(Self::of(database, &claim, epoch, taken, lane, began))
+    }
+
+    /// The store of a lane that has been read.
+    fn of(
+        database: Database,
+        claim: &Claim,
+        epoch: i64,
+        taken: Taken,
+        lane: Lane,
+        began: Instant,
+    ) -> (Self, Recovered) {
         let recovered = Recovered {
             took: began.elapsed(),
             ..lane.recovered
         };
         let reclaiming = Reclaiming::new(&lane, taken.snapshot.map(|(_, table)| table));
-        let (owned, cache_bytes) = ((shard, epoch), claim.cache_bytes);
+        let (owned, cache_bytes) = ((claim.shard, epoch), claim.cache_bytes);
         let shared = Shared::new(database.clone(), owned, lane.places, cache_bytes);
         let store = Self {
             shared: Arc::new(shared),
-            shard,
+            shard: claim.shard,
             epoch,
             reclaiming,
             live: lane.live,
@@ -121,7 +134,7 @@ impl ShardStore {
             failed: None,
             database,
         };
-        Ok((store, recovered))
+        (store, recovered)
     }
 
     /// The table for something of so many bytes, which is held from now on.
@@ -316,6 +329,12 @@ impl Drop for ShardStore {
     }
 }
 
+/// An epoch as the database's numbers are.
+fn number(epoch: u64) -> Result<i64, DatabaseError> {
+    let number = i64::try_from(epoch);
+    number.map_err(|_| DatabaseError::Refused("an epoch is under 2^63".to_owned()))
+}
+
 /// Takes the shard; what was read before says nothing any more.
 fn take(database: &Database, claim: &Claim, epoch: i64) -> Result<Taken, DatabaseError> {
     let shard = claim.shard;
@@ -339,6 +358,11 @@ fn take(database: &Database, claim: &Claim, epoch: i64) -> Result<Taken, Databas
     let Some(row) = rows.first() else {
         return Err(fenced(shard, epoch, owner(database, shard)?));
     };
+    found(database, shard, row)
+}
+
+/// What the database says of a shard, by the head and the snapshot in a row.
+fn found(database: &Database, shard: u32, row: &Row) -> Result<Taken, DatabaseError> {
     let (head, snap, snap_seg): (i64, i64, i32) = (row.get(0), row.get(1), row.get(2));
     let number = shard.cast_signed();
     let held = database

@@ -12,6 +12,7 @@ use broker::{Answer, Command, CommandRefused, Input};
 use model::ConnectionId;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use store::ReadError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -32,8 +33,8 @@ pub enum Handover {
     JourneysWanted(oneshot::Sender<()>),
     /// A landed message could not be read: promise P7 asks for an end.
     Unreadable(ReadError),
-    /// The server was asked to stop.
-    Stop,
+    /// The shard is to end, and clients have so long to leave.
+    Stop(Duration),
 }
 
 /// Inputs on their way to the shard.

@@ -4,13 +4,17 @@ use crate::config::Member;
 use crate::member::{Entrances, SHARD};
 use crate::ownership::Known;
 use crate::relay;
-use anyhow::Context;
-use cluster::members::{self, About, MembersHandle, Options, Pace, State, View};
+use anyhow::{Context, bail, ensure};
+use cluster::members::{self, About, MembersHandle, Options, Pace, State, View, ZooKeeper};
 use cluster::{Database, DatabaseError, Identity};
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+/// Whoever joins alone waits so long for the shard, beside what ZooKeeper takes to give up who was there.
+const GUEST_PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn open_database(member: &Member) -> anyhow::Result<(Database, Identity)> {
     let options = cluster::Options {
@@ -51,6 +55,54 @@ pub(crate) fn join(
     members::start(options, known).context("cannot be a member of the cluster")
 }
 
+/// Joins for a short time, alone: nobody else is a member, and the shard is this one's. Says under which name and epoch.
+pub(crate) async fn join_as_guest(
+    member: &Member,
+    database: &Database,
+    identity: &Identity,
+) -> anyhow::Result<(MembersHandle, String, u64)> {
+    // One that drains is given the shard only as long as there is no other.
+    let about = About {
+        amqp: String::new(),
+        node: String::new(),
+        admin: String::new(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        format: FORMAT,
+        protocol: relay::VERSION.into(),
+        state: State::Draining,
+        database_ok: true,
+        serving: Vec::new(),
+        prepared: Vec::new(),
+    };
+    let guest = Member {
+        node: format!("{}-guest", member.node),
+        ..member.clone()
+    };
+    let (members, mut view) = join(&guest, about, database, identity)?;
+    let alone = view.wait_for(|view| {
+        let others = view.members.iter().any(|one| one.id != view.me);
+        let ended = matches!(view.zookeeper, ZooKeeper::Ended(_));
+        ended || others || view.mine().any(|(shard, _)| shard == SHARD)
+    });
+    let patience = member.session_timeout * 2 + GUEST_PATIENCE;
+    let view = tokio::time::timeout(patience, alone).await;
+    let view = view.context("ZooKeeper does not answer")?;
+    let view = view.context("the thread of ZooKeeper ended")?.clone();
+    if let ZooKeeper::Ended(why) = &view.zookeeper {
+        bail!("cannot be a member of the cluster: {why}");
+    }
+    let others = view.members.iter().filter(|one| one.id != view.me);
+    let others: Vec<&str> = others.map(|one| one.id.node()).collect();
+    ensure!(
+        others.is_empty(),
+        "nodes of the cluster are running: stop {} first",
+        others.join(", ")
+    );
+    let mine = view.mine().find(|(shard, _)| *shard == SHARD);
+    let (_, epoch) = mine.context("the shard belongs to nobody")?;
+    Ok((members, view.me.to_string(), epoch))
+}
+
 /// What the other members are told of this one.
 pub(crate) fn about(member: &Member, entrances: &Entrances) -> anyhow::Result<About> {
     let cannot = "cannot tell the listening address";
@@ -72,6 +124,8 @@ pub(crate) fn about(member: &Member, entrances: &Entrances) -> anyhow::Result<Ab
         protocol: relay::VERSION.into(),
         state: State::Active,
         database_ok: true,
+        serving: Vec::new(),
+        prepared: Vec::new(),
         node,
     })
 }

@@ -7,12 +7,15 @@
 //! [`member`] of a cluster does the same for as long as it owns the shard (its [`tenure`], under a [`lease`]), and is a
 //! [`bridge`] for clients while another node does.
 
+mod holding;
 mod joining;
 pub mod member;
+pub mod migrate;
 pub mod ownership;
 pub mod serve;
 pub mod server;
 pub mod stop;
+mod taking;
 
 pub mod config;
 pub mod log;
@@ -56,3 +59,5 @@ pub mod check;
 pub mod manage;
 pub mod receive;
 pub mod send;
+
+pub mod trying;

@@ -7,8 +7,10 @@ use server::manage::{
     AuditArgs, ClusterArgs, DefinitionsArgs, MessageArgs, PermissionArgs, QueueArgs, UserArgs,
     VhostArgs,
 };
+use server::migrate::{MigrateArgs, migrate};
 use server::receive::{ReceiveArgs, receive};
 use server::send::{SendArgs, send};
+use server::trying::{TryArgs, try_out};
 use std::process::ExitCode;
 
 /// Buffers are freed by another task or thread than allocated them: faster here than the system's allocator.
@@ -31,6 +33,10 @@ enum Command {
     Serve(ServeArgs),
     /// Verify a data directory without changing it, and print what it holds
     Check(ServeArgs),
+    /// Copy everything from a data directory into a cluster's database, or back; no server may run on either
+    Migrate(MigrateArgs),
+    /// Run a whole cluster on this machine, with a ZooKeeper and a PostgreSQL of its own, to try it out
+    Try(TryArgs),
     /// Send the lines of a file as messages, each until it has landed
     Send(SendArgs),
     /// Receive messages as lines, each acknowledged once it is written
@@ -59,6 +65,8 @@ fn main() -> ExitCode {
     let done = match line.command.unwrap_or(Command::Serve(line.serve)) {
         Command::Serve(args) => server::serve::serve(args),
         Command::Check(args) => server::check::check(args),
+        Command::Migrate(args) => as_client(migrate(args)),
+        Command::Try(args) => as_client(try_out(args)),
         Command::Send(args) => as_client(send(args)),
         Command::Receive(args) => as_client(receive(args)),
         Command::User(args) => server::manage::user(args),

@@ -18,6 +18,7 @@ pub use definitions::{DefinitionsArgs, definitions};
 pub use message::{MessageArgs, message};
 pub use permission::{PermissionArgs, permission};
 pub use queue::{QueueArgs, queue};
+pub(crate) use table::table;
 pub use user::{UserArgs, user};
 pub use vhost::{VhostArgs, vhost};
 

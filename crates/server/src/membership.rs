@@ -2,12 +2,14 @@
 //! something.
 
 use crate::config::Member as Configured;
+use crate::member::SHARD;
+use crate::relay;
 use admin::cluster::{
     Cluster, ClusterStatus, DatabaseHealth, DatabaseStatus, MemberStatus, RequestRefused,
     ShardStatus, StandbyStatus, Wanted, ZooKeeperStatus,
 };
 use admin::node::Answered;
-use cluster::members::{Member, Request, RequestError, Requests, State, View, ZooKeeper};
+use cluster::members::{self, Member, Request, RequestError, Requests, State, View, ZooKeeper};
 use cluster::{Database, DatabaseError, Health, Ownership};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,7 +52,10 @@ impl Membership {
             (ZooKeeper::Ended(why), _) => Some(why.to_string()),
             (ZooKeeper::Left, _) => Some("this node has left the cluster".to_owned()),
             (_, State::Draining) => Some("this node is drained".to_owned()),
-            _ => None,
+            _ => {
+                let server = view.server(SHARD).filter(|server| server.id != view.me);
+                server.and_then(|server| members::other_protocol(relay::VERSION.into(), server))
+            }
         }
     }
 
@@ -78,7 +83,7 @@ impl Membership {
         let health = asked.as_ref().map(|(health, _)| shown(health));
         ClusterStatus {
             me: view.me.node().to_owned(),
-            members: view.members.iter().map(member).collect(),
+            members: members(&view),
             controller: { view.controller.as_ref() }.map(|one| one.node().to_owned()),
             shards: shards(&view, owners.unwrap_or_default()),
             requests: view.requests.iter().map(wanted).collect(),
@@ -99,8 +104,7 @@ impl Membership {
 impl Cluster for Membership {
     fn members(&self) -> (String, Vec<MemberStatus>) {
         let view = self.view.borrow();
-        let members = view.members.iter().map(member).collect();
-        (view.me.node().to_owned(), members)
+        (view.me.node().to_owned(), members(&view))
     }
 
     fn status(&self) -> Answered<'_, ClusterStatus> {
@@ -129,6 +133,15 @@ fn silent(view: &View) -> Option<Duration> {
     }
 }
 
+fn members(view: &View) -> Vec<MemberStatus> {
+    let all = view.members.iter();
+    all.map(|one| MemberStatus {
+        misfit: members::misfit(one, &view.members),
+        ..member(one)
+    })
+    .collect()
+}
+
 fn member(one: &Member) -> MemberStatus {
     let about = &one.about;
     MemberStatus {
@@ -144,6 +157,7 @@ fn member(one: &Member) -> MemberStatus {
         protocol: about.protocol,
         draining: about.state == State::Draining,
         reaches_database: about.database_ok,
+        misfit: None,
     }
 }
 

@@ -1,61 +1,14 @@
-//! Owning the shard of a cluster: to take it in the database, to keep its lease, and to know when it is lost.
+//! Owning the shard of a cluster: to keep its lease, and to know when it is lost.
 
 use crate::clock::Clock;
 use crate::lease::Lease;
 use crate::shard::ShardFailure;
-use broker::{Broker, Recovery};
 use cluster::members::{Epochs, EpochsUnknown, View};
-use cluster::{Claim, Database, DatabaseError};
-use model::Limits;
+use cluster::{Database, DatabaseError};
 use std::time::{Duration, Instant};
-use store::{Store, Told};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
-use tracing::{debug, info, warn};
-
-/// A shard that was taken, and what recovery found in its lane.
-pub(crate) struct Claimed {
-    pub(crate) store: Box<dyn Store>,
-    pub(crate) broker: Box<Broker>,
-}
-
-/// This run of this node takes the shard under an epoch.
-pub(crate) fn claim(owner: String, epoch: u64, cache_bytes: usize) -> Claim {
-    Claim {
-        shard: crate::member::SHARD,
-        epoch,
-        owner,
-        cache_bytes,
-    }
-}
-
-/// Takes the shard and tells a fresh broker all that landed in it. Waits for the database.
-pub(crate) fn take(
-    database: &Database,
-    claim: Claim,
-    limits: &Limits,
-    clock: Clock,
-) -> Result<Claimed, DatabaseError> {
-    let epoch = claim.epoch;
-    let mut recovery = Recovery::new(limits);
-    let (store, recovered) = database.take(claim, &mut |told| match told {
-        Told::Record(position, record) => recovery.apply(position, record),
-        Told::Messages(run, head) => recovery.know(run, &head),
-    })?;
-    info!(
-        epoch,
-        tables = recovered.tables,
-        pages = recovered.pages,
-        records = recovered.records,
-        clean = recovered.clean,
-        took_ms = recovered.took.as_millis(),
-        "took the shard"
-    );
-    Ok(Claimed {
-        store: Box::new(store),
-        broker: Box::new(recovery.finish(clock.now())),
-    })
-}
+use tracing::{debug, warn};
 
 /// Whether somebody else has the shard now: nothing is wrong then but that this node has it no more.
 pub(crate) fn is_fenced(failure: &ShardFailure) -> bool {
@@ -185,6 +138,8 @@ mod tests {
                 assignment: Assignment::decode(text.as_bytes()).ok(),
                 controller: None,
                 requests: Vec::new(),
+                serving: Vec::new(),
+                prepared: Vec::new(),
                 definitions: 0,
                 zookeeper: ZooKeeper::Connected,
                 lease: Lease::NONE.renewed(now, session),

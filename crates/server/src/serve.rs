@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tracing::{debug, error, info};
 
 /// The size of a segment file, in bytes.
-const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+pub(crate) const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Runs the server until it is asked to stop.
 pub fn serve(args: ServeArgs) -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use crate::http;
 use crate::lease::Lease;
 use crate::listen::Door;
 use crate::node::{self, Stopping, ThisNode};
-use crate::tenure::Tenure;
+use crate::tenure::{FAREWELL_MAX, Tenure};
 use broker::Broker;
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ pub async fn run(
             for listener in &accepting {
                 listener.abort();
             }
-            tenure.stop();
+            tenure.stop(FAREWELL_MAX);
             tenure.ended().await
         }
     };

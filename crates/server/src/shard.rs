@@ -33,9 +33,6 @@ const COMPANY_BYTES: usize = 256 * 1024;
 /// asked so often how things stand.
 const ASKED_EVERY: Duration = Duration::from_millis(200);
 
-/// How long clients may take to answer connection.close when the server stops.
-const FAREWELL_MAX: Duration = Duration::from_secs(5);
-
 /// Why a shard can not go on: this process confirms nothing more (promise P7).
 #[derive(Debug, thiserror::Error)]
 pub enum ShardFailure {
@@ -232,7 +229,7 @@ impl Shard {
                 }
             }
             Handover::Unreadable(error) => return Err(error.into()),
-            Handover::Stop => self.begin_stop(now),
+            Handover::Stop(patience) => self.begin_stop(now, patience),
         }
         Ok(())
     }
@@ -332,8 +329,8 @@ impl Shard {
             || now >= company_by
     }
 
-    fn begin_stop(&mut self, now: Timestamp) {
-        self.farewell_by = Some(now + FAREWELL_MAX);
+    fn begin_stop(&mut self, now: Timestamp, patience: Duration) {
+        self.farewell_by = Some(now + patience);
         let connections: Vec<_> = self.effects.connections().collect();
         info!(connections = connections.len(), "stopping");
         for connection in connections {

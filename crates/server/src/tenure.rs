@@ -18,8 +18,12 @@ use crate::unfinished::Unfinished;
 use anyhow::Context;
 use broker::Broker;
 use std::sync::Arc;
+use std::time::Duration;
 use store::Store;
 use tokio::task::JoinHandle;
+
+/// How long clients may take to answer connection.close when the server stops.
+pub(crate) const FAREWELL_MAX: Duration = Duration::from_secs(5);
 
 /// A shard that is served.
 pub struct Tenure {
@@ -82,9 +86,9 @@ impl Tenure {
         })
     }
 
-    /// Asks for an end in order: clients are told, what is in flight lands, the store is closed.
-    pub fn stop(&self) {
-        self.inbox.tell(Handover::Stop);
+    /// Asks for an end in order: clients are told and have so long to leave, what is in flight lands, the store is closed.
+    pub fn stop(&self, patience: Duration) {
+        self.inbox.tell(Handover::Stop(patience));
     }
 
     /// Ends at once: somebody else has the shard. Clients are hung up on.

@@ -1,6 +1,7 @@
 //! Three nodes with a real ZooKeeper and a real PostgreSQL: clients connect to any of them, and whatever becomes of the
 //! owner, nothing confirmed is lost, nothing is invented, nothing lands twice.
 
+mod moving;
 mod nodes;
 mod operating;
 

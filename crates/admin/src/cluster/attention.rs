@@ -23,6 +23,7 @@ pub(super) fn needed(status: &ClusterStatus) -> Vec<String> {
         all.push("no other node could take over".to_owned());
     }
     all.extend(of_versions(status));
+    all.extend(status.members.iter().filter_map(|one| one.misfit.clone()));
     all
 }
 
@@ -94,6 +95,7 @@ mod tests {
             protocol: 1,
             draining: false,
             reaches_database: true,
+            misfit: None,
         }
     }
 
@@ -163,6 +165,7 @@ mod tests {
         let mut status = sound();
         status.members[1].reaches_database = false;
         status.members[1].program = "2.0".to_owned();
+        status.members[1].misfit = Some("b writes format 3".to_owned());
         status.zookeeper.silent = Some(Duration::from_secs(12));
         let standby = StandbyStatus {
             name: "db2".to_owned(),
@@ -182,7 +185,8 @@ mod tests {
             ZooKeeper has been silent for 12 s: a node that dies is not replaced
             b does not reach the database
             no other node could take over
-            the nodes run different programs: 1.0 (a); 2.0 (b)"#]]
+            the nodes run different programs: 1.0 (a); 2.0 (b)
+            b writes format 3"#]]
         .assert_eq(&needed(&status).join("\n"));
 
         status.database.health = Err("it refuses".to_owned());

@@ -98,6 +98,7 @@ fn member(node: &str, draining: bool) -> MemberStatus {
         protocol: 1,
         draining,
         reaches_database: true,
+        misfit: None,
     }
 }
 

@@ -8,6 +8,7 @@
 //! `now` is the time since ZooKeeper gave this member its session.
 
 use super::assignment::Assignment;
+use super::fitting::standing;
 use super::member::{Member, MemberId, State};
 use super::planner::{Candidate, Scope, plan};
 use super::request::Request;
@@ -234,7 +235,11 @@ impl Controller {
     }
 
     fn meet(&mut self, members: Vec<Member>) {
-        let candidates: Vec<Candidate> = members.iter().map(Candidate::from).collect();
+        let candidate = |member: &Member| Candidate {
+            id: member.id.clone(),
+            standing: standing(member, &members),
+        };
+        let candidates: Vec<Candidate> = members.iter().map(candidate).collect();
         if self.members.is_none() || candidates != self.candidates {
             self.changed = self.now;
         }

@@ -113,6 +113,12 @@ pub struct About {
     pub state: State,
     /// Whether it reaches the database: who does not can land nothing.
     pub database_ok: bool,
+    /// The shards that it serves, with their epochs.
+    #[serde(default)]
+    pub serving: Vec<(u32, u64)>,
+    /// Shards that it is to own, with the epochs, and of which it has read what there was: who serves them may let go.
+    #[serde(default)]
+    pub prepared: Vec<(u32, u64)>,
 }
 
 /// Whether a node wants shards.

@@ -6,7 +6,7 @@
 //! taken even if ZooKeeper forgot everything.
 
 use super::assignment::{Assignment, Holding};
-use super::member::{Member, MemberId, Standing};
+use super::member::{MemberId, Standing};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A member as far as planning goes.
@@ -16,15 +16,6 @@ pub struct Candidate {
     pub id: MemberId,
     /// What it is good for.
     pub standing: Standing,
-}
-
-impl From<&Member> for Candidate {
-    fn from(member: &Member) -> Self {
-        Self {
-            id: member.id.clone(),
-            standing: member.about.standing(),
-        }
-    }
 }
 
 /// What may be changed now.

@@ -48,11 +48,7 @@ async fn begin(context: &Context, client: &Client) -> Result<About, End> {
     tree::make(client, &context.options).await?;
     let about = {
         let view = context.view.borrow();
-        About {
-            state: view.state,
-            database_ok: view.database_ok,
-            ..context.options.about.clone()
-        }
+        said(&view, &context.options.about)
     };
     register(context, client, &about).await?;
     withdraw(client, &context.me).await?;
@@ -66,6 +62,17 @@ async fn begin(context: &Context, client: &Client) -> Result<About, End> {
     }
     info!(member = %context.me, session = %client.session_id(), "joined the cluster");
     Ok(about)
+}
+
+/// What this node says of itself now.
+fn said(view: &View, about: &About) -> About {
+    About {
+        state: view.state,
+        database_ok: view.database_ok,
+        serving: view.serving.clone(),
+        prepared: view.prepared.clone(),
+        ..about.clone()
+    }
 }
 
 /// All that goes on while the session lasts.
@@ -210,11 +217,7 @@ async fn keep_told(
         loop {
             let wanted = {
                 let view = wishes.borrow_and_update();
-                About {
-                    state: view.state,
-                    database_ok: view.database_ok,
-                    ..about.clone()
-                }
+                said(&view, &about)
             };
             if wanted != there {
                 match client

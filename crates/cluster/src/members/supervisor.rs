@@ -101,6 +101,24 @@ impl MembersHandle {
         });
     }
 
+    /// The shards that this node serves, with their epochs.
+    pub fn set_serving(&self, shards: Vec<(u32, u64)>) {
+        self.view.send_if_modified(|view| {
+            let changed = view.serving != shards;
+            view.serving = shards;
+            changed
+        });
+    }
+
+    /// The shards that this node is to own, with the epochs, and of which it has read what there was.
+    pub fn set_prepared(&self, shards: Vec<(u32, u64)>) {
+        self.view.send_if_modified(|view| {
+            let changed = view.prepared != shards;
+            view.prepared = shards;
+            changed
+        });
+    }
+
     /// What may ask for something in the name of this node, for as long as it is a member.
     pub fn requests(&self) -> Requests {
         self.requests.clone()

@@ -17,6 +17,10 @@ pub struct View {
     pub state: State,
     /// Whether this node said that it reaches the database.
     pub database_ok: bool,
+    /// What this node said that it serves: shards with their epochs.
+    pub serving: Vec<(u32, u64)>,
+    /// What it said that it has read ahead, to take it over.
+    pub prepared: Vec<(u32, u64)>,
     /// Who is there, by name.
     pub members: Vec<Member>,
     /// Who is to own which shard. None before it was read for the first time.
@@ -53,6 +57,8 @@ impl View {
             me,
             state,
             database_ok,
+            serving: Vec::new(),
+            prepared: Vec::new(),
             members: Vec::new(),
             assignment: None,
             controller: None,
@@ -73,6 +79,18 @@ impl View {
     pub fn owner(&self, shard: u32) -> Option<&Member> {
         let owner = self.assignment.as_ref()?.owner(shard)?;
         self.members.iter().find(|member| member.id == *owner)
+    }
+
+    /// The member that says it serves a shard; of several the one with the highest epoch.
+    pub fn server(&self, shard: u32) -> Option<&Member> {
+        let epoch = |member: &&Member| {
+            let mut serving = member.about.serving.iter();
+            serving
+                .find(|(one, _)| *one == shard)
+                .map(|(_, epoch)| *epoch)
+        };
+        let serving = self.members.iter().filter(|one| epoch(one).is_some());
+        serving.max_by_key(epoch)
     }
 
     /// Whether it is this node that decides who owns what.

@@ -3,6 +3,7 @@
 mod conformance;
 mod cut;
 mod damage;
+mod handover;
 mod lane;
 mod ownership;
 mod proxy;

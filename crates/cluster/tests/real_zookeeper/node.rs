@@ -187,6 +187,8 @@ fn options(role: &Role) -> Options {
         protocol: 1,
         state: State::Active,
         database_ok: true,
+        serving: Vec::new(),
+        prepared: Vec::new(),
     };
     let (zookeeper, node) = (role.zookeeper.clone(), role.node.clone());
     let options = Options::new(zookeeper, node, about, role.cluster.clone(), role.shards);

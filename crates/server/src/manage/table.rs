@@ -21,7 +21,7 @@ pub(super) fn say(text: &str) -> Result<()> {
 }
 
 /// The columns by their JSON names, below each other.
-pub(super) fn table(list: &Value, columns: &[&str]) -> String {
+pub(crate) fn table(list: &Value, columns: &[&str]) -> String {
     let rows = list.as_array().map(Vec::as_slice).unwrap_or_default();
     let heads = columns.iter().map(|column| (*column).replace('_', " "));
     let mut lines: Vec<Vec<String>> = vec![heads.collect()];

@@ -66,7 +66,7 @@ async fn a_store_that_was_just_opened_is_asked_how_things_stand() {
         clock,
         limits.landing_bytes_max,
     );
-    sender.tell(Handover::Stop);
+    sender.tell(Handover::Stop(crate::tenure::FAREWELL_MAX));
     shard.run().await.expect("everything lands");
     let noted = noted.lock().expect("nobody panics");
     assert_eq!(noted.first(), Some(&0), "{noted:?}");

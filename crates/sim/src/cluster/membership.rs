@@ -350,6 +350,8 @@ pub(super) fn blank(me: MemberId, state: State) -> View {
         assignment: None,
         controller: None,
         requests: Vec::new(),
+        serving: Vec::new(),
+        prepared: Vec::new(),
         definitions: 0,
         zookeeper: cluster::members::ZooKeeper::Connected,
         lease: Lease::NONE,

@@ -151,6 +151,8 @@ impl Node {
             protocol: 1,
             state: State::Active,
             database_ok: true,
+            serving: Vec::new(),
+            prepared: Vec::new(),
         }
     }
 

@@ -31,6 +31,8 @@ fn member(text: &str) -> Member {
                 _ => State::Active,
             },
             database_ok: state != "stranded)",
+            serving: Vec::new(),
+            prepared: Vec::new(),
         },
     }
 }
