@@ -287,8 +287,7 @@ fn chunk_like(messages: usize) -> Vec<u8> {
 
 /// Messages a second that a queue of rows takes in and gives out again.
 fn rows(address: &str, batch: usize) -> Result<f64, Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let began = Instant::now();
