@@ -1,11 +1,11 @@
-//! How much of the database's own rate is left: messages of 1 KiB a second that the store lands, beside the bare fenced
+//! How much of the database's own rate is left: messages a second that the store lands, beside the bare fenced
 //! statement with pages of the same sizes over as many connections, without encoding, accounting or reclaiming anything.
 //! And beside a queue of rows as PGMQ has it: the same messages are inserted in batches by one connection; another one
 //! takes them in batches with `for update skip locked` and deletes them. What the store lands it settles, too, so both
 //! count acknowledged messages. All in turns, so that other load on the machine meets all.
 //!
 //! ```text
-//! cargo run --release -p landfall-cluster --example land_rate ADDRESS [messages per chunk] [shards] [connections] [rounds]
+//! cargo run --release -p landfall-cluster --example land_rate ADDRESS [messages per chunk] [shards] [connections] [rounds] [bytes]
 //! ```
 //! ADDRESS is as libpq takes it, and names a database that is the example's own.
 
@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 use store::{ChunkBuilder, Store};
 use tokio_postgres::{Client, NoTls};
 
-const BODY: usize = 1024;
+const BODY: u32 = 1024;
+const BODY_MOST: usize = 64 * 1024;
 const PAGE: usize = 8000;
 const TURN: Duration = Duration::from_secs(5);
 
@@ -72,18 +73,21 @@ struct Load {
     per_chunk: usize,
     shards: u32,
     connections: u32,
+    body: usize,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().ok_or("where is the database?")?;
     let mut number = |usual: u32| arguments.next().map_or(Ok(usual), |text| text.parse());
-    let load = Load {
+    let mut load = Load {
         per_chunk: number(250)? as usize,
         shards: number(8)?,
         connections: number(4)?,
+        body: 0,
     };
     let rounds = number(3)?;
+    load.body = (number(BODY)? as usize).min(BODY_MOST);
 
     let database = Database::open(Options {
         connections: load.connections as usize,
@@ -114,7 +118,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
         ratios.push(ours / bare);
         for batch in ROWS_BATCHES {
-            let rows = rows(&address, batch)?;
+            let rows = rows(&address, batch, load.body)?;
             println!(
                 "      rows in batches of {batch:4}: {rows:9.0} acknowledged a second   store {:.1} times as many",
                 ours / rows
@@ -133,7 +137,7 @@ fn through_the_store(lanes: &mut [(ShardStore, Position)], load: Load) -> f64 {
     let landed: usize = std::thread::scope(|scope| {
         let threads: Vec<_> = lanes
             .iter_mut()
-            .map(|(store, upto)| scope.spawn(move || land(store, upto, load.per_chunk)))
+            .map(|(store, upto)| scope.spawn(move || land(store, upto, load)))
             .collect();
         let landed = threads.into_iter().map(|thread| thread.join());
         landed.map(|landed| landed.expect("it lands")).sum()
@@ -142,14 +146,15 @@ fn through_the_store(lanes: &mut [(ShardStore, Position)], load: Load) -> f64 {
 }
 
 /// Lands chunks, each of which settles the messages of the one before it.
-fn land(store: &mut ShardStore, upto: &mut Position, per_chunk: usize) -> usize {
+fn land(store: &mut ShardStore, upto: &mut Position, load: Load) -> usize {
+    let per_chunk = load.per_chunk;
     let (began, mut landed, mut chunks) = (Instant::now(), 0, ChunkBuilder::new());
     let mut before = 0..0;
     while began.elapsed() < TURN {
         let mut next = upto.next();
         let first = next;
         for _ in 0..per_chunk {
-            chunks.push(next, &message(next));
+            chunks.push(next, &message(next, load.body));
             next = next.next();
         }
         if !before.is_empty() {
@@ -173,12 +178,12 @@ fn land(store: &mut ShardStore, upto: &mut Position, per_chunk: usize) -> usize 
     landed
 }
 
-fn message(position: Position) -> Record {
+fn message(position: Position, body: usize) -> Record {
     // As random as the database's compression would find real bodies.
     static BODIES: std::sync::LazyLock<Bytes> = std::sync::LazyLock::new(|| {
         let mut state = 0x9e37_79b9_7f4a_7c15u64;
-        let mut octets = Vec::with_capacity(64 * BODY);
-        while octets.len() < 64 * BODY {
+        let mut octets = Vec::with_capacity(2 * BODY_MOST);
+        while octets.len() < 2 * BODY_MOST {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
@@ -186,7 +191,7 @@ fn message(position: Position) -> Record {
         }
         octets.into()
     });
-    let at = (position.0 % 63) as usize * BODY;
+    let at = (position.0 % 64) as usize * (BODY_MOST / 64);
     Record::Message(MessageRecord {
         queues: [QueueId(1)].into_iter().collect(),
         publisher: None,
@@ -196,7 +201,7 @@ fn message(position: Position) -> Record {
         exchange: ShortStr::empty(),
         routing_key: ShortStr::from_static("queue"),
         properties: Properties::default(),
-        body: BODIES.slice(at..at + BODY),
+        body: BODIES.slice(at..at + body),
     })
 }
 
@@ -236,7 +241,7 @@ async fn land_bare(address: &str, number: u32, load: Load) -> Result<usize, toki
     let statement = client.prepare(BARE).await?;
     let shards = (0..load.shards).filter(|shard| shard % load.connections == number);
     let shards: Vec<i32> = shards.map(u32::cast_signed).collect();
-    let chunk = chunk_like(load.per_chunk);
+    let chunk = chunk_like(load.per_chunk, load.body);
     let pages: Vec<&[u8]> = chunk.chunks(PAGE).collect();
     let (began, mut head, mut landed) = (Instant::now(), 0i64, 0);
     while began.elapsed() < TURN {
@@ -277,16 +282,16 @@ async fn land_once(
 }
 
 /// Bytes as a chunk of so many messages has.
-fn chunk_like(messages: usize) -> Vec<u8> {
+fn chunk_like(messages: usize, body: usize) -> Vec<u8> {
     let mut chunks = ChunkBuilder::new();
     for position in (1..=messages as u64).map(Position) {
-        chunks.push(position, &message(position));
+        chunks.push(position, &message(position, body));
     }
     chunks.take().seal(1, 1).bytes().to_vec()
 }
 
 /// Messages a second that a queue of rows takes in and gives out again.
-fn rows(address: &str, batch: usize) -> Result<f64, Box<dyn Error>> {
+fn rows(address: &str, batch: usize, body: usize) -> Result<f64, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -297,7 +302,7 @@ fn rows(address: &str, batch: usize) -> Result<f64, Box<dyn Error>> {
         client.batch_execute(ROWS_TABLE).await?;
         let (sent, to_take) = tokio::sync::mpsc::channel(ROWS_AHEAD);
         let sender = address.to_owned();
-        let sending = tokio::spawn(async move { send_rows(&sender, batch, sent).await });
+        let sending = tokio::spawn(async move { send_rows(&sender, batch, body, sent).await });
         let acknowledged = take_rows(&client, batch, to_take).await?;
         sending.await.expect("it does not panic")?;
         Ok::<_, tokio_postgres::Error>(acknowledged)
@@ -308,13 +313,14 @@ fn rows(address: &str, batch: usize) -> Result<f64, Box<dyn Error>> {
 async fn send_rows(
     address: &str,
     batch: usize,
+    body: usize,
     sent: tokio::sync::mpsc::Sender<()>,
 ) -> Result<(), tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(address, NoTls).await?;
     tokio::spawn(connection);
     let statement = client.prepare(ROWS_SEND).await?;
-    let chunk = chunk_like(batch);
-    let bodies: Vec<&[u8]> = chunk.chunks_exact(BODY).take(batch).collect();
+    let chunk = chunk_like(batch, body);
+    let bodies: Vec<&[u8]> = chunk.chunks_exact(body).take(batch).collect();
     let began = Instant::now();
     while began.elapsed() < TURN {
         client.execute(&statement, &[&bodies]).await?;

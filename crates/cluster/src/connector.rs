@@ -4,6 +4,7 @@
 //! is dead, and does not even say so, costs no time. What is read is read where was landed last: a primary that was
 //! replaced, and has not heard of it, still answers.
 
+use crate::desk::PAUSE_MOST;
 use crate::error::DatabaseError;
 use crate::options::Options;
 use crate::session::{Doubt, Session, describe};
@@ -12,7 +13,7 @@ use crate::tls;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::error::SqlState;
@@ -97,7 +98,7 @@ impl Connector {
         let mut tries = JoinSet::new();
         for host in 0..self.hosts.len() {
             let connector = self.clone();
-            tries.spawn(async move { (host, connector.connect(host).await) });
+            tries.spawn(async move { (host, connector.try_for_a_while(host).await) });
         }
         let mut doubts = Vec::new();
         while let Some(tried) = tries.join_next().await {
@@ -115,6 +116,19 @@ impl Connector {
         };
         let doubt = doubts.into_iter().max_by_key(weight);
         Err(doubt.expect("there is a host, and it was tried"))
+    }
+
+    /// One of several hosts is tried again: another may be silent until its time is over, and this one be the primary before.
+    async fn try_for_a_while(&self, host: usize) -> Result<Session, Doubt> {
+        let began = Instant::now();
+        loop {
+            match self.connect(host).await {
+                Err(_) if self.hosts.len() > 1 && began.elapsed() < SILENCE => {
+                    tokio::time::sleep(PAUSE_MOST).await
+                }
+                connected => return connected,
+            }
+        }
     }
 
     async fn connect(&self, host: usize) -> Result<Session, Doubt> {

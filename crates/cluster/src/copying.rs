@@ -24,6 +24,8 @@ const PORTION: usize = 256 * 1024;
 /// And so much when nothing lands.
 const PORTION_AT_REST: usize = 1024 * 1024;
 const PART_OF_TABLE: u64 = 16;
+/// Copies that stand together are one in so many of what a stretch may hold.
+const PART_OF_STRETCH: u64 = 4;
 
 /// Copies that are being written.
 pub(crate) struct Copying {
@@ -90,11 +92,11 @@ impl ShardStore {
         }))
     }
 
-    /// The first neighbours in tables that are worth emptying, no more than a stretch may hold: who takes the shard before
-    /// all copies have landed reads them in vain.
+    /// The first neighbours in tables that are worth emptying, no more than a part of what a stretch may hold: who takes the
+    /// shard before the next checkpoint reads all copies that have landed.
     fn choose(&self, worth: &BTreeSet<u32>) -> Option<(Vec<u64>, Position, Position)> {
         let begin = self.reclaiming.begin;
-        let most = self.database.options().stretch_bytes();
+        let most = self.database.options().stretch_bytes() / PART_OF_STRETCH;
         let places = self.shared.places();
         let closed = places.all().len().saturating_sub(1);
         let is_chosen = |stretch: &&Stretch| {

@@ -17,7 +17,7 @@ const BY_INDEX: &str = "set enable_seqscan = off; set enable_bitmapscan = off";
 
 /// The first pause before another try; the next are twice as long each.
 const PAUSE_LEAST: Duration = Duration::from_millis(20);
-const PAUSE_MOST: Duration = Duration::from_millis(250);
+pub(crate) const PAUSE_MOST: Duration = Duration::from_millis(250);
 
 /// A pause before the `nth` try that follows a failure, counted from 0.
 pub(crate) fn pause(nth: u32) -> Duration {
