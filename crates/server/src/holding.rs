@@ -208,6 +208,12 @@ impl<'a> Node<'a> {
             .filter(|epoch| *epoch > self.over)
     }
 
+    fn nobody_is_to_own(&self) -> bool {
+        let view = self.view.borrow();
+        let owner = { view.assignment.as_ref() }.and_then(|all| all.owner(SHARD));
+        owner.is_none()
+    }
+
     /// Does what the assignment says.
     fn follow(&mut self) -> anyhow::Result<()> {
         if let ZooKeeper::Ended(why) = &self.view.borrow_and_update().zookeeper {
@@ -220,7 +226,7 @@ impl<'a> Node<'a> {
                 self.let_go_by = None;
             }
             // A ZooKeeper that has forgotten everything names nobody: what is served goes on until it names another.
-            (Holding::Serving(..), None) if self.view.borrow().assignment.is_none() => {}
+            (Holding::Serving(..), None) if self.nobody_is_to_own() => {}
             (Holding::Serving(..), _) => {
                 if !self.is_heir_preparing() {
                     self.let_go(FAREWELL_SHORT);
@@ -311,10 +317,13 @@ impl<'a> Node<'a> {
     async fn lost(&mut self, ended: Result<(), ShardFailure>) -> anyhow::Result<()> {
         let held = std::mem::replace(&mut self.holding, Holding::Nothing);
         self.members.set_serving(Vec::new());
-        match held {
-            Holding::Serving(epoch, ..) => self.over = self.over.max(epoch),
-            Holding::Leaving { epoch, .. } if ended.is_ok() => self.release(epoch).await,
-            _ => {}
+        if let Holding::Serving(epoch, ..) | Holding::Leaving { epoch, .. } = held {
+            self.over = self.over.max(epoch);
+        }
+        if let Holding::Leaving { epoch, .. } = held
+            && ended.is_ok()
+        {
+            self.release(epoch).await;
         }
         match ended {
             Ok(()) => {

@@ -26,6 +26,7 @@ pub mod clock;
 pub mod host;
 pub mod listen;
 pub mod login;
+pub mod reach;
 pub mod relay;
 
 pub mod connection;

@@ -18,7 +18,7 @@ use crate::membership::Membership;
 use crate::node::{self, Stopping, ThisNode};
 use crate::passing::{Passing, pass_on};
 use crate::relay::{self, Secret};
-use crate::{http, login, server};
+use crate::{http, login, reach, server};
 use axum::middleware::from_fn_with_state;
 use cluster::members::State;
 use std::net::TcpListener as StdListener;
@@ -84,7 +84,7 @@ pub async fn run(
     let accepting = server::accept(&door, entrances.clients);
     let mut node = Node::new(
         config,
-        database,
+        database.clone(),
         &members,
         view,
         front.clone(),
@@ -93,6 +93,7 @@ pub async fn run(
     );
     let ended = tokio::select! {
         ended = node.live() => ended,
+        never = reach::watch(&database, &members) => match never {},
         () = asked_to_stop => {
             stopping.begin();
             for listener in &accepting {
