@@ -342,7 +342,7 @@ async fn take_rows(
     );
     let mut acknowledged = 0;
     while to_take.recv().await.is_some() {
-        let rows = client.query(&read, &[&(batch as i32)]).await?;
+        let rows = client.query(&read, &[&(batch as i64)]).await?;
         let ids: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
         acknowledged += client.execute(&delete, &[&ids]).await? as usize;
     }
