@@ -5,6 +5,7 @@
 //! only we do. Each suite has a server of its own, because some restart it, and some suites run side by side.
 
 mod control;
+mod elsewhere;
 mod results;
 mod suites;
 
@@ -15,6 +16,7 @@ use crate::shell::{Scratch, cargo, run, target_dir};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use control::Control;
+use elsewhere::Elsewhere;
 use results::{KnownDifferences, Outcome, Results};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs::File;
@@ -52,6 +54,8 @@ pub(crate) struct ClientsArgs {
 enum Against {
     #[default]
     Landfall,
+    /// A node of a cluster whose queues another node owns
+    AnotherNode,
     Rabbitmq,
 }
 
@@ -77,7 +81,7 @@ pub(crate) fn run_suites(args: &ClientsArgs) -> Result<()> {
     }
     install::packages(install::FOR_CLIENTS)?;
     let program = match args.against {
-        Against::Landfall => {
+        Against::Landfall | Against::AnotherNode => {
             run(&mut cargo(&["build", "--package", "landfall-server"]))?;
             Program::Landfall(target_dir().join("debug").join("landfall"))
         }
@@ -88,7 +92,7 @@ pub(crate) fn run_suites(args: &ClientsArgs) -> Result<()> {
     };
     // The list is of our differences: RabbitMQ has none to itself.
     let known = match args.against {
-        Against::Landfall => KnownDifferences::read()?,
+        Against::Landfall | Against::AnotherNode => KnownDifferences::read()?,
         Against::Rabbitmq => KnownDifferences::default(),
     };
     suites::prepare(&wanted)?;
@@ -96,7 +100,7 @@ pub(crate) fn run_suites(args: &ClientsArgs) -> Result<()> {
         "\n{:<22} {:<10} {:>6} {:>6} {:>7} {:>8}",
         "client", "version", "passed", "failed", "skipped", "time"
     );
-    let reports = run_side_by_side(&wanted, &program, &known, args.jobs.max(1));
+    let reports = run_side_by_side(&wanted, &program, args.against, &known, args.jobs.max(1));
     sum_up(&reports)
 }
 
@@ -110,6 +114,7 @@ struct Report {
 fn run_side_by_side(
     wanted: &[&'static Suite],
     program: &Program,
+    against: Against,
     known: &KnownDifferences,
     jobs: usize,
 ) -> Vec<Report> {
@@ -118,7 +123,7 @@ fn run_side_by_side(
     let work = || {
         while let Some(suite) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
             let start = Instant::now();
-            let report = run_suite(suite, program, known).unwrap_or_else(|error| Report {
+            let report = run_suite(suite, program, against, known).unwrap_or_else(|error| Report {
                 results: Results::of_failure(suite.client, &format!("{error:#}")),
                 evidence: String::new(),
             });
@@ -135,11 +140,24 @@ fn run_side_by_side(
     reports.into_inner().expect("no thread panicked")
 }
 
-fn run_suite(suite: &Suite, program: &Program, known: &KnownDifferences) -> Result<Report> {
+fn run_suite(
+    suite: &Suite,
+    program: &Program,
+    against: Against,
+    known: &KnownDifferences,
+) -> Result<Report> {
     let folder = Scratch::new(&format!("clients-{}", suite.client.replace('/', "-")))?;
     let results_file = folder.path().join("results");
     let output = folder.path().join("output");
-    let control = Control::start(Server::start(program.clone())?)?;
+    let (_elsewhere, server) = match (against, program) {
+        (Against::AnotherNode, Program::Landfall(binary)) => {
+            let elsewhere = Elsewhere::start(binary)?;
+            let server = elsewhere.another_node(program.clone())?;
+            (Some(elsewhere), server)
+        }
+        _ => (None, Server::start(program.clone())?),
+    };
+    let control = Control::start(server)?;
     let mut command = suite.command()?;
     command
         .env("AMQP_PORT", control.amqp_port().to_string())

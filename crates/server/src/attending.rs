@@ -1,5 +1,5 @@
 //! The HTTP API of a member of a cluster: it asks the shard while this node serves it. While another does, requests are
-//! passed on to that node ([`crate::passing`]); who a user is is asked there, too, for what this node answers by itself.
+//! passed on to that node (`crate::passing`); who a user is is asked there, too, for what this node answers by itself.
 
 use crate::operator::ShardOperator;
 use crate::passing;

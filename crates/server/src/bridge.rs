@@ -1,6 +1,6 @@
 //! A client of this node whose queues another node owns: this end speaks the protocol with the client, and passes on what
 //! it does and hears. When the owner dies, or another node takes over, the client keeps its connection and its channels: it
-//! only waits ([`session`]).
+//! only waits (`session`).
 
 mod answers;
 mod channel;

@@ -12,10 +12,11 @@ use crate::inbox::{Batch, Handover, InboxSender};
 use crate::login;
 use crate::memory::{Memory, Unread};
 use crate::outbox::{OutboxReceiver, Outgoing};
+use crate::socket;
 use crate::unfinished::{Share, Unfinished};
 use bytes::{Buf, BufMut, BytesMut};
 use model::{ConnectionError, ConnectionId, FieldTable, Limits, ShortStr, Timestamp};
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -69,9 +70,6 @@ const FLUSH_MAX: Duration = Duration::from_secs(5);
 /// How long the peer is listened to after the last bytes were written: closing a socket with unread input
 /// resets it, and the peer might never see why it was closed.
 const LINGER: Duration = Duration::from_secs(1);
-
-/// The most pieces of one vectored write.
-const WRITE_PIECES: usize = 64;
 
 /// Serves one client until it is gone.
 ///
@@ -328,16 +326,14 @@ impl<'a> Connection<'a> {
     }
 
     fn write(&mut self, writer: &WriteHalf<'_>) -> Result<(), End> {
-        let output = self.wire.output();
-        while !output.is_empty() {
-            let mut pieces = [IoSlice::new(&[]); WRITE_PIECES];
-            let count = output.chunks_vectored(&mut pieces);
-            match writer.try_write_vectored(&pieces[..count]) {
-                Ok(0) => return Err(End::PeerGone),
-                Ok(written) => output.advance(written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error.into()),
-            }
+        let all = socket::write(self.wire.output(), |pieces| {
+            writer.try_write_vectored(pieces)
+        });
+        match all {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WriteZero => return Err(End::PeerGone),
+            Err(error) => return Err(error.into()),
         }
         self.handout.note_written();
         self.handout.report(&mut self.batch);

@@ -37,6 +37,7 @@ pub mod inbox;
 pub mod memory;
 pub mod outbox;
 pub mod publishing;
+mod socket;
 pub mod unfinished;
 
 pub mod alarms;

@@ -115,6 +115,9 @@ struct Cluster {
     nodes: Vec<node::Node>,
     database: Option<Child>,
     zookeeper: Option<Child>,
+    /// What another node is told to find both.
+    hosts: String,
+    address: String,
 }
 
 impl Drop for Cluster {
@@ -140,6 +143,8 @@ impl Cluster {
         self.zookeeper = Some(zookeeper::start(&java, &folder.join("zookeeper"), port)?);
         let (database, address) = postgres::start(&programs, &folder.join("postgresql"))?;
         self.database = Some(database);
+        self.hosts = format!("127.0.0.1:{port}");
+        self.address = address;
         until("ZooKeeper", self.zookeeper.as_ref(), || {
             zookeeper::serves(port)
         })
@@ -150,8 +155,7 @@ impl Cluster {
         .await?;
         say("starting the nodes");
         for (number, ports) in (1..).zip(ports.chunks(3)) {
-            let zookeeper = format!("127.0.0.1:{port}");
-            let node = node::start(folder, number, ports, &zookeeper, &address)?;
+            let node = node::start(folder, number, ports, &self.hosts, &self.address)?;
             self.nodes.push(node);
         }
         for node in &self.nodes {
@@ -177,12 +181,14 @@ impl Cluster {
         let (url, other) = (first.amqp, last.amqp);
         let (api, process) = (first.admin, last.child.process());
         say(&format!(
-            "{table}\nAll is in {}. Try next:\n  \
+            "{table}\nZooKeeper: {}\nPostgreSQL: {}\nAll is in {}. Try next:\n  \
              landfall cluster status --admin-url http://127.0.0.1:{api}\n  \
              echo 'hello' | landfall send first --url amqp://127.0.0.1:{url}\n  \
              landfall receive first --count 1 --url amqp://127.0.0.1:{other}\n  \
              kill -9 {process}    # and see who owns what a few seconds later\n\
              Ctrl-C ends all of it.",
+            self.hosts,
+            self.address,
             folder.path.display()
         ));
     }

@@ -7,10 +7,11 @@ use super::{Front, GOODBYE_MAX, Held};
 use crate::host::Host;
 use crate::login;
 use crate::shard::SHUTDOWN;
+use crate::socket;
 use crate::unfinished::Share;
 use bytes::{Buf, BufMut, BytesMut};
 use model::{ConnectionError, ConnectionId, MethodId, ReplyCode, ShortStr, Timestamp};
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -35,8 +36,6 @@ const UNSENT_MAX: usize = 1024 * 1024;
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// How soon a client that may not be read is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// The most pieces of one write.
-const WRITE_PIECES: usize = 64;
 
 /// What a client waited for.
 pub(super) enum Happened {
@@ -141,8 +140,12 @@ impl<'a> Bridge<'a> {
         self.say_goodbye();
         self.write_owner();
         let must_wait = self.hung_up || self.must_tell_owner_first();
-        if !must_wait && let Err(error) = self.write(stream) {
-            self.hang_up(error.to_string());
+        if !must_wait {
+            let output = self.wire.output();
+            let written = socket::write(output, |pieces| stream.try_write_vectored(pieces));
+            written
+                .map(drop)
+                .unwrap_or_else(|error| self.hang_up(error.to_string()));
         }
         self.held.set(self.session.held());
     }
@@ -353,20 +356,5 @@ impl<'a> Bridge<'a> {
         let has_heard = self.hung_up || self.wire.is_finished() && self.wire.output().is_empty();
         let over = has_heard && matches!(self.owner, Owner::NotNeeded);
         over || self.front.clock.now() >= by
-    }
-
-    fn write(&mut self, stream: &TcpStream) -> io::Result<()> {
-        let output = self.wire.output();
-        while !output.is_empty() {
-            let mut pieces = [IoSlice::new(&[]); WRITE_PIECES];
-            let count = output.chunks_vectored(&mut pieces);
-            match stream.try_write_vectored(&pieces[..count]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => output.advance(written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
     }
 }
