@@ -39,8 +39,7 @@ impl Broker {
         Ok(())
     }
 
-    /// The number of the message that has come, where the channel counts. It is taken even if the message has one of its
-    /// own: the node at the other end counts without looking.
+    /// The number of the message that has come, where the channel counts.
     pub(crate) fn take_number(&mut self, id: ChannelId) -> Option<(ShortStr, PublishingId)> {
         let numbering = self.open_channel_mut(id).numbering.as_mut()?;
         let number = numbering.next;

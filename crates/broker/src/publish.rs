@@ -63,11 +63,15 @@ impl Broker {
             self.block(id.connection);
         }
         let envelope = Envelope::of(&publish.properties);
-        let counted = self.take_number(id);
+        let given = envelope.publishing()?;
+        let counted = match given {
+            Some(_) => None,
+            None => self.take_number(id),
+        };
         let counted = counted
             .as_ref()
             .map(|(name, number)| (name.as_bytes(), *number));
-        let publishing = envelope.publishing()?.or(counted);
+        let publishing = given.or(counted);
         if self.is_repeat(id, publishing) {
             self.answer_repeat(id);
             return Ok(());

@@ -39,7 +39,7 @@ pub struct Front {
     clock: Clock,
     unfinished: Arc<Unfinished>,
     numbers: Arc<Numbers>,
-    /// What messages that are not confirmed take, of all clients.
+    /// What is held for clients, of all of them.
     held: AtomicUsize,
     /// What only nodes of the cluster know.
     secret: Secret,
@@ -92,7 +92,7 @@ pub(crate) async fn serve(
     info!(connection = %id, %peer, reason, "a client that was passed on has left");
 }
 
-/// What a client's unconfirmed messages take, in the sum over all clients.
+/// What is held for a client, in the sum over all of them.
 struct Held<'a> {
     all: &'a AtomicUsize,
     own: usize,

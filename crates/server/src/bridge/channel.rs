@@ -2,14 +2,14 @@
 //! told so that the channel is there as it was.
 
 use super::numbers::Counting;
-use super::unconfirmed::{Confirm, Numbered, Sent, Unconfirmed};
+use super::unconfirmed::{Confirm, Message, Sent, Unconfirmed};
 use bytes::BytesMut;
 use model::method::{basic, channel, confirm, tx};
 use model::publish::{
     EXTEND_ROUTING_KEY, NUMBERED_ROUTING_KEY, PUBLISHER_ID_HEADER, PUBLISHING_ID_HEADER,
 };
 use model::{
-    ChannelNumber, DeliveryTag, Method, PropertiesBuilder, Publish, ShortStr, TableBuilder,
+    ChannelNumber, DeliveryTag, Method, PropertiesBuilder, Publish, ShortStr, TableBuilder, Value,
 };
 use std::collections::VecDeque;
 use wire::{Event, encode_content, encode_method};
@@ -19,6 +19,8 @@ use wire::{Event, encode_content, encode_method};
 pub(super) struct Asked {
     pub(super) order: u64,
     pub(super) method: Method,
+    /// What it takes, as a frame.
+    pub(super) bytes: usize,
     pub(super) answer: Answer,
 }
 
@@ -85,8 +87,8 @@ pub(super) struct Channel {
     told_next: Option<(ShortStr, u64)>,
     /// The number of the client's last publish, once it is in confirm mode.
     client_tag: Option<u64>,
-    /// Whether it has transactions; and whether one has begun.
-    pub(super) transaction: Option<bool>,
+    /// If it has transactions, the order of what came last into one; 0 if there is nothing in it.
+    pub(super) transaction: Option<u64>,
     pub(super) consumers: Vec<Consumer>,
     /// The prefetch count of the next consumer.
     pub(super) prefetch_each: basic::Qos,
@@ -113,6 +115,24 @@ impl Channel {
     pub(super) fn declares(&self) -> bool {
         let mut asked = self.asked.iter();
         asked.any(|asked| matches!(asked.method, Method::QueueDeclare(_)))
+    }
+
+    /// What is held for it, in bytes.
+    pub(super) fn held(&self) -> usize {
+        let asked = self.asked.iter().map(|asked| asked.bytes);
+        self.unconfirmed.bytes() + asked.sum::<usize>()
+    }
+
+    /// Whether something is in a transaction that has not been committed.
+    pub(super) fn has_begun(&self) -> bool {
+        self.transaction.is_some_and(|last| last > 0)
+    }
+
+    /// A transaction has ended that was asked to at `order`. What came after belongs to the next one.
+    pub(super) fn transaction_ended(&mut self, order: u64) {
+        self.transaction = self
+            .transaction
+            .map(|last| if last > order { last } else { 0 });
     }
 
     /// The client's tag for a delivery of this owner.
@@ -156,8 +176,8 @@ impl Channel {
         publish: Publish,
         out: Option<Out<'_>>,
     ) -> Option<Confirm> {
-        if let Some(begun) = &mut self.transaction {
-            *begun = true;
+        if let Some(last) = &mut self.transaction {
+            *last = order;
             if let Some(mut out) = out {
                 out.publish(number, &publish);
             }
@@ -182,16 +202,10 @@ impl Channel {
             self.unconfirmed.push(sent);
             return None;
         }
-        let counting = self
-            .counting
-            .as_mut()
-            .expect("it counts before it publishes");
-        let message = Numbered {
-            publisher: counting.publisher.clone(),
-            number: counting.next,
+        let message = Message {
+            number: self.number(&publish),
             publish,
         };
-        counting.next += 1;
         if let Some(mut out) = out {
             sent.tag = self.pass_on(number, &message, &mut out);
         }
@@ -200,9 +214,21 @@ impl Channel {
         None
     }
 
+    fn number(&mut self, publish: &Publish) -> Option<(ShortStr, u64)> {
+        if names_publisher(publish) {
+            return None;
+        }
+        let counting = self.counting.as_mut();
+        let counting = counting.expect("it counts before it publishes");
+        counting.next += 1;
+        Some((counting.publisher.clone(), counting.next - 1))
+    }
+
     /// Sends a message, and tells which number its confirm will name.
-    fn pass_on(&mut self, number: ChannelNumber, message: &Numbered, out: &mut Out<'_>) -> u64 {
-        self.tell_number(number, message, out);
+    fn pass_on(&mut self, number: ChannelNumber, message: &Message, out: &mut Out<'_>) -> u64 {
+        if let Some(counted) = &message.number {
+            self.tell_number(number, counted, out);
+        }
         out.publish(number, &message.publish);
         self.next_passed_on()
     }
@@ -214,16 +240,14 @@ impl Channel {
     }
 
     /// Tells the owner the message's number, unless it is the one that it expects.
-    fn tell_number(&mut self, number: ChannelNumber, message: &Numbered, out: &mut Out<'_>) {
-        let is_expected = self.told_next.as_ref().is_some_and(|(publisher, next)| {
-            *next == message.number && *publisher == message.publisher
-        });
-        if !is_expected {
-            out.publish(number, &numbering(message));
+    fn tell_number(&mut self, number: ChannelNumber, counted: &(ShortStr, u64), out: &mut Out<'_>) {
+        if self.told_next.as_ref() != Some(counted) {
+            out.publish(number, &numbering(counted));
             // It is confirmed too.
             self.next_passed_on();
         }
-        self.told_next = Some((message.publisher.clone(), message.number + 1));
+        let (publisher, told) = counted;
+        self.told_next = Some((publisher.clone(), told + 1));
     }
 
     /// The way to the owner is gone, and what it had delivered comes again under other tags. What was no message is not
@@ -299,6 +323,7 @@ impl Channel {
         self.asked.push_back(Asked {
             order: 0,
             method,
+            bytes: 0,
             answer: Answer::Restored,
         });
     }
@@ -321,12 +346,20 @@ fn is_extension(publish: &Publish) -> bool {
     publish.exchange.is_empty() && publish.routing_key == EXTEND_ROUTING_KEY
 }
 
+/// Whether a message says itself whose it is, and which of those: then owners know it again by that.
+fn names_publisher(publish: &Publish) -> bool {
+    publish.properties.headers().is_some_and(|headers| {
+        let names = |name| headers.get(name).is_some();
+        names(PUBLISHER_ID_HEADER) && names(PUBLISHING_ID_HEADER)
+    })
+}
+
 /// Says to the owner under which number the next message on the channel comes.
-fn numbering(message: &Numbered) -> Publish {
-    let number = i64::try_from(message.number).expect("nobody sends so many");
+fn numbering((publisher, number): &(ShortStr, u64)) -> Publish {
+    let number = i64::try_from(*number).expect("nobody sends so many");
     let headers = TableBuilder::new()
-        .text(PUBLISHER_ID_HEADER, message.publisher.as_str())
-        .field(PUBLISHING_ID_HEADER, model::Value::I64(number))
+        .text(PUBLISHER_ID_HEADER, publisher)
+        .field(PUBLISHING_ID_HEADER, Value::I64(number))
         .build();
     Publish {
         routing_key: ShortStr::from_static(NUMBERED_ROUTING_KEY),

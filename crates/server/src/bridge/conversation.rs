@@ -25,8 +25,8 @@ const READ_LEAST: usize = 512;
 /// The most bytes of one read of a client.
 const READ_MOST: usize = 128 * 1024;
 /// A client that has so many bytes to read gets no more from the owner, which then sends no more.
-pub(super) const UNREAD_MAX: usize = 1024 * 1024;
-/// A client whose unconfirmed messages take so much is not read: the owner is slow, or there is none.
+pub(super) const UNREAD_MAX: usize = 256 * 1024;
+/// A client for which so much is held, messages and requests, is not read: the owner is slow, or there is none.
 const HELD_MAX: usize = 8 * 1024 * 1024;
 /// What a client holds up to here never waits for others.
 const HELD_LITTLE: usize = 64 * 1024;
@@ -76,6 +76,8 @@ pub(super) struct Bridge<'a> {
     pub(super) hung_up: bool,
     /// The client is done, or was given up: when that is to be over.
     pub(super) goodbye_by: Option<Timestamp>,
+    /// It said so itself, and waits for the answer.
+    pub(super) awaits_goodbye: bool,
     /// The owner was told.
     pub(super) said_goodbye: bool,
     /// Why it has gone.
@@ -116,6 +118,7 @@ impl<'a> Bridge<'a> {
             reading: true,
             hung_up: false,
             goodbye_by: None,
+            awaits_goodbye: false,
             said_goodbye: false,
             reason: None,
         }
@@ -225,8 +228,7 @@ impl<'a> Bridge<'a> {
                 }
             }
         }
-        let is_missing = matches!(self.owner, Owner::Missing(_) | Owner::Opening(_));
-        if is_missing && now >= self.missed_since + PATIENCE && self.goodbye_by.is_none() {
+        if self.patience_ends().is_some_and(|at| at <= now) {
             self.close(ConnectionError::new(
                 ReplyCode::ConnectionForced,
                 "no node of the cluster serves, try again",
@@ -236,24 +238,28 @@ impl<'a> Bridge<'a> {
         self.wire.tick(now);
     }
 
+    /// When a client that no node serves is told so.
+    fn patience_ends(&self) -> Option<Timestamp> {
+        let is_missed = matches!(self.owner, Owner::Missing(_) | Owner::Opening(_));
+        (is_missed && self.goodbye_by.is_none()).then(|| self.missed_since + PATIENCE)
+    }
+
     /// When something is to be done even if nothing happens.
     fn wake_at(&self) -> Timestamp {
         let now = self.front.clock.now();
         let owner = match &self.owner {
-            Owner::NotNeeded => None,
+            Owner::NotNeeded | Owner::Opening(_) => None,
             Owner::Missing(again) => Some(*again),
-            Owner::Opening(_) => Some(self.missed_since + PATIENCE),
             Owner::There(way, until) => {
                 let pulse = way.wake_at();
                 Some(until.map_or(pulse, |until| until.min(pulse)))
             }
         };
-        let owner =
-            owner.filter(|_| self.goodbye_by.is_none() || !matches!(self.owner, Owner::Opening(_)));
         let look_again = (!self.reading && !self.hung_up).then(|| now + LOOK_AGAIN);
         let times = [
             self.wire.wake_at(),
             owner,
+            self.patience_ends(),
             look_again,
             self.share.give_up_at(),
             self.goodbye_by,
@@ -275,6 +281,7 @@ impl<'a> Bridge<'a> {
         !self.hung_up
             && !self.wire.is_finished()
             && has_room
+            && !self.session.waits_for_number()
             && unsent < UNSENT_MAX
             && self.wire.output().remaining() < UNREAD_MAX
             && self.share.may_grow(self.front.clock.now())
@@ -303,6 +310,7 @@ impl<'a> Bridge<'a> {
                 }
                 Event::Open { vhost, .. } => self.enter(vhost.detached()),
                 Event::Closed(why) => {
+                    self.awaits_goodbye = true;
                     let said = why.map_or("closed by the client".into(), |why| why.to_string());
                     self.begin_goodbye(said);
                 }
@@ -334,7 +342,7 @@ impl<'a> Bridge<'a> {
     /// The client is done. What it did before still counts: the owner is to hear of it.
     pub(super) fn begin_goodbye(&mut self, reason: String) {
         self.reason.get_or_insert(reason);
-        let has_messages = self.session.held() > 0;
+        let has_messages = self.session.has_messages();
         let most = if has_messages { PATIENCE } else { GOODBYE_MAX };
         let by = self.front.clock.now() + most;
         self.goodbye_by.get_or_insert(by);
@@ -346,7 +354,7 @@ impl<'a> Bridge<'a> {
 
     /// The client that sees its close answered may connect again at once: what was exclusively its own must be gone by then.
     pub(super) fn must_tell_owner_first(&self) -> bool {
-        self.goodbye_by.is_some() && !matches!(self.owner, Owner::NotNeeded)
+        self.awaits_goodbye && !matches!(self.owner, Owner::NotNeeded)
     }
 
     fn is_over(&mut self) -> bool {

@@ -72,9 +72,36 @@ impl Bridge<'_> {
             self.wire
                 .send(CONNECTION, &connection::OpenOk::default().into());
         }
+        // What came into a transaction meanwhile has not been passed on to anybody.
+        if self.give_up_what_cannot_go_on() {
+            return;
+        }
         if let Owner::There(way, _) = &self.owner {
             self.session.resume(way.frame_max);
         }
+    }
+
+    /// Closes a connection that has something which went with the last owner; tells whether nothing of it is left.
+    fn give_up_what_cannot_go_on(&mut self) -> bool {
+        if self.goodbye_by.is_none()
+            && let Some(why) = self.session.cannot_go_on()
+        {
+            self.close(ConnectionError::new(
+                ReplyCode::ConnectionForced,
+                format_args!("the node that served this connection has gone, and {why}"),
+                MethodId::default(),
+            ));
+        }
+        if self.goodbye_by.is_none() {
+            return false;
+        }
+        self.session.keep_only_messages();
+        self.said_goodbye = false;
+        let nothing_left = !self.session.has_messages();
+        if nothing_left {
+            self.owner = Owner::NotNeeded;
+        }
+        nothing_left
     }
 
     /// There is a way to the owner, up to where the client has come.
@@ -169,22 +196,7 @@ impl Bridge<'_> {
             self.owner = Owner::NotNeeded;
             return self.close(error.clone());
         }
-        if self.goodbye_by.is_none()
-            && let Some(why) = self.session.cannot_go_on()
-        {
-            self.close(ConnectionError::new(
-                ReplyCode::ConnectionForced,
-                format_args!("the node that served this connection has gone, and {why}"),
-                MethodId::default(),
-            ));
-        }
-        if self.goodbye_by.is_some() {
-            self.session.keep_only_messages();
-            self.said_goodbye = false;
-            if self.session.held() == 0 {
-                self.owner = Owner::NotNeeded;
-            }
-        }
+        self.give_up_what_cannot_go_on();
         if is_replaced && matches!(self.owner, Owner::Missing(_)) {
             self.look_for_owner();
         }
@@ -192,10 +204,11 @@ impl Bridge<'_> {
 
     pub(super) fn say_goodbye(&mut self) {
         // What it sent without confirms is as good as confirmed when it hears that it may go.
-        if self.goodbye_by.is_none() || self.said_goodbye || self.session.held() > 0 {
+        if self.goodbye_by.is_none() || self.said_goodbye || self.session.has_messages() {
             return;
         }
         if let Owner::There(way, _) = &mut self.owner {
+            self.session.end();
             way.output.extend_from_slice(&self.session.output().split());
             way.say_goodbye();
             self.said_goodbye = true;

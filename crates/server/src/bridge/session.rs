@@ -66,12 +66,21 @@ impl Session {
         &mut self.output
     }
 
-    /// What is held of messages that are not confirmed, in bytes.
+    /// What is held for the client, in bytes: messages that are not confirmed, and requests that are not answered.
     pub(crate) fn held(&self) -> usize {
-        self.channels
-            .values()
-            .map(|it| it.unconfirmed.bytes())
-            .sum()
+        self.channels.values().map(Channel::held).sum()
+    }
+
+    /// Whether there are messages that are not confirmed.
+    pub(crate) fn has_messages(&self) -> bool {
+        let mut channels = self.channels.values();
+        channels.any(|channel| !channel.unconfirmed.is_empty())
+    }
+
+    /// Whether the client uses a number again that the owner does not know to be free: nothing more is taken from it.
+    pub(crate) fn waits_for_number(&self) -> bool {
+        let mut channels = self.channels.values();
+        channels.any(|channel| !channel.late.is_empty())
     }
 
     /// Whether another owner could not go on where this one ended, and why.
@@ -80,7 +89,7 @@ impl Session {
         if !self.exclusive.is_empty() {
             return Some("its exclusive queues were there");
         }
-        if channels.any(|it| it.transaction == Some(true)) {
+        if channels.any(Channel::has_begun) {
             return Some("a transaction was open there");
         }
         let mut consumers = self.channels.values().flat_map(|it| &it.consumers);
@@ -116,6 +125,14 @@ impl Session {
         }
         if std::mem::take(&mut self.blocked) {
             client.send(ChannelNumber(0), &connection::Unblocked.into());
+        }
+    }
+
+    /// The client is done, and all that it sent is confirmed: its publishers are free.
+    pub(crate) fn end(&mut self) {
+        let numbers: Vec<ChannelNumber> = self.channels.keys().copied().collect();
+        for number in numbers {
+            self.forget(number);
         }
     }
 
@@ -194,23 +211,28 @@ impl Session {
             Method::BasicAck(basic::Ack { delivery_tag, .. })
             | Method::BasicNack(basic::Nack { delivery_tag, .. })
             | Method::BasicReject(basic::Reject { delivery_tag, .. }) => {
-                if let Some(begun) = &mut channel.transaction {
-                    *begun = true;
+                if let Some(last) = &mut channel.transaction {
+                    self.order += 1;
+                    *last = self.order;
                 }
                 let Some(tag) = channel.owner_tag_of(*delivery_tag) else {
                     return;
                 };
                 *delivery_tag = tag;
-                return self.say(number, &method);
+                self.say(number, &method);
+                return;
             }
-            Method::BasicRecoverAsync(_) => return self.say(number, &method),
+            Method::BasicRecoverAsync(_) => {
+                self.say(number, &method);
+                return;
+            }
             // Another owner does not know which queue the channel declared last.
             other if !channel.declares() => name_queue(other, &channel.last_queue),
             _ => {}
         }
         match &method {
             Method::ConfirmSelect(_) if channel.transaction.is_none() => channel.client_confirms(),
-            Method::TxSelect(_) => channel.transaction = channel.transaction.or(Some(false)),
+            Method::TxSelect(_) => channel.transaction = channel.transaction.or(Some(0)),
             _ => {}
         }
         let answer = if take_no_wait(&mut method) {
@@ -226,20 +248,25 @@ impl Session {
         self.order
     }
 
-    /// Says what is not answered.
-    fn say(&mut self, number: ChannelNumber, method: &Method) {
-        if self.owner.is_some() {
-            wire::encode_method(&mut self.output, number, method);
+    /// Says it, if there is an owner; tells how long it is as a frame.
+    fn say(&mut self, number: ChannelNumber, method: &Method) -> usize {
+        let before = self.output.len();
+        wire::encode_method(&mut self.output, number, method);
+        let bytes = self.output.len() - before;
+        if self.owner.is_none() {
+            self.output.truncate(before);
         }
+        bytes
     }
 
     fn ask(&mut self, number: ChannelNumber, method: Method, answer: Answer) {
         let order = self.next_order();
-        self.say(number, &method);
+        let bytes = self.say(number, &method);
         if let Some(channel) = self.channels.get_mut(&number) {
             channel.asked.push_back(Asked {
                 order,
                 method,
+                bytes,
                 answer,
             });
         }
@@ -327,17 +354,26 @@ impl Session {
         client: &mut ServerConnection,
     ) {
         self.say(number, &channel::CloseOk.into());
-        self.forget(number);
         client.close_channel(number, &channel_error(close));
+        self.gone(number, client);
     }
 
-    fn forget(&mut self, number: ChannelNumber) {
+    /// The channel is over, at the owner too: its number is free.
+    fn gone(&mut self, number: ChannelNumber, client: &mut ServerConnection) {
+        for event in self.forget(number) {
+            self.client_did(event, client);
+        }
+    }
+
+    /// Returns what the client did under the channel's number since.
+    fn forget(&mut self, number: ChannelNumber) -> Vec<Event> {
         let Some(mut channel) = self.channels.remove(&number) else {
-            return;
+            return Vec::new();
         };
         if let Some(counting) = channel.counting.take_if(|_| channel.unconfirmed.is_empty()) {
             self.numbers.give_back(&self.vhost, counting);
         }
+        channel.late
     }
 
     /// The owner answers the oldest request of a channel: only now it has happened.
@@ -394,7 +430,7 @@ impl Session {
                         .retain(|it| it.consume.consumer_tag != cancel.consumer_tag);
                 }
                 (_, Method::TxCommitOk(_) | Method::TxRollbackOk(_)) => {
-                    channel.transaction = Some(false);
+                    channel.transaction_ended(asked.order);
                 }
                 _ => {}
             }
@@ -403,11 +439,9 @@ impl Session {
             client.send(number, &answer);
         }
         if is_closed {
-            let late = std::mem::take(&mut channel.late);
-            self.forget(number);
-            for event in late {
-                self.client_did(event, client);
-            }
+            // It is answered when all of the channel's messages have landed; their confirms came too late to be passed on.
+            channel.unconfirmed.take();
+            self.gone(number, client);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::session::Session;
 use bytes::{Buf, BytesMut};
 use expect_test::{Expect, expect};
 use model::method::{basic, channel, confirm, connection, queue, tx};
-use model::publish::{NUMBERED_ROUTING_KEY, PUBLISHING_ID_HEADER};
+use model::publish::{NUMBERED_ROUTING_KEY, PUBLISHER_ID_HEADER, PUBLISHING_ID_HEADER};
 use model::{
     ChannelNumber, DeliveryTag, FieldTable, Limits, Method, Properties, ShortStr, Timestamp,
 };
@@ -95,13 +95,16 @@ impl Talk {
     }
 
     fn publish(&mut self, body: &str) {
+        self.publish_with(body, &Properties::default());
+    }
+
+    fn publish_with(&mut self, body: &str, properties: &Properties) {
         let publish = basic::Publish {
             routing_key: short("q"),
             ..basic::Publish::default()
         };
         let mut input = BytesMut::new();
         wire::encode_method(&mut input, ONE, &publish.into());
-        let properties = Properties::default();
         let body = body.as_bytes();
         wire::encode_content(&mut input, ONE, 60, properties.as_bytes(), body, FRAME_MAX);
         self.client_bytes(input);
@@ -509,6 +512,87 @@ fn behind_a_close_nothing_else_is_answered() {
         to the owner: channel.close
         to the client: channel.close-ok
     "#]]);
+}
+
+#[test]
+fn what_comes_into_a_transaction_while_there_is_no_owner_is_not_committed_without_it() {
+    let mut talk = Talk::new();
+    talk.client(tx::Select);
+    talk.owner(tx::SelectOk);
+    talk.another_owner(|talk| {
+        assert_eq!(talk.session.cannot_go_on(), None, "it is empty");
+        talk.publish("to nobody");
+        let open = Some("a transaction was open there");
+        assert_eq!(talk.session.cannot_go_on(), open);
+    });
+
+    let mut talk = Talk::new();
+    talk.client(tx::Select);
+    talk.owner(tx::SelectOk);
+    talk.publish("in the first");
+    talk.client(tx::Commit);
+    talk.publish("in the next");
+    talk.owner(tx::CommitOk);
+    let open = Some("a transaction was open there");
+    assert_eq!(talk.session.cannot_go_on(), open);
+}
+
+#[test]
+fn a_publisher_of_ours_is_free_when_its_channel_is_closed_and_a_message_with_its_own_needs_none() {
+    let mut talk = Talk::new();
+    let headers = model::TableBuilder::new()
+        .text(PUBLISHER_ID_HEADER, "its own")
+        .field(PUBLISHING_ID_HEADER, model::Value::I64(7))
+        .build();
+    let own = model::PropertiesBuilder::new().headers(&headers).build();
+    talk.publish_with("numbered by the client", &own);
+    talk.publish("numbered here");
+    talk.publish_with("by the client", &own);
+    talk.publish("here");
+    talk.client(channel::Close::default());
+    talk.owner(channel::CloseOk);
+    talk.client(channel::Open::default());
+    talk.owner(channel::OpenOk::default());
+    talk.publish("the same publisher counts on");
+    talk.is(&expect![[r#"
+        to the owner: confirm.select
+        to the owner: publish
+        to the owner: Some(7)
+        to the owner: numbered by the client
+        to the owner: numbered
+        to the owner: Some(1)
+        to the owner: publish
+        to the owner: numbered here
+        to the owner: publish
+        to the owner: Some(7)
+        to the owner: by the client
+        to the owner: publish
+        to the owner: here
+        to the owner: channel.close
+        to the client: channel.close-ok
+        to the owner: channel.open
+        to the client: channel.open-ok
+        to the owner: confirm.select
+        to the owner: numbered
+        to the owner: Some(3)
+        to the owner: publish
+        to the owner: the same publisher counts on
+    "#]]);
+}
+
+#[test]
+fn what_is_held_is_known_and_a_client_that_is_ahead_of_the_owner_waits() {
+    let mut talk = Talk::new();
+    assert_eq!(talk.session.held(), 0);
+    talk.another_owner(|talk| {
+        talk.client(queue::Declare::default());
+        assert!(talk.session.held() > 0 && !talk.session.has_messages());
+        talk.client(channel::Close::default());
+        assert!(!talk.session.waits_for_number());
+        talk.session
+            .client_did(Event::ChannelOpened(ONE), &mut talk.wire);
+        assert!(talk.session.waits_for_number());
+    });
 }
 
 #[test]

@@ -16,20 +16,20 @@ pub(crate) struct Sent {
     /// The number that the client expects in its confirm, if it wants one.
     pub(crate) client_tag: Option<u64>,
     /// What is to be sent again; `None` for what is no message.
-    pub(crate) message: Option<Numbered>,
+    pub(crate) message: Option<Message>,
 }
 
-/// A message, and the number by which owners know it again.
+/// A message, and how owners know it again.
 #[derive(Debug)]
-pub(crate) struct Numbered {
-    pub(crate) publisher: ShortStr,
-    pub(crate) number: u64,
+pub(crate) struct Message {
+    /// A publisher of ours, and its number for the message. `None` where the message says itself whose it is.
+    pub(crate) number: Option<(ShortStr, u64)>,
     pub(crate) publish: Publish,
 }
 
 impl Sent {
     fn bytes(&self) -> usize {
-        let content = |message: &Numbered| {
+        let content = |message: &Message| {
             message.publish.body.len() + message.publish.properties.as_bytes().len()
         };
         OVERHEAD + self.message.as_ref().map_or(0, content)
