@@ -17,10 +17,14 @@ use model::{Password, Position, ShortStr};
 use serde_json::Value;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// What an answer about a user may be long.
 const USER_MAX: usize = 64 * 1024;
+
+/// The other node has so long to say who a user is: longer than it makes wrong passwords wait.
+const WHO_MAX: Duration = Duration::from_secs(3);
 
 /// Who can be asked.
 #[derive(Clone)]
@@ -112,9 +116,9 @@ async fn who_is(
         .extension(FromThisMachine(local))
         .body(Body::empty())
         .expect("a path and base64 are a request");
-    let response = passing::ask(there, secret, request)
-        .await
-        .map_err(unknown)?;
+    let asked = tokio::time::timeout(WHO_MAX, passing::ask(there, secret, request)).await;
+    let silent = |_| Err("it does not answer".to_owned());
+    let response = asked.unwrap_or_else(silent).map_err(unknown)?;
     let code = response.status();
     let body = axum::body::to_bytes(response.into_body(), USER_MAX).await;
     let body = body.map_err(|error| unknown(error.to_string()))?;

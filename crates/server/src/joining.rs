@@ -7,7 +7,7 @@ use crate::relay;
 use anyhow::{Context, bail, ensure};
 use cluster::members::{self, About, MembersHandle, Options, Pace, State, View, ZooKeeper};
 use cluster::{Database, DatabaseError, Identity};
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -130,11 +130,18 @@ pub(crate) fn about(member: &Member, entrances: &Entrances) -> anyhow::Result<Ab
     })
 }
 
-/// Where others find what listens here: what listens everywhere is found where the node is.
+/// Where others find what listens here: what listens everywhere is found where the node is. What listens to its own machine
+/// only others do not find, unless all of them are there.
 fn reachable(address: SocketAddr, node: &str) -> String {
-    match node.rsplit_once(':') {
-        Some((host, _)) if address.ip().is_unspecified() => format!("{host}:{}", address.port()),
-        _ => address.to_string(),
+    let host = node.rsplit_once(':').map_or(node, |(host, _)| host);
+    let ip: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    let is_on_one_machine = host == "localhost" || ip.is_some_and(|ip| ip.is_loopback());
+    if address.ip().is_unspecified() {
+        format!("{host}:{}", address.port())
+    } else if address.ip().is_loopback() && !is_on_one_machine {
+        String::new()
+    } else {
+        address.to_string()
     }
 }
 
@@ -151,6 +158,10 @@ mod tests {
             ("0.0.0.0:15672", "mq-1.mq:25672", "mq-1.mq:15672"),
             ("[::]:15672", "[2001:db8::7]:25672", "[2001:db8::7]:15672"),
             ("10.0.0.1:15672", "mq-1.mq:25672", "10.0.0.1:15672"),
+            ("127.0.0.1:15672", "127.0.0.1:25672", "127.0.0.1:15672"),
+            ("[::1]:15672", "localhost:25672", "[::1]:15672"),
+            ("127.0.0.1:15672", "10.0.0.1:25672", ""),
+            ("127.0.0.1:15672", "mq-1.mq:25672", ""),
         ] {
             let address = address.parse().expect("an address");
             assert_eq!(reachable(address, node), found);

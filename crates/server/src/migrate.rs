@@ -1,6 +1,6 @@
 //! `landfall migrate`: from a data directory into a cluster's database, or back.
 //!
-//! The source is only read. The target must be empty, and is read and compared when all has been written. Of one that was
+//! Nothing lands in the source and nothing leaves it; a data directory is opened as a start would, which tidies it up. The target must be empty, and is read and compared when all has been written. Of one that was
 //! left half-way nobody makes use: a database is refused by nodes and by the next migration, a data directory gets its
 //! name when it is complete.
 
@@ -109,9 +109,10 @@ fn to_database(config: &Config, database: &Database, claim: &Claim) -> Result<Sa
     // Nothing expires, and nothing's time comes, between reading and comparing.
     let now = Clock::start().now();
     let place = config.data_dir.display();
+    // To open it makes one of any directory.
     ensure!(
-        config.data_dir.is_dir(),
-        "there is no data directory {place}"
+        config.data_dir.join("format").is_file(),
+        "{place} is no data directory"
     );
     let (mut source, journal) = open_directory(config, &config.data_dir, now)?;
     let target = {
@@ -149,6 +150,7 @@ fn to_directory(config: &Config, database: &Database, claim: &Claim) -> Result<S
     let numbers = copy(&mut source, Box::new(target))?;
     let (mut written, journal) = open_directory(config, &unfinished, now)?;
     let same = compare(&mut source, &mut written, &numbers)?;
+    still_owned(database, claim)?;
     drop((written, journal, store));
     std::fs::rename(&unfinished, dir).context("cannot give the data directory its name")?;
     let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
@@ -157,6 +159,17 @@ fn to_directory(config: &Config, database: &Database, claim: &Claim) -> Result<S
         .and_then(|above| above.sync_all())
         .context("cannot sync the folder of the data directory")?;
     Ok(same)
+}
+
+/// What was read counts only if nobody has taken the shard since: a node that did has landed more, and forgotten some.
+fn still_owned(database: &Database, claim: &Claim) -> Result<()> {
+    let owners = database.owners()?;
+    let owner = owners.get(claim.shard as usize);
+    ensure!(
+        owner.is_some_and(|it| it.epoch == claim.epoch && it.owner == claim.owner),
+        "a node of the cluster was started meanwhile: stop it, and migrate again"
+    );
+    Ok(())
 }
 
 /// Where a data directory is until it is complete.

@@ -59,6 +59,12 @@ pub(crate) async fn pass_on(
             );
             return refuse(StatusCode::FORBIDDEN, "it was not passed on by a node");
         };
+        if !matches!(&*passing.asked.borrow(), Asked::Here(_)) {
+            return refuse(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "this node owns the queues no more",
+            );
+        }
         request.extensions_mut().insert(FromThisMachine(local));
         return next.run(request).await;
     }
@@ -84,6 +90,12 @@ pub(crate) async fn ask(
     secret: Secret,
     mut request: Request,
 ) -> Result<Response, String> {
+    if there.admin.is_empty() {
+        let node = &there.node;
+        return Err(format!(
+            "the node that serves, {node}, cannot be asked: its API listens to its own machine only (--admin-listen)"
+        ));
+    }
     let local = request.extensions().get::<FromThisMachine>();
     let local = local.is_some_and(|FromThisMachine(local)| *local);
     let headers = request.headers_mut();

@@ -156,9 +156,11 @@ pub(crate) struct Unfinished {
 impl Unfinished {
     pub(crate) fn hear(&mut self, told: &Told) {
         match told {
-            Told::Messages(..) | Told::Record(_, Record::Message(_)) => self.messages = true,
-            // A record that says nothing stands for what is remembered of a message that is gone.
-            Told::Record(_, Record::Delivered(QueueId(0), _)) => {}
+            // A record of no queue stands for what is remembered of a message that is gone: only migrations write it.
+            Told::Messages(..)
+            | Told::Record(_, Record::Message(_) | Record::Delivered(QueueId(0), _)) => {
+                self.messages = true;
+            }
             Told::Record(..) => self.others = true,
         }
     }

@@ -85,8 +85,14 @@ impl Folder {
         let path = wanted.unwrap_or_else(|| {
             std::env::temp_dir().join(format!("landfall-try-{}", std::process::id()))
         });
-        std::fs::create_dir_all(&path)
-            .with_context(|| format!("cannot make the folder {}", path.display()))?;
+        let is_new = !path.exists();
+        let made = if is_kept {
+            std::fs::create_dir_all(&path)
+        } else {
+            // One that is there already is somebody else's.
+            std::fs::create_dir(&path)
+        };
+        made.with_context(|| format!("cannot make the folder {}", path.display()))?;
         let path = path.canonicalize().context("cannot find the folder")?;
         ensure!(
             path.as_os_str().len() <= FOLDER_MAX,
@@ -94,8 +100,10 @@ impl Folder {
             path.display()
         );
         // Another user, as whom PostgreSQL runs, has to come through.
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
-            .context("cannot open the folder to PostgreSQL's user")?;
+        if is_new {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+                .context("cannot open the folder to PostgreSQL's user")?;
+        }
         Ok(Self { path, is_kept })
     }
 }

@@ -8,11 +8,14 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child as Process, Command, Stdio};
 
-/// Says the program's number, and ends it when nobody holds the other end of standard input any more.
+/// Says the program's number, and ends it when nobody holds the other end of standard input any more: soon by itself, and one
+/// that cannot, because it was stopped, by force.
 const SUPERVISED: &str = r#"
     "$@" < /dev/null > "$LOG" 2>&1 & program=$!
     echo $program; exec > /dev/null
-    cat > /dev/null; kill -$ENDING $program 2> /dev/null; wait $program"#;
+    cat > /dev/null; kill -$ENDING $program 2> /dev/null
+    (sleep 20 & clock=$!; trap 'kill $clock; exit' TERM; wait $clock; kill -KILL $program 2> /dev/null) & late=$!
+    wait $program; kill $late 2> /dev/null; wait $late"#;
 
 /// Whom a program runs as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
