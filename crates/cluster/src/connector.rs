@@ -35,6 +35,8 @@ pub(crate) const SET_UP: &str = "
     set jit = off;
     select set_config('synchronous_commit', current_setting('synchronous_commit'), false)";
 
+/// The host where was landed last has so long to let us in before the others are asked, too.
+const HERE_MAX: Duration = Duration::from_secs(1);
 /// A host whose system is silent for so long is dead: however long a statement takes, the system it runs on answers.
 const SILENCE: Duration = Duration::from_secs(3);
 
@@ -77,10 +79,12 @@ impl Connector {
 
     /// A connection that runs by itself, for statements that commit nothing that anybody waits for.
     pub(crate) async fn client(self: &Arc<Self>) -> Result<Client, Doubt> {
-        if self.hosts.len() > 1
-            && let Ok(session) = self.connect(self.host()).await
-        {
-            return Ok(session.by_itself());
+        if self.hosts.len() > 1 {
+            // One that has gone silent is not waited for: all are asked then.
+            let here = tokio::time::timeout(HERE_MAX, self.connect(self.host())).await;
+            if let Ok(Ok(session)) = here {
+                return Ok(session.by_itself());
+            }
         }
         Ok(self.any().await?.1.by_itself())
     }
@@ -155,11 +159,27 @@ impl Connector {
         let row = session
             .run(limit, |client| client.query_one(settings::QUESTION, &[]))
             .await?;
-        session.standby_names = self.check(&row)?.standby_names().to_owned();
-        Ok(session)
+        match self.check(&row) {
+            Ok(settings) => {
+                settings.read_at().clone_into(&mut session.settings_read);
+                Ok(session)
+            }
+            Err(doubt) => {
+                self.note_refused(host);
+                Err(doubt)
+            }
+        }
     }
 
-    /// Rises when a server was refused.
+    /// What was learned from the server that is in use is true for all connections to it; a former primary that is asked
+    /// because another host is looked for concerns nobody.
+    pub(crate) fn note_refused(&self, host: usize) {
+        if host == self.host() {
+            self.refusals.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Rises when the server that is in use was refused.
     pub(crate) fn refusals(&self) -> u64 {
         self.refusals.load(Ordering::Relaxed)
     }
@@ -169,7 +189,6 @@ impl Connector {
         let settings = Settings::of(row).map_err(|error| lost(&error))?;
         let objections = settings.objections(self.replicated.load(Ordering::Relaxed));
         if !objections.is_empty() && !self.options.allow_asynchronous {
-            self.refusals.fetch_add(1, Ordering::Relaxed);
             return Err(Doubt::Unsafe(objections.join("; ")));
         }
         self.replicated

@@ -41,7 +41,7 @@ pub(crate) async fn confirm(
     let (shard, epoch) = (append.shard.cast_signed(), append.epoch);
     let ours: [(&(dyn ToSql + Sync), Type); 2] = [(&shard, Type::INT4), (&epoch, Type::INT8)];
     let rows = session
-        .run(limit, |client| client.query_typed(CONFIRM, &ours))
+        .commit(limit, |client| client.query_typed(CONFIRM, &ours))
         .await?;
     if let Some(row) = rows.first() {
         return Ok(judge(append, append.epoch, row.get(0)));

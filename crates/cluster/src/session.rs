@@ -5,6 +5,12 @@
 //! warning: the commit is there, and nobody else has it. The warning comes between the statement and the server's
 //! "ready for the next"; so that is what a statement waits for, and any notice until then makes its outcome unknown.
 //!
+//! # Why the server's settings are asked for after each commit
+//! A commit that waits for its standby is let go, with success and without a word, when the server is told that there are
+//! no standbys any more. Whoever commits tells the server to say when it read its settings last, right behind the
+//! statement: a server process that has been told reads them before it does anything else. If it has read them since the
+//! server was looked at, the outcome is unknown, and the server is looked at again.
+//!
 //! # Why nothing is cancelled
 //! A cancelled statement may be cancelled while it waits for the standby, with the same end. Who has waited for too long
 //! drops the connection, and asks again over another.
@@ -16,6 +22,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::{AsyncMessage, Client, Connection};
+
+const SETTINGS_READ: &str = "select pg_conf_load_time()::text";
 
 /// Why the outcome of a statement is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,8 +80,8 @@ where
 pub(crate) struct Session {
     client: Client,
     messages: Box<dyn Messages>,
-    /// Which standbys commits waited for when the server was looked at; if it changes, it must be looked at again.
-    pub(crate) standby_names: String,
+    /// When the server had read its settings that were looked at.
+    pub(crate) settings_read: String,
 }
 
 impl Session {
@@ -86,7 +94,7 @@ impl Session {
         Self {
             client,
             messages: Box::new(connection),
-            standby_names: String::new(),
+            settings_read: String::new(),
         }
     }
 
@@ -98,6 +106,33 @@ impl Session {
             hear(&mut *messages, cx, &mut None).map(drop)
         }));
         self.client
+    }
+
+    /// The same for a statement that commits: and it has waited for what it was to wait for.
+    pub(crate) async fn commit<'a, T, F>(
+        &'a mut self,
+        limit: Duration,
+        statement: impl FnOnce(&'a Client) -> F,
+    ) -> Result<T, Doubt>
+    where
+        F: Future<Output = Result<T, tokio_postgres::Error>>,
+    {
+        let looked_at = self.settings_read.clone();
+        let (answer, rows) = self
+            .run(limit, |client| async move {
+                let (statement, settings) =
+                    (statement(client), client.query_typed(SETTINGS_READ, &[]));
+                // In this order on the way, and without waiting for one another.
+                tokio::try_join!(biased; statement, settings)
+            })
+            .await?;
+        let now = rows.first().map(|row| row.get::<_, &str>(0));
+        if now != Some(&*looked_at) {
+            return Err(Doubt::Unsafe(
+                "its settings were changed while it was at work".to_owned(),
+            ));
+        }
+        Ok(answer)
     }
 
     /// Runs a statement to the end: the answer, and that the server is ready for the next, without a word beside it.

@@ -14,7 +14,8 @@ pub(crate) const QUESTION: &str = "
            current_setting('synchronous_standby_names'),
            (select count(*) from standby),
            (select count(*) from standby where sync_state in ('sync', 'quorum')),
-           (select count(*) from standby where sync_state is null)";
+           (select count(*) from standby where sync_state is null),
+           pg_conf_load_time()::text";
 
 /// What a server says of how it keeps what it commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub(crate) struct Settings {
     standbys: i64,
     synchronous: i64,
     hidden: i64,
+    read_at: String,
 }
 
 impl Settings {
@@ -40,6 +42,7 @@ impl Settings {
             standbys: row.try_get(4)?,
             synchronous: row.try_get(5)?,
             hidden: row.try_get(6)?,
+            read_at: row.try_get(7)?,
         })
     }
 
@@ -48,9 +51,9 @@ impl Settings {
         self.synchronous > 0
     }
 
-    /// Which standbys commits are to wait for, as the server is set.
-    pub(crate) fn standby_names(&self) -> &str {
-        &self.synchronous_standby_names
+    /// When the server read them.
+    pub(crate) fn read_at(&self) -> &str {
+        &self.read_at
     }
 
     /// Why nothing may be confirmed on this server's word; empty if it may. One that is `replicated` must have a standby
@@ -116,6 +119,7 @@ mod tests {
             standbys: 0,
             synchronous: 0,
             hidden: 0,
+            read_at: String::new(),
         }
     }
 

@@ -151,8 +151,13 @@ impl Tending {
     /// Whether the server can still be relied on: Patroni, for one, leaves commits asynchronous for a while.
     async fn check_settings(&self) -> Result<(), Doubt> {
         let row = self.with_client(async |client| client.query_one(settings::QUESTION, &[]).await);
-        self.connector.check(&row.await?)?;
-        Ok(())
+        let checked = self.connector.check(&row.await?);
+        if checked.is_err() {
+            self.connector.note_refused(self.connector.host());
+            // Another host may be the primary by now.
+            *self.client.lock().await = None;
+        }
+        checked.map(drop)
     }
 }
 

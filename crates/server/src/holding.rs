@@ -33,6 +33,9 @@ const PREPARED_MAX: Duration = Duration::from_secs(5);
 /// acknowledgements that are on their way.
 const FAREWELL_SHORT: Duration = Duration::from_millis(50);
 
+/// The database has so long to hear that the shard is free; whoever waits for it does so no longer than a few seconds.
+const RELEASE_MAX: Duration = Duration::from_secs(2);
+
 /// When clients have had their time, what is in flight has so long to land.
 const ENDING_MAX: Duration = Duration::from_secs(1);
 
@@ -247,7 +250,12 @@ impl<'a> Node<'a> {
         let (Some(heir), Some(holding)) = (heir, holding) else {
             return false;
         };
-        if heir.about.prepared.contains(&(SHARD, holding.epoch)) {
+        // One that serves already, because this node did not say that it does, waits for nobody.
+        let is_serving = view
+            .server(SHARD)
+            .is_some_and(|server| server.id == heir.id);
+        if is_serving || heir.about.prepared.contains(&(SHARD, holding.epoch)) || !view.database_ok
+        {
             return false;
         }
         let now = Instant::now();
@@ -342,15 +350,20 @@ impl<'a> Node<'a> {
     async fn release(&self, epoch: u64) {
         let database = self.database.clone();
         let releasing = tokio::task::spawn_blocking(move || database.release(SHARD, epoch));
-        match releasing.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => debug!(%error, "the database is not told that the shard is free"),
-            Err(error) => debug!(%error, "the database is not told that the shard is free"),
-        }
+        let untold = match tokio::time::timeout(RELEASE_MAX, releasing).await {
+            Ok(Ok(Ok(()))) => return,
+            Ok(Ok(Err(error))) => error.to_string(),
+            Ok(Err(error)) => error.to_string(),
+            Err(late) => late.to_string(),
+        };
+        debug!(error = %untold, "the database is not told that the shard is free");
     }
 
     /// Another node is to own the shard, or this one stops. Clients are told, and find it elsewhere.
     fn let_go(&mut self, patience: Duration) {
+        if !matches!(self.holding, Holding::Serving(..)) {
+            return;
+        }
         let holding = std::mem::replace(&mut self.holding, Holding::Nothing);
         if let Holding::Serving(epoch, tenure, holder) = holding {
             info!(epoch, "letting go of the shard");

@@ -140,6 +140,8 @@ impl Taking {
             Some((store, recovered)) => Ok((store, recovered, hearing)),
             None => {
                 info!("what was read ahead counts no more: reading the shard");
+                // A large backlog should be in memory once.
+                drop(hearing);
                 self.take()
             }
         }

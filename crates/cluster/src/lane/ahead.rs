@@ -3,8 +3,8 @@
 use super::{Lane, Reading, Taken, damaged, density};
 use crate::database::Database;
 use crate::error::DatabaseError;
-use crate::frame;
 use crate::scan::Scan;
+use crate::{frame, heads};
 use model::Runs;
 use store::{Density, LandedChunk, Told};
 
@@ -28,7 +28,15 @@ pub(crate) fn go_on(
     let mut end = from;
     while let Some(found) = scan.next_found()? {
         (end, reading.lane.last_table) = (found.end, Some(found.table));
+        reading.lane.tail_bytes += found.bytes.len() as u64;
         if !frame::is_chunk(&found.bytes) {
+            let of = heads::of(&found.bytes).ok().flatten();
+            let tail = reading.lane.places.tail().map(|tail| tail.number);
+            if of.is_some_and(|of| Some(of.stretch) != tail) {
+                // They end copies.
+                return Ok(None);
+            }
+            reading.heads(&found);
             continue;
         }
         let chunk = LandedChunk::parse(found.bytes.clone());

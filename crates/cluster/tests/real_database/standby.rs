@@ -5,6 +5,7 @@ use crate::lane::{options, take, why};
 use crate::server::{self, Postgres};
 use landfall_cluster::{Database, DatabaseError, Options};
 use rustix::process::Signal;
+use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 /// What every commit waits for from now on, for ever.
@@ -28,6 +29,46 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Keeps every owner from landing, until there is a table of this name.
+const HOLD: &str = "
+    begin;
+    lock table landfall.shard in share mode;
+    do $$ begin
+        for nth in 1..500 loop
+            exit when exists (select from pg_class where relname = 'go_on');
+            perform pg_sleep(0.02);
+        end loop;
+    end $$;
+    commit";
+const HELD: &str = "select from pg_locks where relation = 'landfall.shard'::regclass and mode = 'ShareLock' and granted";
+/// It waits for no standby.
+const GO_ON: &str = "set synchronous_commit = local; create table go_on()";
+const LANDING: &str =
+    "select from pg_stat_activity where wait_event_type = 'Lock' and query like '%landed as (%'";
+
+/// Makes commits wait for a standby that never comes, when `land` is on its way already: one that is not would meet a server
+/// that is refused for having none, and there would be no commit to see.
+fn lose_standbys<'s, T: Send + 's>(
+    scope: &'s Scope<'s, '_>,
+    postgres: &'s Postgres,
+    land: impl FnOnce() -> T + Send + 's,
+) -> ScopedJoinHandle<'s, T> {
+    let is_so = |question: &str| {
+        let found = postgres.sql("postgres", question);
+        (!found.is_empty()).then_some(())
+    };
+    let holding = scope.spawn(|| postgres.sql("postgres", HOLD));
+    until("nobody may land", || is_so(HELD));
+    let landing = scope.spawn(land);
+    until("a landing is on its way", || is_so(LANDING));
+    set(postgres, NOBODY);
+    // The process that tells all others reads its settings when it wakes up.
+    std::thread::sleep(Duration::from_millis(300));
+    postgres.sql("postgres", GO_ON);
+    holding.join().expect("it lets go");
+    landing
+}
+
 /// The server process that waits for the standby.
 fn waiting(postgres: &Postgres) -> String {
     until("a commit waits for the standby", || {
@@ -43,9 +84,8 @@ fn a_cancelled_wait_is_not_taken_for_landed() {
     let database = Database::open(options).expect("it can be used");
     let mut lane = take(&database, 0, 1).expect("nobody has it");
     lane.land(&[b"before"]).expect("there are no standbys");
-    set(&postgres, NOBODY);
     let mut lane = std::thread::scope(|scope| {
-        let landing = scope.spawn(move || {
+        let landing = lose_standbys(scope, &postgres, move || {
             lane.land(&[b"cancelled"]).expect("it lands when it may");
             lane
         });
@@ -83,9 +123,8 @@ fn what_was_cancelled_is_never_confirmed_while_the_standby_is_away() {
     let database = Database::open(options).expect("it can be used");
     let mut lane = take(&database, 0, 1).expect("nobody has it");
     lane.land(&[b"before"]).expect("there are no standbys");
-    set(&postgres, NOBODY);
     std::thread::scope(|scope| {
-        let landing = scope.spawn(move || lane.land(&[b"cancelled"]));
+        let landing = lose_standbys(scope, &postgres, move || lane.land(&[b"cancelled"]));
         let process = waiting(&postgres);
         postgres.sql("postgres", &format!("select pg_cancel_backend({process})"));
         let landed = landing.join().expect("it does not panic");
@@ -239,4 +278,39 @@ fn what_is_confirmed_is_on_the_standby() {
     drop(lane);
     let lane = take(&database, 0, 2).expect("the epoch is higher");
     assert_eq!(lane.told, [1, 2]);
+}
+
+#[test]
+fn a_wait_that_is_called_off_is_not_taken_for_landed() {
+    let primary = Postgres::start(&[]);
+    let standby = primary.standby("second");
+    let names = "alter system set synchronous_standby_names = 'second'";
+    set(&primary, names);
+    let streams = "select from pg_stat_replication where sync_state = 'sync'";
+    until("the standby follows", || {
+        (!primary.sql("postgres", streams).is_empty()).then_some(())
+    });
+    let database = Database::open(options(primary.address("postgres"))).expect("it can be used");
+    let mut lane = take(&database, 0, 1).expect("nobody has it");
+    lane.land(&[b"before"]).expect("the standby has it");
+    standby.signal(Signal::STOP);
+    std::thread::scope(|scope| {
+        let landing = scope.spawn(move || lane.land(&[b"called off"]));
+        let _ = waiting(&primary);
+        // All who wait are let go with success: there are no standbys that anybody need wait for.
+        set(&primary, NO_MORE);
+        until("nobody waits", || {
+            primary.sql("postgres", WAITING).is_empty().then_some(())
+        });
+        std::thread::sleep(Duration::from_secs(1));
+        let has_landed = landing.is_finished();
+        set(&primary, names);
+        // Before all else: a standby that stands still cannot be ended.
+        standby.signal(Signal::CONT);
+        assert!(!has_landed, "no standby has it");
+        landing
+            .join()
+            .expect("it does not panic")
+            .expect("it lands");
+    });
 }
