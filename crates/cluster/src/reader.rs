@@ -192,8 +192,8 @@ impl Reader for Shared {
                 source: io::Error::other(error),
             };
             return Err(match (owned, failure) {
-                (Err(error @ DatabaseError::Fenced { .. }), _)
-                | (_, Failure::Unreachable(error)) => io(error),
+                // A database that does not say whose the message is does not say that it is damaged.
+                (Err(error), _) | (_, Failure::Unreachable(error)) => io(error),
                 (_, Failure::NotCopied) => ReadError::Gone(position),
                 (_, Failure::NotThere(what)) => ReadError::Damaged { position, what },
             });

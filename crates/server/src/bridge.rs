@@ -9,6 +9,7 @@ mod numbers;
 mod owner;
 mod session;
 mod unconfirmed;
+mod unreached;
 mod way;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tracing::info;
+use unreached::Unreached;
 
 /// How long a client that goes may take to hear it, and an owner to hear what the client did before it went.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
@@ -41,6 +43,7 @@ pub struct Front {
     numbers: Arc<Numbers>,
     /// What is held for clients, of all of them.
     held: AtomicUsize,
+    unreached: Unreached,
     /// What only nodes of the cluster know.
     secret: Secret,
     /// Where this node itself listens to nodes.
@@ -50,7 +53,8 @@ pub struct Front {
 }
 
 impl Front {
-    /// The front of a node that other nodes find at `own`. `run` tells this run of it from all others.
+    /// The front of a node that other nodes find at `own`. `run` tells this run of it from all others. An owner that has
+    /// died is replaced within `replaced_within`.
     pub fn new(
         limits: &Limits,
         server_properties: FieldTable,
@@ -58,6 +62,7 @@ impl Front {
         secret: Secret,
         own: &str,
         run: u128,
+        replaced_within: Duration,
     ) -> Arc<Self> {
         Arc::new(Self {
             limits: limits.clone(),
@@ -66,6 +71,7 @@ impl Front {
             unfinished: Unfinished::new(limits.unfinished_bytes_max),
             numbers: Arc::new(Numbers::new(run)),
             held: AtomicUsize::new(0),
+            unreached: Unreached::new(replaced_within),
             secret,
             own: own.into(),
             leaving: watch::Sender::new(false),

@@ -31,6 +31,9 @@ use uuid::Uuid;
 /// The one shard that a cluster has.
 pub const SHARD: u32 = 0;
 
+/// One that has died is replaced so long after its session at the most, which ZooKeeper ends in steps.
+const REPLACED_MAX: Duration = Duration::from_secs(1);
+
 /// A node that stops waits so long for others to take over what it has.
 const HANDED_OVER_MAX: Duration = Duration::from_secs(10);
 
@@ -65,6 +68,7 @@ pub async fn run(
         secret,
         &about.node,
         Uuid::new_v4().as_u128(),
+        member.session_timeout * 3 / 2 + REPLACED_MAX,
     );
     let (members, view) = join(member, about, &database, &identity)?;
     let (host, hosts) = watch::channel(Host::Nobody);

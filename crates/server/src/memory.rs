@@ -5,7 +5,7 @@
 //!                                               publishers go on ┘         └ publishers are blocked
 //! ```
 //! What the parts do not know of (queues, connections, what the allocator keeps) is in what the system says that the
-//! process has.
+//! process has for itself: the pages of the program, which it reads from its file again whenever it wants, do not count.
 
 use crate::units::Portion;
 use anyhow::ensure;
@@ -242,14 +242,19 @@ impl Watch {
         Some((!short, used))
     }
 
-    /// What the process has of the machine's memory, in bytes.
+    /// What the process has of the machine's memory for itself, in bytes.
     fn used(&self) -> Option<u64> {
         let mut text = [0; 128];
         let length = self.statm.as_ref()?.read_at(&mut text, 0).ok()?;
-        let text = std::str::from_utf8(&text[..length]).ok()?;
-        let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
-        Some(pages * rustix::param::page_size() as u64)
+        own_bytes(std::str::from_utf8(&text[..length]).ok()?)
     }
+}
+
+/// Of a process as the system tells of it (proc(5), `statm`): what is resident and not of a file, in bytes.
+fn own_bytes(statm: &str) -> Option<u64> {
+    let mut pages = statm.split(' ').skip(1).map(str::parse::<u64>);
+    let (resident, of_files) = (pages.next()?.ok()?, pages.next()?.ok()?);
+    Some(resident.saturating_sub(of_files) * rustix::param::page_size() as u64)
 }
 
 /// Makes the allocator give unused memory back to the system. It does so in passing, while it works; in a server that
@@ -275,6 +280,13 @@ mod tests {
         assert_eq!(bounded.unacked_max, 131_072);
         assert_eq!(little.cache_bytes(), 8 * 1024 * 1024);
         assert!(MemoryLimit::of(Portion::Bytes(MIB)).is_err());
+    }
+
+    #[test]
+    fn pages_of_files_do_not_count() {
+        let page = rustix::param::page_size() as u64;
+        assert_eq!(own_bytes("9000 700 500 300 0 4000 0\n"), Some(200 * page));
+        assert_eq!(own_bytes("9000"), None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `landfall migrate`: from a data directory into a cluster's database, or back.
 //!
-//! Nothing lands in the source and nothing leaves it; a data directory is opened as a start would, which tidies it up. The target must be empty, and is read and compared when all has been written. Of one that was
-//! left half-way nobody makes use: a database is refused by nodes and by the next migration, a data directory gets its
-//! name when it is complete.
+//! Nothing lands in the source and nothing leaves it; a data directory is opened as a start would, which tidies it up. The
+//! target must be empty, and is read and compared when all has been written. Of one that was left half-way nobody makes use:
+//! a database is refused by nodes and by the next migration, a data directory gets its name when it is complete.
 
 mod comparing;
 mod copying;

@@ -11,11 +11,10 @@ use std::time::{Duration, Instant};
 use wire::Frame;
 
 const MIB: usize = 1024 * 1024;
-// The program itself is part of it, which unoptimized is some 60 MiB.
-const LIMIT: usize = 160 * MIB;
+const LIMIT: usize = 128 * MIB;
 
 fn start(scratch: &Scratch) -> Landfall {
-    let options = ["--listen", "127.0.0.1:0", "--memory-limit", "160MiB"];
+    let options = ["--listen", "127.0.0.1:0", "--memory-limit", "128MiB"];
     Landfall::start_with(&scratch.data_dir(), &options)
 }
 
@@ -60,7 +59,7 @@ fn short_of_memory_publishers_wait_acknowledgements_go_through_and_all_goes_on_a
     hog.declare("heavy");
     let mut bindings = 0;
     let blocked = loop {
-        assert!(bindings < 2_000, "200 MB are kept in 160 MiB");
+        assert!(bindings < 2_000, "200 MB are kept in 128 MiB");
         bind_heavily(&mut hog, &heavy, bindings);
         bindings += 1;
         if let Some(method) = said_of_connection(&mut publisher, Duration::from_millis(1)) {
@@ -72,7 +71,7 @@ fn short_of_memory_publishers_wait_acknowledgements_go_through_and_all_goes_on_a
     };
     assert_eq!(blocked.reason.as_str(), "low on memory");
     let used = server.memory();
-    assert!(used < LIMIT, "{} MiB of 160", used / MIB);
+    assert!(used < LIMIT, "{} MiB of 128", used / MIB);
 
     // Sent, and not read by the server.
     publisher.publish("q", b"four");
@@ -128,7 +127,7 @@ fn publishers_and_a_consumer_that_acknowledges_nothing_stay_within_the_limit_and
         over.store(true, Relaxed);
     });
     let most = most.into_inner();
-    assert!(most < LIMIT, "{} MiB of 160", most / MIB);
+    assert!(most < LIMIT, "{} MiB of 128", most / MIB);
     let asked_since = Instant::now();
     while witness.ready("q") < MESSAGES {
         let waited = asked_since.elapsed();

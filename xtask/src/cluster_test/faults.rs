@@ -87,6 +87,10 @@ pub(super) enum Needs {
 const REPLACED: Duration = Duration::from_millis(SESSION.as_millis() as u64 + 1000);
 /// Patroni fails over within its session of 5 s, and Landfall follows within a second.
 const FAILED_OVER: Duration = Duration::from_secs(6);
+/// A node that has not reached the database for 10 s says so, and another has the queues a few seconds later.
+const UNREACHED: Duration = Duration::from_secs(15);
+/// Clients of a node that does not reach the owner are told to go after one and a half sessions and a second.
+const SENT_AWAY: Duration = Duration::from_millis(SESSION.as_millis() as u64 * 3 / 2 + 2000);
 /// What nobody should see at all.
 const NOTHING_SEEN: Duration = Duration::from_secs(1);
 /// What is said by a node that the database refuses.
@@ -107,6 +111,8 @@ impl Fault {
             | Self::OwnerOffZookeeper
             | Self::OwnerUnplugged => Some(REPLACED),
             Self::PrimaryKilled | Self::PostgresKilled => Some(FAILED_OVER),
+            Self::OwnerOffDatabase => Some(UNREACHED),
+            Self::OwnerOffNodes => Some(SENT_AWAY),
             Self::NodeKilled | Self::ZookeeperLeaderKilled | Self::ZookeeperQuorumLost => {
                 Some(NOTHING_SEEN)
             }
@@ -141,8 +147,7 @@ impl Fault {
                 SESSION + Duration::from_secs(4)
             }
             Self::OwnerUnplugged => SESSION + Duration::from_secs(8),
-            // The owner gives the database up after 30 s.
-            Self::OwnerOffDatabase => Duration::from_secs(45),
+            Self::OwnerOffDatabase => UNREACHED + Duration::from_secs(15),
             Self::ZookeeperQuorumLost => Duration::from_secs(60),
             Self::NodeKilled | Self::CommitCancelled => Duration::from_secs(5),
             Self::OwnerStopped => Duration::from_secs(1),
@@ -167,6 +172,7 @@ impl Fault {
             | Self::OwnerStopped
             | Self::OwnerPaused
             | Self::OwnerOffZookeeper
+            | Self::OwnerOffDatabase
             | Self::OwnerUnplugged => Owner::Another,
             Self::NodeKilled | Self::ZookeeperLeaderKilled | Self::ZookeeperQuorumLost => {
                 Owner::Same

@@ -241,7 +241,13 @@ impl<'a> Bridge<'a> {
     /// When a client that no node serves is told so.
     fn patience_ends(&self) -> Option<Timestamp> {
         let is_missed = matches!(self.owner, Owner::Missing(_) | Owner::Opening(_));
-        (is_missed && self.goodbye_by.is_none()).then(|| self.missed_since + PATIENCE)
+        if !is_missed || self.goodbye_by.is_some() {
+            return None;
+        }
+        let unreached = self.address();
+        let unreached = unreached.and_then(|address| self.front.unreached.gives_up_at(&address));
+        let patience = self.missed_since + PATIENCE;
+        Some(unreached.map_or(patience, |at| at.min(patience)))
     }
 
     /// When something is to be done even if nothing happens.

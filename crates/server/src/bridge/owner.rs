@@ -114,6 +114,7 @@ impl Bridge<'_> {
             way.enter(vhost.clone());
         }
         debug!(connection = %self.id, peer = %self.peer, node = &*way.address, waited_ms, "passed on");
+        self.front.unreached.reached(&way.address);
         self.owner = Owner::There(Box::new(way), None);
         if !std::mem::replace(&mut self.let_in, true) {
             self.wire.accept_login();
@@ -140,8 +141,8 @@ impl Bridge<'_> {
     }
 
     /// Where the owner listens to nodes, if there is one.
-    fn address(&mut self) -> Option<Arc<str>> {
-        match &*self.hosts.borrow_and_update() {
+    pub(super) fn address(&self) -> Option<Arc<str>> {
+        match &*self.hosts.borrow() {
             Host::Here(_) => Some(self.front.own.clone()),
             Host::There(peer) => Some(peer.address.clone()),
             Host::Nobody => None,
@@ -153,6 +154,7 @@ impl Bridge<'_> {
         let Some(login) = self.login.clone() else {
             return;
         };
+        self.hosts.mark_unchanged();
         let address = self.address();
         let now = self.front.clock.now();
         match (&mut self.owner, address) {
@@ -186,10 +188,18 @@ impl Bridge<'_> {
             _ => AGAIN_AFTER,
         };
         let lost = std::mem::replace(&mut self.owner, Owner::Missing(now + again_after));
+        let named = self.address();
         let mut is_replaced = false;
+        let mut lost_at = named.clone();
         if let Owner::There(way, _) = lost {
             self.missed_since = now;
-            is_replaced = self.address().is_some_and(|address| address != way.address);
+            is_replaced = named.is_some_and(|named| named != way.address);
+            lost_at = Some(way.address);
+        }
+        if let Some(address) = lost_at
+            && !matches!(why, Closed::Leaves | Closed::Refused(_))
+        {
+            self.front.unreached.failed(&address, now);
         }
         self.session.lost(&mut self.wire);
         if let Closed::Refused(error) = why {

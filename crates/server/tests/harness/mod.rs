@@ -90,9 +90,11 @@ impl Landfall {
     pub(crate) fn memory(&self) -> usize {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).expect("the server runs");
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let resident = resident.expect("the system tells");
-        let kilobytes = resident.trim().trim_end_matches(" kB");
+        let own = status
+            .lines()
+            .find_map(|line| line.strip_prefix("RssAnon:"));
+        let own = own.expect("the system tells");
+        let kilobytes = own.trim().trim_end_matches(" kB");
         kilobytes.parse::<usize>().expect("a number") * 1024
     }
 

@@ -1,0 +1,72 @@
+//! An owner that the cluster names, and that this node does not reach: its cable to the other nodes may be cut, and not
+//! the one to the clients. A client that waits here would wait for as long as that lasts; told to go, it may find the
+//! owner by itself.
+
+use model::Timestamp;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// What this node knows of its own way to the owner, for all clients.
+pub(super) struct Unreached {
+    /// An owner that has died is replaced within so long: a client that waits for another one is not to be sent away.
+    replaced_within: Duration,
+    since: Mutex<Option<(Arc<str>, Timestamp)>>,
+}
+
+impl Unreached {
+    pub(super) fn new(replaced_within: Duration) -> Self {
+        Self {
+            replaced_within,
+            since: Mutex::default(),
+        }
+    }
+
+    /// A node did not answer at its address.
+    pub(super) fn failed(&self, address: &Arc<str>, now: Timestamp) {
+        let mut since = self.since();
+        if since.as_ref().is_none_or(|(other, _)| other != address) {
+            *since = Some((address.clone(), now));
+        }
+    }
+
+    /// It does.
+    pub(super) fn reached(&self, address: &Arc<str>) {
+        self.since().take_if(|(other, _)| other == address);
+    }
+
+    /// When clients are told that they are not served here, if this is still the owner then.
+    pub(super) fn gives_up_at(&self, address: &Arc<str>) -> Option<Timestamp> {
+        let since = self.since();
+        let (_, since) = since.as_ref().filter(|(other, _)| other == address)?;
+        Some(*since + self.replaced_within)
+    }
+
+    fn since(&self) -> MutexGuard<'_, Option<(Arc<str>, Timestamp)>> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_given_up_when_another_would_have_taken_its_place_by_then() {
+        let unreached = Unreached::new(Duration::from_secs(7));
+        let (one, other): (Arc<str>, Arc<str>) = ("one:1".into(), "other:1".into());
+        assert_eq!(unreached.gives_up_at(&one), None);
+        unreached.failed(&one, Timestamp(1000));
+        unreached.failed(&one, Timestamp(2000));
+        assert_eq!(unreached.gives_up_at(&one), Some(Timestamp(8000)));
+        assert_eq!(
+            unreached.gives_up_at(&other),
+            None,
+            "it has taken its place"
+        );
+        unreached.failed(&other, Timestamp(3000));
+        unreached.reached(&one);
+        assert_eq!(unreached.gives_up_at(&other), Some(Timestamp(10_000)));
+        unreached.reached(&other);
+        assert_eq!(unreached.gives_up_at(&other), None);
+    }
+}
