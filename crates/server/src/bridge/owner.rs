@@ -190,16 +190,16 @@ impl Bridge<'_> {
         let lost = std::mem::replace(&mut self.owner, Owner::Missing(now + again_after));
         let named = self.address();
         let mut is_replaced = false;
-        let mut lost_at = named.clone();
+        let mut last_heard = named.clone().map(|address| (address, now));
         if let Owner::There(way, _) = lost {
             self.missed_since = now;
             is_replaced = named.is_some_and(|named| named != way.address);
-            lost_at = Some(way.address);
+            last_heard = Some((way.address.clone(), way.heard_at));
         }
-        if let Some(address) = lost_at
+        if let Some((address, at)) = last_heard
             && !matches!(why, Closed::Leaves | Closed::Refused(_))
         {
-            self.front.unreached.failed(&address, now);
+            self.front.unreached.failed(&address, at);
         }
         self.session.lost(&mut self.wire);
         if let Closed::Refused(error) = why {

@@ -21,11 +21,11 @@ impl Unreached {
         }
     }
 
-    /// A node did not answer at its address.
-    pub(super) fn failed(&self, address: &Arc<str>, now: Timestamp) {
+    /// A node does not answer at its address; `at` this time it did, or was not asked yet.
+    pub(super) fn failed(&self, address: &Arc<str>, at: Timestamp) {
         let mut since = self.since();
         if since.as_ref().is_none_or(|(other, _)| other != address) {
-            *since = Some((address.clone(), now));
+            *since = Some((address.clone(), at));
         }
     }
 

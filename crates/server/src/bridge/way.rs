@@ -28,7 +28,7 @@ const OPEN_MAX: Duration = Duration::from_secs(10);
 const FRAME_MAX: u32 = 131_072;
 /// Both ends show that they live twice in this time, and give the other up after two of it: a node that is cut off says
 /// nothing.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+const HEARTBEAT: Duration = Duration::from_secs(3);
 const CONNECTION: ChannelNumber = ChannelNumber(0);
 /// The least room that is made for a read, and the most.
 const READ_LEAST: usize = 2 * 1024;
@@ -89,7 +89,7 @@ pub(super) struct Way {
     /// Whether the owner was told where the client wants to go.
     entered: bool,
     clock: Clock,
-    heard_at: Timestamp,
+    pub(super) heard_at: Timestamp,
     said_at: Timestamp,
 }
 
