@@ -7,6 +7,7 @@ const server = process.env["LANDFALL_ADMIN"] ?? "http://localhost:15672";
 export default defineConfig({
   plugins: [react()],
   build: {
+    outDir: process.env["LANDFALL_PAGES_OUT"] ?? "dist",
     target: "es2022",
     // The pages' content security policy lets no data: scripts or styles in, and nothing inline.
     assetsInlineLimit: 0,

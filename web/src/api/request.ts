@@ -21,6 +21,9 @@ export class Refused extends Error {
   }
 }
 
+/** Says that a page asks, which asks for a password itself: else the browser would. */
+export const AS_PAGE = { "x-requested-with": "landfall" };
+
 let csrf = "";
 
 /** The word that must come with every change while this session lasts. */
@@ -37,8 +40,7 @@ export async function request<T>(
   body?: unknown,
   more: Record<string, string> = {},
 ): Promise<T> {
-  // A browser would ask for a password by itself, were it not told who asks.
-  const headers: Record<string, string> = { "x-requested-with": "landfall", accept: "application/json", ...more };
+  const headers: Record<string, string> = { ...AS_PAGE, accept: "application/json", ...more };
   if (method !== "GET" && csrf !== "") headers["x-csrf-token"] = csrf;
   if (body !== undefined) headers["content-type"] = "application/json";
   let response: Response;

@@ -4,27 +4,14 @@ import { useQueryClient } from "@tanstack/react-query";
 import { request, type Method } from "../api/request";
 import type { Chosen, Done } from "../api/shapes";
 import { useToast } from "../parts/toasts";
-import { many } from "../words/numbers";
+import { told, type Command } from "../words/commands";
 import { path } from "../words/names";
 
-export type Command = "redrive" | "fire" | "cancel";
-
-const ways: Record<Command, { method: Method; last: string; done: string }> = {
-  redrive: { method: "POST", last: "redrive", done: "redriven" },
-  fire: { method: "POST", last: "fire", done: "made ready" },
-  cancel: { method: "DELETE", last: "messages", done: "cancelled" },
+const ways: Record<Command, { method: Method; last: string }> = {
+  redrive: { method: "POST", last: "redrive" },
+  fire: { method: "POST", last: "fire" },
+  cancel: { method: "DELETE", last: "messages" },
 };
-
-/** How it went, in a sentence. */
-export function told(command: Command, parts: Pick<Done, "done" | "stayed" | "stayed_because">[]): string {
-  const done = parts.reduce((sum, part) => sum + part.done, 0);
-  const stayed = parts.reduce((sum, part) => sum + part.stayed, 0);
-  const why = parts.flatMap((part) => part.stayed_because)[0]?.why;
-  const first = `${many(done, "message")} ${ways[command].done}`;
-  return stayed === 0 ? `${first}.` : `${first}; ${count(stayed)} stayed${why ? `: ${why}` : ""}.`;
-}
-
-const count = (value: number) => value.toLocaleString("en");
 
 /** Does it, part after part. */
 export function useMessageCommand() {

@@ -4,38 +4,11 @@ import { useState } from "react";
 import type { Message } from "../api/shapes";
 import { Code, Facts, Segments } from "../parts/frame";
 import { Time } from "../parts/show";
+import { hexDump, octets, pretty } from "../words/bodies";
 import { bytes, many } from "../words/numbers";
 import { exchangeName } from "../words/names";
 
 type Way = "pretty" | "raw" | "hex";
-
-/** Base64 as bytes; text as what it is in UTF-8. */
-function octets(payload: string, encoding: Message["payload_encoding"]): Uint8Array {
-  if (encoding !== "base64") return new TextEncoder().encode(payload);
-  return Uint8Array.from(atob(payload), (character) => character.charCodeAt(0));
-}
-
-/** Sixteen bytes a line: where they stand, the bytes, and what can be read of them. */
-export function hexDump(body: Uint8Array): string {
-  const lines: string[] = [];
-  for (let at = 0; at < body.length; at += 16) {
-    const line = [...body.slice(at, at + 16)];
-    const hex = line.map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
-    const text = line.map((byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : ".")).join("");
-    lines.push(`${at.toString(16).padStart(6, "0")}  ${hex.padEnd(47)}  ${text}`);
-  }
-  return lines.join("\n");
-}
-
-/** JSON with its lines broken; undefined where it is none. */
-export function pretty(text: string): string | undefined {
-  if (!/^\s*[[{]/.test(text)) return undefined;
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return undefined;
-  }
-}
 
 export function Payload({ message }: { message: Message }) {
   const { payload = "", payload_encoding: encoding, payload_truncated: cut, payload_bytes: size } = message;

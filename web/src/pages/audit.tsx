@@ -34,7 +34,7 @@ const columns: Column<Account>[] = [
       </Link>
     ),
   },
-  { id: "vhost", title: "Virtual host", width: "minmax(80px, 0.7fr)", by: (one) => one.vhost, cell: (one) => <span className="muted cut">{one.vhost}</span> },
+  { id: "vhost", title: "Virtual host", spare: true, width: "minmax(100px, 0.7fr)", by: (one) => one.vhost, cell: (one) => <span className="muted cut">{one.vhost}</span> },
   number("in", "In"),
   number("acknowledged", "Acked"),
   number("expired", "Expired"),

@@ -13,13 +13,13 @@ import { Table, type Column } from "../parts/table";
 import { path } from "../words/names";
 
 const columns: Column<Channel>[] = [
-  { id: "name", title: "Channel", width: "minmax(230px, 2fr)", wide: true, by: (one) => one.name, cell: (one) => <span className="name">{one.name}</span> },
-  { id: "user", title: "User", width: "90px", by: (one) => one.user, cell: (one) => <span className="cut">{one.user}</span> },
-  { id: "vhost", title: "Virtual host", width: "100px", by: (one) => one.vhost, cell: (one) => <span className="muted cut">{one.vhost}</span> },
+  { id: "name", title: "Channel", width: "minmax(210px, 2fr)", wide: true, by: (one) => one.name, cell: (one) => <span className="name">{one.name}</span> },
+  { id: "user", title: "User", width: "80px", by: (one) => one.user, cell: (one) => <span className="cut">{one.user}</span> },
+  { id: "vhost", title: "Virtual host", spare: true, width: "106px", by: (one) => one.vhost, cell: (one) => <span className="muted cut">{one.vhost}</span> },
   {
     id: "mode",
     title: "Mode",
-    width: "110px",
+    width: "94px",
     cell: (one) =>
       one.transactional ? (
         <Badge>transactions</Badge>
@@ -31,13 +31,13 @@ const columns: Column<Channel>[] = [
         <span className="zero">–</span>
       ),
   },
-  { id: "consumers", title: "Consumers", width: "90px", end: true, by: (one) => one.consumer_count ?? 0, cell: (one) => <Count value={one.consumer_count} /> },
+  { id: "consumers", title: "Consumers", width: "84px", end: true, by: (one) => one.consumer_count ?? 0, cell: (one) => <Count value={one.consumer_count} /> },
   { id: "prefetch", title: "Prefetch", width: "80px", end: true, by: (one) => one.prefetch_count ?? 0, cell: (one) => (one.prefetch_count ? one.prefetch_count : <span className="faint">any</span>) },
   { id: "unacked", title: "Unacked", width: "80px", end: true, by: (one) => one.messages_unacknowledged ?? 0, cell: (one) => <Count value={one.messages_unacknowledged} /> },
-  { id: "unconfirmed", title: "Unconfirmed", width: "100px", end: true, by: (one) => one.messages_unconfirmed ?? 0, cell: (one) => <Count value={one.messages_unconfirmed} /> },
-  { id: "publish", title: "Published", width: "90px", end: true, by: (one) => one.message_stats?.publish_details?.rate ?? 0, cell: (one) => <PerSecond value={one.message_stats?.publish_details?.rate} /> },
-  { id: "deliver", title: "Delivered", width: "90px", end: true, by: (one) => one.message_stats?.deliver_get_details?.rate ?? 0, cell: (one) => <PerSecond value={one.message_stats?.deliver_get_details?.rate} /> },
-  { id: "ack", title: "Acked", width: "90px", end: true, by: (one) => one.message_stats?.ack_details?.rate ?? 0, cell: (one) => <PerSecond value={one.message_stats?.ack_details?.rate} /> },
+  { id: "unconfirmed", title: "Unconfirmed", width: "96px", end: true, by: (one) => one.messages_unconfirmed ?? 0, cell: (one) => <Count value={one.messages_unconfirmed} /> },
+  { id: "publish", title: "Published", width: "82px", end: true, by: (one) => one.message_stats?.publish_details?.rate ?? 0, cell: (one) => <PerSecond value={one.message_stats?.publish_details?.rate} /> },
+  { id: "deliver", title: "Delivered", width: "82px", end: true, by: (one) => one.message_stats?.deliver_get_details?.rate ?? 0, cell: (one) => <PerSecond value={one.message_stats?.deliver_get_details?.rate} /> },
+  { id: "ack", title: "Acked", width: "78px", end: true, by: (one) => one.message_stats?.ack_details?.rate ?? 0, cell: (one) => <PerSecond value={one.message_stats?.ack_details?.rate} /> },
 ];
 
 export default function Channels() {

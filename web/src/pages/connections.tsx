@@ -50,7 +50,7 @@ export default function Connections() {
       },
       { id: "program", title: "Program", width: "minmax(120px, 1.2fr)", by: programOf, cell: (one) => <span className="muted cut">{programOf(one) || "–"}</span> },
       { id: "user", title: "User", width: "90px", by: (one) => one.user, cell: (one) => <span className="cut">{one.user}</span> },
-      { id: "vhost", title: "Virtual host", width: "100px", by: (one) => one.vhost, cell: (one) => <span className="muted cut">{one.vhost}</span> },
+      { id: "vhost", title: "Virtual host", spare: true, width: "106px", by: (one) => one.vhost, cell: (one) => <span className="muted cut">{one.vhost}</span> },
       { id: "state", title: "State", width: "86px", by: (one) => one.state, cell: (one) => <Badge tone={tones[one.state] ?? "plain"}>{one.state}</Badge> },
       { id: "tls", title: "TLS", width: "60px", by: (one) => (one.ssl ? 1 : 0), cell: (one) => (one.ssl ? <Badge tone="good">TLS</Badge> : <span className="zero">no</span>) },
       { id: "channels", title: "Channels", width: "80px", end: true, by: (one) => one.channels, cell: (one) => <Count value={one.channels} /> },

@@ -3,7 +3,7 @@
 import { HeartPulse, RotateCcw } from "lucide-react";
 import { useState } from "react";
 import { Link } from "react-router";
-import { useDying, type Dying } from "../api/dead";
+import { useDying } from "../api/dead";
 import type { Messages, State } from "../api/shapes";
 import { useApi } from "../api/use";
 import { useMessageCommand } from "../messages/commands";
@@ -12,6 +12,7 @@ import { Button } from "../parts/buttons";
 import { useConfirm } from "../parts/dialogs";
 import { Answer, Card, Empty, Notice, Page } from "../parts/frame";
 import { Badge, Dot, Time } from "../parts/show";
+import type { Dying } from "../words/dying";
 import { grouped, reasonText, type Group } from "../words/deaths";
 import { count, many } from "../words/numbers";
 import { link, path } from "../words/names";

@@ -2,6 +2,7 @@
 
 import { useEffect, useState, type FormEvent } from "react";
 import { useLogin } from "../api/session";
+import mark from "../mark.svg";
 import { Button } from "../parts/buttons";
 import { Field, Input } from "../parts/fields";
 import { Notice } from "../parts/frame";
@@ -29,7 +30,7 @@ export function Login({ trouble }: { trouble?: string | undefined }) {
     <main className="login">
       <form onSubmit={(event) => void submit(event)}>
         <div className="brand">
-          <img src="/mark.svg" alt="" />
+          <img src={mark} alt="" />
           Landfall
         </div>
         <p>Log in as a user of this server who has a tag, such as management or administrator.</p>

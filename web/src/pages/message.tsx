@@ -131,14 +131,12 @@ function One({ id }: { id: string }) {
           if (!first) return null;
           return (
             <div className="journey">
-              <div className="stack">
-                {(first.now ?? []).map((now) => (
-                  <Here key={`${now.vhost} ${now.queue}`} message={now} />
-                ))}
-                <Line journey={first} title="Journey" />
-              </div>
-              {others.length > 0 && (
+              <Line journey={first} title="Journey" />
+              {(others.length > 0 || (first.now ?? []).length > 0) && (
                 <div className="stack">
+                  {(first.now ?? []).map((now) => (
+                    <Here key={`${now.vhost} ${now.queue}`} message={now} />
+                  ))}
                   {others.map((journey) => (
                     <Line
                       key={journey.message}

@@ -16,7 +16,7 @@ import { span } from "../words/times";
 import { attention, type Attention } from "./overview/attention";
 
 const largest = (column: string) =>
-  `/api/queues?sort=${column}&sort_reverse=true&page=1&page_size=6&columns=name,vhost,consumers,messages_ready,messages_unacknowledged,messages_delayed,messages_parked`;
+  `/api/queues?sort=${column}&sort_reverse=true&page=1&page_size=50&columns=name,vhost,consumers,messages_ready,messages_unacknowledged,messages_delayed,messages_parked`;
 
 export default function Overview() {
   const { last, samples, state } = useLive();
@@ -161,7 +161,7 @@ function Charts({ samples }: { samples: Sample[] }) {
         <Chart at={at} lines={charts.backlog} say={compact} />
       </Card>
       <Card title="Memory">
-        <Chart at={at} lines={charts.memory} say={bytes} />
+        <Chart at={at} lines={charts.memory} say={bytes} binary />
       </Card>
     </div>
   );
@@ -169,7 +169,7 @@ function Charts({ samples }: { samples: Sample[] }) {
 
 function Backlogs() {
   const { data } = useApi<Paged<Queue>>(largest("messages_ready"));
-  const queues = (data?.items ?? []).filter((queue) => queue.messages_ready + queue.messages_unacknowledged > 0);
+  const queues = (data?.items ?? []).filter((queue) => queue.messages_ready + queue.messages_unacknowledged > 0).slice(0, 6);
   return (
     <Card title="Largest backlogs" note="and how old their oldest message is">
       {queues.length === 0 && <p className="faint">Nothing waits in any queue.</p>}

@@ -9,7 +9,9 @@ import type { Arguments, Vhost } from "../api/shapes";
 import { useApi } from "../api/use";
 import { valueText } from "../messages/payload";
 import { Button } from "../parts/buttons";
-import { Entries, Field, Input, Select, TextArea, toArguments, type Entry } from "../parts/fields";
+import { useConfirm } from "../parts/dialogs";
+import { Entries, Field, Input, Select, TextArea } from "../parts/fields";
+import { toArguments, type Entry } from "../words/entries";
 import { Card, Code, Empty, Facts, Notice, Page, Tabs, useTab } from "../parts/frame";
 import { Badge } from "../parts/show";
 import { many } from "../words/numbers";
@@ -156,8 +158,13 @@ function In() {
   const [got, setGot] = useState<Got[] | null>(null);
   const [failed, setFailed] = useState<string | null>(null);
   const client = useQueryClient();
+  const confirm = useConfirm();
+  const takes = ackmode.endsWith("false");
   const submit = async (event: FormEvent) => {
     event.preventDefault();
+    const what = `${many(Number(count), "message")} at the most will leave ${queue}`;
+    const lost = ackmode.startsWith("ack") ? `${what} for good: they count as acknowledged.` : `${what}: to its dead letters, or for good where it has none.`;
+    if (takes && !(await confirm({ title: `Take messages out of ${queue}?`, lost, action: "Take them out" }))) return;
     try {
       setGot(await request<Got[]>("POST", path("queues", vhost, queue, "get"), { count: Number(count), ackmode, encoding: "auto", truncate: 50_000 }));
       setFailed(null);
@@ -188,7 +195,7 @@ function In() {
             <Select value={ackmode} change={setAckmode} of={modes} />
           </Field>
           <div>
-            <Button kind={ackmode.endsWith("false") ? "danger" : "primary"} type="submit" icon={Inbox}>
+            <Button kind={takes ? "danger" : "primary"} type="submit" icon={Inbox}>
               Receive
             </Button>
           </div>

@@ -57,7 +57,7 @@ export default function Queue() {
               <Tabs tabs={tabs.map((tab) => (tab.id === "messages" ? { ...tab, mark: compact(queue.messages) } : tab))} open={open} choose={choose} />
               {open === "now" && (
                 <div className="stack">
-                  <QueueRates queue={queue} />
+                  <QueueRates queue={queue} asked={ours.dataUpdatedAt} />
                   <QueueConsumers queue={queue} />
                 </div>
               )}

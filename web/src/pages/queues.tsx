@@ -39,8 +39,8 @@ const columns: Column<Queue>[] = [
       </Link>
     ),
   },
-  { id: "vhost", title: "Virtual host", width: "minmax(80px, 0.8fr)", by: (queue) => queue.vhost, cell: (queue) => <span className="muted cut">{queue.vhost}</span> },
-  { id: "features", title: "Features", width: "minmax(110px, 1fr)", cell: (queue) => <Features queue={queue} /> },
+  { id: "vhost", title: "Virtual host", spare: true, width: "minmax(100px, 0.8fr)", by: (queue) => queue.vhost, cell: (queue) => <span className="muted cut">{queue.vhost}</span> },
+  { id: "features", title: "Features", spare: true, width: "minmax(110px, 1fr)", cell: (queue) => <Features queue={queue} /> },
   numeric("messages_ready", "Ready", (queue) => queue.messages_ready),
   numeric("messages_unacknowledged", "Unacked", (queue) => queue.messages_unacknowledged),
   numeric("messages_delayed", "Delayed", (queue) => queue.messages_delayed),

@@ -23,7 +23,7 @@ export default function Settings() {
                   open={theme}
                   choose={(to) => set({ theme: to })}
                   of={[
-                    { id: "system", title: "As the system" },
+                    { id: "system", title: "System" },
                     { id: "light", title: "Light" },
                     { id: "dark", title: "Dark" },
                   ]}
@@ -42,16 +42,16 @@ export default function Settings() {
                 />,
               ],
               [
-                "Ask the server",
+                "Ask the server every",
                 <Segments
                   key="a"
                   open={String(refresh)}
                   choose={(to) => set({ refresh: Number(to) })}
                   of={[
-                    { id: "2000", title: "Every 2 s" },
-                    { id: "5000", title: "Every 5 s" },
-                    { id: "30000", title: "Every 30 s" },
-                    { id: "0", title: "By hand" },
+                    { id: "2000", title: "2 s" },
+                    { id: "5000", title: "5 s" },
+                    { id: "30000", title: "30 s" },
+                    { id: "0", title: "never" },
                   ]}
                 />,
               ],

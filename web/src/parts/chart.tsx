@@ -27,17 +27,31 @@ interface ChartProps {
   log?: boolean;
   /** The newest value beside each name. */
   told?: boolean;
+  /** Steps of the scale by powers of two: for bytes. */
+  binary?: boolean;
 }
+
+/** So many seconds are shown at the least. */
+const SHORTEST = 120;
+
+const POWERS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
 const color = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-export function Chart({ at, lines, say, height = 168, x, log = false, told = true }: ChartProps) {
+export function Chart({ at, lines, say, height = 168, x, log = false, told = true, binary = false }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const words = useRef(say);
   words.current = say;
   const { shown } = useSettings();
-  const data = useMemo<uPlot.AlignedData>(() => [at, ...lines.map((line) => line.values.map((value) => value ?? null))], [at, lines]);
+  const timed = x === undefined;
+  const data = useMemo<uPlot.AlignedData>(() => {
+    const values = lines.map((line) => line.values.map((value) => value ?? null));
+    const [first] = at;
+    // Around a single time uPlot would draw a whole day.
+    if (timed && at.length === 1 && first !== undefined) return [[first - SHORTEST, first], ...values.map(([value = null]) => [null, value])];
+    return [at, ...values];
+  }, [at, lines, timed]);
   const latest = useRef(data);
   latest.current = data;
   const kinds = JSON.stringify(lines.map(({ title, color: name, fill, dashed, bars }) => [title, name, fill, dashed, bars]));
@@ -58,12 +72,12 @@ export function Chart({ at, lines, say, height = 168, x, log = false, told = tru
       cursor: { points: { size: 6 }, y: false, drag: { x: false, y: false } },
       legend: { show: false },
       scales: {
-        x: { time: x === undefined },
+        x: { time: x === undefined, range: (_, low, high) => (x ? [(low ?? 1) - 0.6, (high ?? 1) + 0.6] : [Math.min(low ?? 0, (high ?? 0) - SHORTEST), high ?? 0]) },
         y: log ? { distr: 3 } : { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 1) * 1.08)] },
       },
       axes: [
-        { ...axis, space: 70, ...(x ? { values: (_: uPlot, splits: number[]) => splits.map(x) } : { values: times }) },
-        { ...axis, size: 58, space: 34, values: (_, splits) => splits.map((value) => (value === null ? "" : words.current(value))) },
+        { ...axis, space: 70, size: 26, ...(x ? { values: (_: uPlot, splits: number[]) => splits.map(x) } : { values: times }) },
+        { ...axis, size: log ? 76 : 58, space: 34, ...(binary ? { incrs: POWERS } : {}), values: (_, splits) => splits.map((value) => (value === null ? "" : words.current(value))) },
       ],
       series: [
         {},
@@ -71,7 +85,8 @@ export function Chart({ at, lines, say, height = 168, x, log = false, told = tru
           label: line.title,
           stroke: color(line.color),
           width: line.bars ? 0 : 1.5,
-          points: { show: x !== undefined && !line.bars, size: 6 },
+          // A single value would be no line: it is a point.
+          points: { show: (plot, place) => (x !== undefined && !line.bars) || (plot.data[place] ?? []).filter((value) => value !== null).length === 1, size: 6 },
           ...(line.bars && uPlot.paths.bars ? { paths: uPlot.paths.bars({ size: [0.7, 60] }), fill: `${color(line.color)}cc` } : {}),
           ...(line.fill ? { fill: `${color(line.color)}1f` } : {}),
           ...(line.dashed ? { dash: [4, 4] } : {}),
@@ -90,7 +105,7 @@ export function Chart({ at, lines, say, height = 168, x, log = false, told = tru
       plot.current = null;
     };
     // The lines' values come by setData.
-  }, [kinds, height, shown, log, x === undefined]);
+  }, [kinds, height, shown, log, timed]);
 
   useEffect(() => plot.current?.setData(data), [data]);
 

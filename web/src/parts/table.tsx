@@ -16,6 +16,8 @@ export interface Column<T> {
   end?: boolean;
   /** On a phone: the whole width, without the column's name. */
   wide?: boolean;
+  /** Left out on a phone. */
+  spare?: boolean;
 }
 
 export interface Sort {
@@ -127,7 +129,7 @@ export function Drawn<T>({ columns, rowKey, chosen, more, empty, height = "calc(
                 <div className="line" role="row" data-chosen={chosen?.keys.has(key) ? "" : undefined}>
                   {chosen && <Choose chosen={chosen} name={key} />}
                   {columns.map((column) => (
-                    <div key={column.id} role="cell" data-label={column.title} className={`${column.end ? "end" : ""}${column.wide ? " wide" : ""}`}>
+                    <div key={column.id} role="cell" data-label={column.title} className={`${column.end ? "end" : ""}${column.wide ? " wide" : ""}${column.spare ? " spare" : ""}`}>
                       {row === undefined ? <i className="ghost" /> : column.cell(row)}
                     </div>
                   ))}

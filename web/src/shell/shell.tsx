@@ -9,9 +9,11 @@ import { useApi } from "../api/use";
 import type { Overview } from "../api/shapes";
 import { Button, IconButton, Menu } from "../parts/buttons";
 import { Empty } from "../parts/frame";
+import mark from "../mark.svg";
 import { useSettings } from "../parts/settings";
 import { Tip } from "../parts/show";
 import { compact } from "../words/numbers";
+import { Failure } from "./failure";
 import { Keys, useKeys } from "./keys";
 import { Palette } from "./palette";
 import { GROUPS, PLACES, Queue } from "./places";
@@ -33,6 +35,7 @@ export function Shell() {
       <div className="main">
         <Bar openDrawer={() => setDrawer(true)} openPalette={() => setPalette(true)} openKeys={() => setKeys(true)} />
         <main>
+          <Failure page={pathname}>
           <Suspense fallback={<div className="page" />}>
             <Routes>
               {PLACES.map(({ path, page: PageOf }) => (
@@ -42,6 +45,7 @@ export function Shell() {
               <Route path="*" element={<Lost />} />
             </Routes>
           </Suspense>
+          </Failure>
         </main>
       </div>
       {palette && <Palette close={() => setPalette(false)} />}
@@ -69,7 +73,7 @@ function Nav({ open }: { open: boolean }) {
   return (
     <nav className="nav" data-open={open ? "" : undefined} aria-label="Pages">
       <Link className="brand" to="/">
-        <img src="/mark.svg" alt="" />
+        <img src={mark} alt="" />
         <span>
           Landfall
           <small>{data ? `${data.cluster_name} · ${data.landfall_version}` : "…"}</small>
@@ -109,7 +113,7 @@ function Bar({ openDrawer, openPalette, openKeys }: BarProps) {
       </span>
       <button type="button" className="search-button" onClick={openPalette} aria-label="Search">
         <Search />
-        <span>Search queues, exchanges, pages</span>
+        <span>Search …</span>
         <kbd>/</kbd>
       </button>
       <span className="grow" />

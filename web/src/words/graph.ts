@@ -83,6 +83,19 @@ export function drawn(exchanges: Exchange[], bindings: Binding[], most: number):
   };
 }
 
+/** The bindings that messages of an exchange may pass, and those that lead to it. */
+export function around(bindings: Binding[], exchange: string): Binding[] {
+  const reached = new Set([exchange]);
+  for (let grown = true; grown; ) {
+    const before = reached.size;
+    for (const binding of bindings) {
+      if (reached.has(binding.source) && binding.destination_type === "exchange") reached.add(binding.destination);
+    }
+    grown = reached.size > before;
+  }
+  return bindings.filter((binding) => reached.has(binding.source) || (binding.destination === exchange && binding.destination_type === "exchange"));
+}
+
 function nameOf(binding: Binding): string {
   const keys = Object.keys(binding.arguments);
   return [binding.routing_key || "(no key)", ...(keys.length > 0 ? [JSON.stringify(binding.arguments)] : [])].join(" ");

@@ -74,7 +74,7 @@ function words(step: Step): Pick<Told, "tone" | "what" | "more"> {
     case "copied":
       return { tone: "warn", what: step.for === "redrive" ? "A copy was sent back" : `A copy went to the dead letters (${reason(step)})`, more: [] };
     case "delivered":
-      return plain(`Attempt ${step.attempt ?? 1} delivered to ${step.consumer_tag ? `consumer “${step.consumer_tag}”` : "basic.get"}`, by(step.to));
+      return plain(`Attempt ${step.attempt ?? 1} delivered to ${step.consumer_tag ? "a consumer" : "basic.get"}`, ...(step.consumer_tag ? [`“${step.consumer_tag}”`] : []), by(step.to));
     case "attempt_ended": {
       const late = step.outcome === "acknowledged_late";
       return { tone: late ? "good" : "warn", what: `Attempt ${step.attempt ?? 1} ${outcomes[step.outcome ?? ""] ?? step.outcome ?? ""}`, more: [] };

@@ -1,5 +1,8 @@
 // What a queue's rules mean for a message that fails again and again (docs/retry.md).
 
+import { many } from "./numbers";
+import { span } from "./times";
+
 /** The rules of a queue, as its arguments or a policy say them. */
 export type Rules = Record<string, unknown>;
 
@@ -80,4 +83,15 @@ export function attempts(retry: Retry, most: number): Attempt[] {
     all.push({ attempt, wait, least: wait - spread, most: wait + spread, after });
   }
   return all;
+}
+
+/** What becomes of a message that always fails, in a sentence. */
+export function retrySentence(retry: Retry): string {
+  const timeout = `An attempt is given up after ${span(retry.timeout)}. `;
+  const back = retry.waits ? "" : "A message that fails comes back at once. ";
+  if (retry.limit === null) return `${timeout}${back}It is tried any number of times.`;
+  const all = attempts(retry, Infinity);
+  const last = all.at(-1)?.after ?? 0;
+  const over = retry.waits ? ` over ${span(last)} where it fails at once` : "";
+  return `${timeout}${back}After ${many(all.length, "attempt")}${over} it is ${retry.then}.`;
 }

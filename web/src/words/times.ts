@@ -8,6 +8,7 @@ const DAY = 24 * HOUR;
 /** 350 ms, 4.2 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d 4 h: at most two units. */
 export function span(ms: number): string {
   if (ms < 0) return `-${span(-ms)}`;
+  if (ms < 10) return `${ms.toFixed(1).replace(/\.0$/, "")} ms`;
   if (ms < SECOND) return `${Math.round(ms)} ms`;
   if (ms < 10 * SECOND) return `${(ms / SECOND).toFixed(1).replace(/\.0$/, "")} s`;
   const units: [number, string][] = [

@@ -66,7 +66,7 @@ export function ConsumerTable({ consumers, withQueue = true, height, empty }: Co
         width: "minmax(190px, 2fr)",
         wide: true,
         by: (one) => one.landfall_waiting_for ?? "",
-        cell: (one) => (one.landfall_waiting_for ? <span className="tone-warn">{one.landfall_waiting_for}</span> : <span className="zero">it gets what there is</span>),
+        cell: (one) => (one.landfall_waiting_for ? <span className="tone-warn">{one.landfall_waiting_for}</span> : <span className="zero">{one.landfall_waiting_for === undefined ? "–" : "it gets what there is"}</span>),
       },
     ],
     [withQueue],

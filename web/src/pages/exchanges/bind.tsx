@@ -4,7 +4,8 @@ import { useCallback, useState } from "react";
 import type { Binding } from "../../api/shapes";
 import { useChange } from "../../api/use";
 import { Dialog, useConfirm } from "../../parts/dialogs";
-import { Entries, Field, Input, Select, toArguments, type Entry } from "../../parts/fields";
+import { Entries, Field, Input, Select } from "../../parts/fields";
+import { toArguments, type Entry } from "../../words/entries";
 import { DEFAULT_EXCHANGE, exchangeName, path } from "../../words/names";
 
 interface BindProps {

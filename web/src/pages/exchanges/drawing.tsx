@@ -6,7 +6,7 @@ import { Link } from "react-router";
 import type { Binding, Exchange } from "../../api/shapes";
 import { useApi } from "../../api/use";
 import { Answer, Card, Empty, Notice } from "../../parts/frame";
-import { curve, cut, drawn } from "../../words/graph";
+import { around, curve, cut, drawn } from "../../words/graph";
 import { many } from "../../words/numbers";
 import { link, path } from "../../words/names";
 
@@ -27,19 +27,6 @@ export function Drawing({ vhost, exchanges, only }: DrawingProps) {
       {(all) => <Picture vhost={vhost} exchanges={exchanges} bindings={only === undefined ? all : around(all, only)} />}
     </Answer>
   );
-}
-
-/** The bindings that messages of an exchange may pass, and those that lead to it. */
-export function around(bindings: Binding[], exchange: string): Binding[] {
-  const reached = new Set([exchange]);
-  for (let grown = true; grown; ) {
-    const before = reached.size;
-    for (const binding of bindings) {
-      if (reached.has(binding.source) && binding.destination_type === "exchange") reached.add(binding.destination);
-    }
-    grown = reached.size > before;
-  }
-  return bindings.filter((binding) => reached.has(binding.source) || (binding.destination === exchange && binding.destination_type === "exchange"));
 }
 
 function Picture({ vhost, exchanges, bindings }: { vhost: string; exchanges: Exchange[]; bindings: Binding[] }) {

@@ -1,7 +1,7 @@
 // What an operator should look at, in words: what is so, why it matters, and where to act. Empty where all is well.
 
 import type { Alarm, Audit, Connection, Consumer, Queue } from "../../api/shapes";
-import type { Dying } from "../../api/dead";
+import type { Dying } from "../../words/dying";
 import { count, many } from "../../words/numbers";
 import { link } from "../../words/names";
 
@@ -31,15 +31,17 @@ const named = (queues: { name: string }[]): string => {
   return queues.length === 2 ? `${first.name} and ${second.name}` : `${first.name} and ${queues.length - 1} more`;
 };
 
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** The worst first. */
 export function attention(known: Known): Attention[] {
   const all: Attention[] = known.alarms.map((alarm) => ({
     tone: "bad",
-    what: alarm.what,
+    what: capital(alarm.what),
     why: alarm.do ?? "",
     since: alarm.since,
   }));
-  all.push(...known.cluster.map((what): Attention => ({ tone: "bad", what, why: "The cluster says so.", to: "/cluster" })));
+  all.push(...known.cluster.map((what): Attention => ({ tone: "bad", what: capital(what), why: "The cluster says so.", to: "/cluster" })));
   all.push(...accounts(known.audit), ...ofQueues(known), ...ofClients(known));
   return all;
 }
@@ -91,7 +93,7 @@ function ofQueues({ parked, dead, backlogs }: Known): Attention[] {
   return all;
 }
 
-function ofClients({ connections, consumers }: Known): Attention[] {
+function ofClients({ connections, consumers, backlogs }: Known): Attention[] {
   const all: Attention[] = [];
   const blocked = connections.filter((connection) => connection.state === "blocked" || connection.state === "blocking");
   if (blocked.length > 0) {
@@ -102,7 +104,11 @@ function ofClients({ connections, consumers }: Known): Attention[] {
       to: "/connections",
     });
   }
-  const waiting = consumers.filter((consumer) => consumer.landfall_waiting_for);
+  // One whose queue is empty waits for good reason.
+  const waiting = consumers.filter(
+    (consumer) =>
+      consumer.landfall_waiting_for && backlogs.some((queue) => queue.messages_ready > 0 && queue.name === consumer.queue.name && queue.vhost === consumer.queue.vhost),
+  );
   const [first] = waiting;
   if (first) {
     const more = waiting.length > 1 ? ` and ${waiting.length - 1} more get nothing` : " gets nothing";

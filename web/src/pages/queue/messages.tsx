@@ -6,7 +6,7 @@ import { useState } from "react";
 import { useSearchParams } from "react-router";
 import { Refused, request } from "../../api/request";
 import type { Message, Messages, Queue, State } from "../../api/shapes";
-import { useMessageCommand, type Command } from "../../messages/commands";
+import { useMessageCommand } from "../../messages/commands";
 import { MessageTable } from "../../messages/list";
 import { Button, IconButton } from "../../parts/buttons";
 import { Dialog, useConfirm } from "../../parts/dialogs";
@@ -14,6 +14,7 @@ import { Field, Input } from "../../parts/fields";
 import { Card, Empty, Notice, Segments } from "../../parts/frame";
 import { useSettings } from "../../parts/settings";
 import { Dot } from "../../parts/show";
+import type { Command } from "../../words/commands";
 import { compact, many } from "../../words/numbers";
 import { path } from "../../words/names";
 

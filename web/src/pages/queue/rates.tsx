@@ -1,6 +1,6 @@
 // What comes and goes, and what stays: as it was while this page is open.
 
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import type { Queue } from "../../api/shapes";
 import { Chart, type Line } from "../../parts/chart";
 import { Card } from "../../parts/frame";
@@ -14,13 +14,12 @@ interface Point {
 /** So many looks are kept. */
 const KEPT = 720;
 
-export function QueueRates({ queue }: { queue: Queue }) {
+export function QueueRates({ queue, asked }: { queue: Queue; asked: number }) {
   const [points, setPoints] = useState<Point[]>([]);
-  const seen = JSON.stringify(queue);
-  useEffect(() => {
-    const look = { at: Date.now() / 1000, queue: JSON.parse(seen) as Queue };
-    setPoints((before) => [...before.slice(-KEPT), look]);
-  }, [seen]);
+  const latest = useRef(queue);
+  latest.current = queue;
+  // One point for each answer, also where nothing has changed.
+  useEffect(() => setPoints((before) => [...before.slice(-KEPT), { at: asked / 1000, queue: latest.current }]), [asked]);
   const at = useMemo(() => points.map((point) => point.at), [points]);
   const { backlog, rates } = useMemo(() => {
     const line = (title: string, color: Line["color"], of: (queue: Queue) => number | undefined, more: Partial<Line> = {}): Line => ({

@@ -6,7 +6,7 @@ import { Chart, type Line } from "../../parts/chart";
 import { Card, Facts } from "../../parts/frame";
 import { Badge } from "../../parts/show";
 import { many } from "../../words/numbers";
-import { attempts, retryOf, type Retry, type Rules } from "../../words/retry";
+import { attempts, retryOf, retrySentence, type Retry, type Rules } from "../../words/retry";
 import { span } from "../../words/times";
 
 /** So many attempts are drawn. */
@@ -43,7 +43,10 @@ export function QueueRules({ queue }: { queue: Queue }) {
   const rules: Rules = queue.rules ?? queue.arguments;
   const retry = retryOf(rules);
   const own = new Set(Object.keys(queue.arguments));
-  const facts = Object.entries(rules).map(([key, value]): [string, React.ReactNode] => {
+  const order = Object.keys(meanings);
+  const place = (key: string) => (order.indexOf(key.replace(/^x-/, "")) + 1 || order.length + 1);
+  const inOrder = Object.entries(rules).sort(([a], [b]) => place(a) - place(b));
+  const facts = inOrder.map(([key, value]): [string, React.ReactNode] => {
     const [name, text] = said(key, value);
     return [
       name,
@@ -68,17 +71,6 @@ export function QueueRules({ queue }: { queue: Queue }) {
   );
 }
 
-/** What becomes of a message that always fails, in a sentence. */
-export function retrySentence(retry: Retry): string {
-  const timeout = `An attempt is given up after ${span(retry.timeout)}. `;
-  const back = retry.waits ? "" : "A message that fails comes back at once. ";
-  if (retry.limit === null) return `${timeout}${back}It is tried any number of times.`;
-  const all = attempts(retry, Infinity);
-  const last = all.at(-1)?.after ?? 0;
-  const over = retry.waits ? ` over ${span(last)} where it fails at once` : "";
-  return `${timeout}${back}After ${many(all.length, "attempt")}${over} it is ${retry.then}.`;
-}
-
 function RetryCard({ retry }: { retry: Retry }) {
   const { at, lines } = useMemo(() => {
     const drawn = attempts(retry, DRAWN).filter((attempt) => attempt.attempt > 1);
@@ -99,7 +91,7 @@ function RetryCard({ retry }: { retry: Retry }) {
           <div className="gap" />
           <Chart at={at} lines={lines} say={span} x={(attempt) => (Number.isInteger(attempt) ? `${attempt}` : "")} log told={false} height={220} />
           <p className="faint">
-            Attempts 2 to {at.at(-1)}; each wait is longer by {retry.multiplier}, up to {span(retry.longest)}, give or take {Math.round(retry.jitter * 50)} %.
+            Attempts 2 to {at.at(-1)}; each wait is {retry.multiplier} times the one before, up to {span(retry.longest)}, give or take {Math.round(retry.jitter * 50)} %.
           </p>
         </>
       )}

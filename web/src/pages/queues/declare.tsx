@@ -4,7 +4,8 @@ import { useState } from "react";
 import { useNavigate } from "react-router";
 import { useChange } from "../../api/use";
 import { Dialog } from "../../parts/dialogs";
-import { Check, Entries, Field, Input, Select, toArguments, type Entry } from "../../parts/fields";
+import { Check, Entries, Field, Input, Select } from "../../parts/fields";
+import { toArguments, type Entry } from "../../words/entries";
 import { link, path } from "../../words/names";
 
 /** Arguments that a queue may have (docs/compatibility.md). */
