@@ -123,7 +123,7 @@ function Close({ connection, close }: { connection: Connection; close: () => voi
         has published without a confirm may be lost to its program. Most programs connect again.
       </p>
       <Field label="Reason" hint="The program is told.">
-        <Input value={reason} change={setReason} placeholder="Closed via management" autoFocus />
+        <Input value={reason} change={setReason} placeholder="Closed via management" />
       </Field>
     </Dialog>
   );

@@ -246,7 +246,7 @@ function Declare({ close, vhosts }: { close: () => void; vhosts: string[] }) {
     <Dialog title="New exchange" close={close} action="Declare" act={act} disabled={name === "" || wrong !== undefined}>
       <div className="pair">
         <Field label="Name">
-          <Input value={name} change={setName} autoFocus required />
+          <Input value={name} change={setName} required />
         </Field>
         {vhosts.length > 1 && (
           <Field label="Virtual host">

@@ -75,7 +75,7 @@ function Find() {
         </Field>
         {asks[way].map(([key, label]) => (
           <Field key={key} label={label}>
-            <Input value={words[key] ?? ""} change={(value) => setWords({ ...words, [key]: value })} required autoFocus={key !== "vhost"} />
+            <Input value={words[key] ?? ""} change={(value) => setWords({ ...words, [key]: value })} required />
           </Field>
         ))}
         <Button kind="primary" type="submit">

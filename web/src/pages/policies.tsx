@@ -134,7 +134,7 @@ function Edit({ kind, policy, close }: { kind: string; policy: Policy | undefine
       <div className="pair">
         {!policy && (
           <Field label="Name">
-            <Input value={name} change={setName} autoFocus required />
+            <Input value={name} change={setName} required />
           </Field>
         )}
         {!policy && (

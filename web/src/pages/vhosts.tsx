@@ -113,7 +113,7 @@ function Edit({ vhost, close }: { vhost: Vhost | undefined; close: () => void })
     <Dialog title={vhost ? `Change ${vhost.name}` : "New virtual host"} close={close} action="Save" act={act} disabled={name === ""}>
       {!vhost && (
         <Field label="Name" hint="Nobody has a permission in it at first.">
-          <Input value={name} change={setName} autoFocus required />
+          <Input value={name} change={setName} required />
         </Field>
       )}
       <Field label="Description">

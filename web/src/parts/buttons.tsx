@@ -20,15 +20,21 @@ export function Button({ kind = "plain", icon: Icon, small = false, type = "butt
   );
 }
 
+interface IconButtonProps extends Omit<ComponentProps<"button">, "className" | "name"> {
+  icon: LucideIcon;
+  name: string;
+  /** In a dialog: a tooltip would lie behind it, and take its Escape. */
+  inDialog?: boolean;
+}
+
 /** A button that is only a picture: its name is its tooltip. */
-export function IconButton({ icon: Icon, name, ...more }: { icon: LucideIcon; name: string } & Omit<ComponentProps<"button">, "className" | "name">) {
-  return (
-    <Tip text={name}>
-      <button className="button quiet icon" type="button" aria-label={name} {...more}>
-        <Icon />
-      </button>
-    </Tip>
+export function IconButton({ icon: Icon, name, inDialog = false, ...more }: IconButtonProps) {
+  const button = (
+    <button className="button quiet icon" type="button" aria-label={name} {...more}>
+      <Icon />
+    </button>
   );
+  return inDialog ? button : <Tip text={name}>{button}</Tip>;
 }
 
 export interface Entry {

@@ -24,6 +24,9 @@ export function Dialog({ title, close, children, action, act, danger = false, di
   const [busy, setBusy] = useState(false);
   useEffect(() => {
     dialog.current?.showModal();
+    // Where there is nothing to fill in, what does no harm has the focus.
+    const first = dialog.current?.querySelector<HTMLElement>(".content input, .content select, .content textarea");
+    (first ?? dialog.current?.querySelector<HTMLElement>("footer button"))?.focus();
   }, []);
   const submit = async (event: FormEvent) => {
     event.preventDefault();
@@ -37,7 +40,7 @@ export function Dialog({ title, close, children, action, act, danger = false, di
       <form onSubmit={(event) => void submit(event)}>
         <header>
           <h2>{title}</h2>
-          <IconButton icon={X} name="Close" onClick={close} />
+          <IconButton icon={X} name="Close" inDialog onClick={close} />
         </header>
         <div className="content">{children}</div>
         <footer>

@@ -107,7 +107,7 @@ export function Entries({ value, change, known = [], add }: EntriesProps) {
           ) : (
             <Input value={entry.value} change={(text) => put(at, { value: text })} placeholder="value" aria-label="value" />
           )}
-          <IconButton icon={X} name="Remove" onClick={() => change(value.filter((_, place) => place !== at))} />
+          <IconButton icon={X} name="Remove" inDialog onClick={() => change(value.filter((_, place) => place !== at))} />
         </div>
       ))}
       <datalist id={list}>

@@ -52,7 +52,7 @@ export function Keys({ close }: { close: () => void }) {
       <div className="inside">
         <header>
           <h2>Keys</h2>
-          <IconButton icon={X} name="Close" onClick={close} />
+          <IconButton icon={X} name="Close" inDialog onClick={close} />
         </header>
         <div className="content">
           <div className="keys">

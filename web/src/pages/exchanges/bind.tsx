@@ -37,14 +37,14 @@ export function Bind({ close, vhost, source: from = "", destination: to = "", ki
   return (
     <Dialog title="Bind" close={close} action="Bind" act={act} disabled={source === "" || destination === "" || wrong !== undefined}>
       <Field label="From the exchange">
-        <Input value={source} change={setSource} autoFocus={from === ""} />
+        <Input value={source} change={setSource} />
       </Field>
       <div className="pair">
         <Field label="To the">
           <Select value={kind} change={setKind} of={["queue", "exchange"]} />
         </Field>
         <Field label="called">
-          <Input value={destination} change={setDestination} autoFocus={from !== ""} />
+          <Input value={destination} change={setDestination} />
         </Field>
       </div>
       <Field label="Routing key" hint={wrong ?? "for topics: * is one word, # any number of them"}>

@@ -52,7 +52,7 @@ export function DeclareQueue({ close, vhosts }: { close: () => void; vhosts: str
     <Dialog title="New queue" close={close} action="Declare" act={act} disabled={name === "" || wrong !== undefined}>
       <div className="pair">
         <Field label="Name">
-          <Input value={name} change={setName} autoFocus required />
+          <Input value={name} change={setName} required />
         </Field>
         {vhosts.length > 1 && (
           <Field label="Virtual host">

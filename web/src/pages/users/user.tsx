@@ -26,7 +26,7 @@ export function EditUser({ user, close }: { user: User | undefined; close: () =>
     <Dialog title={user ? `Change ${user.name}` : "New user"} close={close} action="Save" act={act} disabled={name === "" || (!user && password === "")}>
       {!user && (
         <Field label="Name">
-          <Input value={name} change={setName} autoFocus required />
+          <Input value={name} change={setName} required />
         </Field>
       )}
       <Field label="Password" hint={user ? "Left empty it stays as it is." : undefined}>
