@@ -21,6 +21,8 @@ export class Refused extends Error {
   }
 }
 
+export const SESSION_PATH = "/api/landfall/session";
+
 /** Says that a page asks, which asks for a password itself: else the browser would. */
 export const AS_PAGE = { "x-requested-with": "landfall" };
 
@@ -33,8 +35,29 @@ export function setCsrf(token: string): void {
 
 export type Method = "GET" | "PUT" | "POST" | "DELETE";
 
+/** Who logs in anew in another window changes the word for this one too: it is asked for, and the change tried again. */
+async function renewed(): Promise<boolean> {
+  const before = csrf;
+  try {
+    csrf = (await attempt<{ csrf: string }>("GET", SESSION_PATH)).csrf;
+  } catch {
+    return false;
+  }
+  return csrf !== before;
+}
+
 /** Asks; an answer without a body is null. */
-export async function request<T>(
+export async function request<T>(method: Method, path: string, body?: unknown, more?: Record<string, string>): Promise<T> {
+  try {
+    return await attempt<T>(method, path, body, more);
+  } catch (error) {
+    const isStale = error instanceof Refused && error.status === 403 && method !== "GET" && path !== SESSION_PATH;
+    if (isStale && (await renewed())) return attempt<T>(method, path, body, more);
+    throw error;
+  }
+}
+
+async function attempt<T>(
   method: Method,
   path: string,
   body?: unknown,

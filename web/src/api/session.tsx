@@ -2,11 +2,10 @@
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, useContext } from "react";
-import { Refused, request, setCsrf } from "./request";
+import { Refused, request, SESSION_PATH, setCsrf } from "./request";
 import type { Session } from "./shapes";
 
-const PATH = "/api/landfall/session";
-export const SESSION = [PATH];
+export const SESSION = [SESSION_PATH];
 
 /** The session of this browser; null where there is none. */
 export function useSessionQuery() {
@@ -14,7 +13,7 @@ export function useSessionQuery() {
     queryKey: SESSION,
     queryFn: async () => {
       try {
-        return remember(await request<Session>("GET", PATH));
+        return remember(await request<Session>("GET", SESSION_PATH));
       } catch (error) {
         if (error instanceof Refused && error.status === 401) return null;
         throw error;
@@ -34,11 +33,11 @@ export function useLogin() {
   const client = useQueryClient();
   return {
     login: async (username: string, password: string) => {
-      const session = await request<Session>("POST", PATH, { username, password });
+      const session = await request<Session>("POST", SESSION_PATH, { username, password });
       client.setQueryData(SESSION, remember(session));
     },
     logout: async () => {
-      await request("DELETE", PATH).catch(() => undefined);
+      await request("DELETE", SESSION_PATH).catch(() => undefined);
       client.clear();
       client.setQueryData(SESSION, null);
     },

@@ -144,7 +144,7 @@ function Came({ answer }: { answer: Imported }) {
   const words = (numbers: Record<string, number>) =>
     Object.entries(numbers)
       .filter(([, number]) => number > 0)
-      .map(([name, number]) => `${count(number)} ${name.replaceAll("_", " ")}`)
+      .map(([name, number]) => `${name.replaceAll("_", " ")} (${count(number)})`)
       .join(", ") || "nothing";
   return (
     <>

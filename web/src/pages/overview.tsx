@@ -2,7 +2,7 @@
 
 import { useMemo } from "react";
 import { Link } from "react-router";
-import { useDying } from "../api/dead";
+import { useDying, useSeldom } from "../api/dead";
 import { useLive } from "../api/live";
 import { useSession } from "../api/session";
 import type { Audit, Cluster, Connection, Consumer, Node, Overview as About, Paged, Queue, Sample } from "../api/shapes";
@@ -65,7 +65,7 @@ function Attend() {
   const { may } = useSession();
   const { last } = useLive();
   const { dead, parked, queues } = useDying();
-  const audit = useApi<Audit>("/api/landfall/audit", { every: 30_000 });
+  const audit = useApi<Audit>("/api/landfall/audit", { every: useSeldom() });
   const cluster = useApi<Cluster>("/api/landfall/cluster", { enabled: may("monitoring") });
   const backlogs = useApi<Paged<Queue>>(largest("messages_ready"));
   const connections = useApi<Connection[]>("/api/connections?columns=name,state", { every: 15_000 });
