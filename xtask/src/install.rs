@@ -126,6 +126,25 @@ pub(crate) const FOR_CLIENTS: &[Package] = &[
     },
 ];
 
+/// For the management pages.
+pub(crate) const FOR_PAGES: &[Package] = &[
+    Package {
+        name: "nodejs",
+        have: "command -v node",
+        why: "builds the pages",
+    },
+    Package {
+        name: "npm",
+        have: "command -v npm",
+        why: "fetches what they are built from",
+    },
+    Package {
+        name: "chromium",
+        have: "command -v chromium",
+        why: "the browser that walks through them",
+    },
+];
+
 /// For whatever runs RabbitMQ beside us.
 pub(crate) const FOR_RABBITMQ: &[Package] = &[Package {
     name: "rabbitmq-server",
@@ -284,7 +303,7 @@ fn python_environment(name: &str, python: &str, wanted: &str) -> Result<PathBuf>
 pub(crate) fn node(folder: &Path) -> Result<()> {
     let lock = std::fs::read_to_string(folder.join("package-lock.json"))
         .context("cannot read package-lock.json")?;
-    let stamp = folder.join("node_modules").join(".installed-by-xtask");
+    let stamp = folder.join("node_modules").join(".installed-from-lock");
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == lock) {
         return Ok(());
     }

@@ -7,6 +7,7 @@ mod clients;
 mod cluster_test;
 mod definitions;
 mod install;
+mod pages;
 mod server;
 mod shell;
 mod sim;
@@ -40,6 +41,8 @@ enum Chore {
     Clients(clients::ClientsArgs),
     /// Definitions from a real RabbitMQ into Landfall, and from Landfall into another RabbitMQ
     Definitions,
+    /// The management pages in a browser, at a running server
+    Pages,
     /// The long form of the crash tests: kill -9 under load, again and again
     Crash(suite::CrashArgs),
     /// A whole cluster under load and faults: nodes, ZooKeeper and PostgreSQL killed, paused, cut off, wiped, filled
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Chore::Ranks => suite::ranks(),
         Chore::Clients(args) => clients::run_suites(&args),
         Chore::Definitions => definitions::go_both_ways(),
+        Chore::Pages => pages::walk_through(),
         Chore::Crash(args) => suite::crash(&args),
         Chore::ClusterTest(args) => cluster_test::run_faults(&args),
         Chore::Sim(args) => sim::run_seeds(&args),

@@ -4,6 +4,7 @@ use crate::clients::{self, ClientsArgs};
 use crate::cluster_test;
 use crate::definitions;
 use crate::install;
+use crate::pages;
 use crate::shell::{cargo, root, run, succeeds, target_dir};
 use crate::sim;
 use crate::steps::Steps;
@@ -48,6 +49,7 @@ pub(crate) fn test(args: &TestArgs) -> Result<()> {
         clients::run_suites(&ClientsArgs::default())
     });
     steps.step("RabbitMQ's definitions", definitions::go_both_ways);
+    steps.step("pages in a browser", pages::walk_through);
     steps.step("a cluster under faults", cluster_test::run_some);
     steps.finish()
 }

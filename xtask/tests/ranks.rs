@@ -15,6 +15,7 @@ const RANKS: &[(&str, u32)] = &[
     ("landfall-cluster", 2),
     ("landfall-client", 2),
     ("landfall-admin", 2),
+    ("landfall-pages", 2),
     ("landfall-server", 3),
     ("landfall-sim", 4),
 ];

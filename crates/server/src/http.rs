@@ -58,6 +58,8 @@ pub fn serve(listeners: Vec<StdListener>, api: Router) -> Result<()> {
     if listeners.is_empty() {
         return Ok(());
     }
+    // The pages are every node's own: what they ask the API for may be another's to answer.
+    let api = api.merge(pages::router());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -1,0 +1,55 @@
+// Who is logged in.
+
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { createContext, useContext } from "react";
+import { Refused, request, SESSION_PATH, setCsrf } from "./request";
+import type { Session } from "./shapes";
+
+export const SESSION = [SESSION_PATH];
+
+/** The session of this browser; null where there is none. */
+export function useSessionQuery() {
+  return useQuery<Session | null, Refused>({
+    queryKey: SESSION,
+    queryFn: async () => {
+      try {
+        return remember(await request<Session>("GET", SESSION_PATH));
+      } catch (error) {
+        if (error instanceof Refused && error.status === 401) return null;
+        throw error;
+      }
+    },
+    staleTime: Infinity,
+  });
+}
+
+function remember(session: Session): Session {
+  setCsrf(session.csrf);
+  return session;
+}
+
+/** Logs in and out. */
+export function useLogin() {
+  const client = useQueryClient();
+  return {
+    login: async (username: string, password: string) => {
+      const session = await request<Session>("POST", SESSION_PATH, { username, password });
+      client.setQueryData(SESSION, remember(session));
+    },
+    logout: async () => {
+      await request("DELETE", SESSION_PATH).catch(() => undefined);
+      client.clear();
+      client.setQueryData(SESSION, null);
+    },
+  };
+}
+
+const SessionContext = createContext<Session>({ name: "", tags: [], csrf: "" });
+export const SessionProvider = SessionContext.Provider;
+
+/** The user that looks at the page. */
+export function useSession(): Session & { may: (tag: string) => boolean } {
+  const session = useContext(SessionContext);
+  const may = (tag: string) => session.tags.includes("administrator") || session.tags.includes(tag);
+  return { ...session, may };
+}
