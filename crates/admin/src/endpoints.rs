@@ -2,13 +2,14 @@
 
 use crate::access::{Guard, Needs, guard};
 use crate::answer::Failure;
+use crate::entrance::SESSION_PATH;
 use crate::journey::{Journey, Wanted, show};
 use crate::node::{self, Node};
 use crate::operator::{About, Operator, Reading};
 use crate::reader::Mistake;
 use crate::{
     audit, cluster, definitions, limits, messages, overview, permissions, policies, queues,
-    topology, users, vhosts,
+    session, topology, users, vhosts,
 };
 use axum::Router;
 use axum::extract::{FromRequest, Request};
@@ -70,6 +71,9 @@ macro_rules! endpoints {
 endpoints! {
     GET "/api/overview" Management "versions, exchange types, how many queues and exchanges" => overview::overview;
     GET "/api/whoami" Management "the user of the request" => overview::whoami;
+    POST "/api/landfall/session" Nobody "begins a session: `username`, `password`; answers `name`, `tags`, `csrf`, and a cookie" => session::begin;
+    GET "/api/landfall/session" Management "the session of the cookie: `name`, `tags`, `csrf`" => session::show;
+    DELETE "/api/landfall/session" Management "ends it" => session::end;
     GET "/api/cluster-name" Management "the cluster's name" => overview::cluster_name;
     GET "/api/auth/hash_password/{password}" Administrator "a password's salted hash" => users::hash_password;
 
@@ -168,11 +172,12 @@ pub fn is_of_node(path: &str) -> bool {
         "/api/health/checks/alarms",
         "/api/health/checks/virtual-hosts",
     ];
-    const OF_NODE: [&str; 4] = [
+    const OF_NODE: [&str; 5] = [
         "/healthz/",
         "/api/health/",
         "/api/nodes",
         "/api/landfall/cluster",
+        SESSION_PATH,
     ];
     !OF_BROKER.contains(&path) && OF_NODE.iter().any(|beginning| path.starts_with(beginning))
 }

@@ -11,10 +11,11 @@ mod journeys;
 mod lists;
 mod messages;
 mod real;
+mod sessions;
 mod transcript;
 
 use crate::node::Node;
-use crate::{About, FromThisMachine, Operator, router};
+use crate::{About, FromThisMachine, Operator, entrance, router};
 use axum::body::Body;
 use axum::http::{Request, Response, header};
 use base64::Engine;
@@ -45,7 +46,7 @@ impl Api {
             version: "1.2.3",
             cluster_name: "test".into(),
         };
-        Self(router(Arc::new(operator), node, about))
+        Self(entrance(router(Arc::new(operator), node, about)))
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Body> {

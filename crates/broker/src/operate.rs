@@ -1,6 +1,7 @@
 //! Doing what an operator asks for.
 
 use crate::command::{Answer, Command, CommandId, CommandRefused};
+use crate::password::Mark;
 use crate::pattern::Pattern;
 use crate::snapshot::State;
 use crate::{Broker, policy};
@@ -37,7 +38,12 @@ impl Broker {
             } => {
                 let user = self.authenticate(&user, &password, local);
                 let user = user.map_err(|why| CommandRefused::AccessRefused(why.to_string()))?;
-                return Ok(Some(Answer::User(user.clone())));
+                return Ok(Some(Answer::User(user.clone(), Mark::of(user))));
+            }
+            Command::User { user, mark, local } => {
+                let user = self.user_marked(&user, mark, local);
+                let user = user.map_err(|why| CommandRefused::AccessRefused(why.to_string()))?;
+                return Ok(Some(Answer::User(user.clone(), Mark::of(user))));
             }
             Command::Export => {
                 return Ok(Some(Answer::Definitions(Box::new(self.export()))));

@@ -37,6 +37,26 @@ pub(crate) fn is_password_of(user: &UserDefinition, password: &str) -> bool {
         )
 }
 
+/// Tells what a user logs in with from all else that this or another user of that name has had or will have: whoever
+/// was let in under it is let in for as long as it stays. Nobody can make the hash of it, let alone the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(pub u128);
+
+impl Mark {
+    /// The mark of a user.
+    pub fn of(user: &UserDefinition) -> Self {
+        let digest = Sha256::new()
+            .chain_update((user.name.len() as u64).to_be_bytes())
+            .chain_update(user.name.as_bytes())
+            .chain_update(user.hashing.name())
+            .chain_update([0])
+            .chain_update(&user.password_hash)
+            .finalize();
+        let first = digest.first_chunk().expect("a digest has 32 octets");
+        Self(u128::from_be_bytes(*first))
+    }
+}
+
 /// Compares in a time that does not tell where the first difference is.
 fn same(one: &[u8], other: &[u8]) -> bool {
     let differences = one.iter().zip(other).fold(0, |all, (a, b)| all | (a ^ b));
@@ -80,6 +100,23 @@ mod tests {
                 assert!(!is_password_of(&ada, "dates"));
             }
         }
+    }
+
+    #[test]
+    fn a_mark_is_of_one_user_and_one_hash() {
+        let ada = user(Hashing::Md5, password_hash(Hashing::Md5, *b"salt", "figs"));
+        let salted_anew = user(Hashing::Md5, password_hash(Hashing::Md5, *b"NaCl", "figs"));
+        let bob = UserDefinition {
+            name: model::ShortStr::from_static("bob"),
+            ..ada.clone()
+        };
+        let tagged = UserDefinition {
+            tags: vec![model::ShortStr::from_static("administrator")],
+            ..ada.clone()
+        };
+        assert_eq!(Mark::of(&ada), Mark::of(&tagged));
+        assert_ne!(Mark::of(&ada), Mark::of(&salted_anew));
+        assert_ne!(Mark::of(&ada), Mark::of(&bob));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! it is read.
 
 use crate::listen;
-use admin::FromThisMachine;
+use admin::{Arrival, FromThisMachine};
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::Body;
@@ -113,9 +113,14 @@ async fn accept(listener: TcpListener, places: Arc<Semaphore>, api: Router) {
 /// Answers the requests of one connection.
 async fn converse(stream: TcpStream, peer: IpAddr, api: Router) {
     let local = FromThisMachine(peer.to_canonical().is_loopback());
+    let arrival = Arrival {
+        address: peer,
+        over_tls: false,
+    };
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(local);
+        request.extensions_mut().insert(arrival);
         api.clone().call(request)
     });
     let served = http1::Builder::new()

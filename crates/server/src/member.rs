@@ -16,7 +16,7 @@ use crate::joining::{about, join, open_database};
 use crate::listen::Door;
 use crate::membership::Membership;
 use crate::node::{self, Stopping, ThisNode};
-use crate::passing::{Passing, pass_on};
+use crate::passing::{Passing, pass_on, recognise};
 use crate::relay::{self, Secret};
 use crate::{http, login, reach, server};
 use axum::middleware::from_fn_with_state;
@@ -143,5 +143,8 @@ fn serve_api(
     };
     let operator = Arc::new(Attending { asked, secret });
     let api = admin::router(operator, Arc::new(node), server::about(config));
-    http::serve(operators, api.layer(from_fn_with_state(passing, pass_on)))
+    // From the inside to the outside: what is another's to answer, who comes in, and who is a node.
+    let api = api.layer(from_fn_with_state(passing.clone(), pass_on));
+    let api = admin::entrance(api).layer(from_fn_with_state(passing, recognise));
+    http::serve(operators, api)
 }

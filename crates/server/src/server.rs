@@ -55,7 +55,11 @@ pub async fn run(
     let node = ThisNode::new(config, listeners, asked, stopping.clone(), None);
     http::serve(
         parts.admin_listeners,
-        admin::router(tenure.operator.clone(), Arc::new(node), about(config)),
+        admin::entrance(admin::router(
+            tenure.operator.clone(),
+            Arc::new(node),
+            about(config),
+        )),
     )?;
     let (_host, served) = watch::channel(Host::Here(tenure.house.clone()));
     let door = Door::new(served, config.limits.connections_max);

@@ -179,7 +179,7 @@ pub(super) fn show_answer(_: CommandId, answer: &Result<Answer, CommandRefused>)
     match answer {
         Ok(Answer::Done { made: true }) => "operator: made".into(),
         Ok(Answer::Done { made: false }) => "operator: done".into(),
-        Ok(Answer::User(user)) => format!("operator: it is {} {:?}", user.name, user.tags),
+        Ok(Answer::User(user, _)) => format!("operator: it is {} {:?}", user.name, user.tags),
         Ok(Answer::Definitions(all)) => show_definitions(all),
         Ok(Answer::Accounts(accounts)) => super::auditing::show_accounts(accounts),
         Ok(Answer::Queues(queues)) => show_queues(queues),
