@@ -44,6 +44,15 @@ pub enum Input {
     Stopping,
 }
 
+/// What shows who somebody is.
+#[derive(Debug)]
+pub enum Proof {
+    /// The password as it came.
+    Password(Password),
+    /// The shell knows it: by a certificate, or from another node.
+    Vouched,
+}
+
 /// Who a client says it is.
 #[derive(Debug)]
 pub struct Login {
@@ -51,8 +60,8 @@ pub struct Login {
     pub connection: ConnectionId,
     /// The user's name.
     pub user: ShortStr,
-    /// The password as it came.
-    pub password: Password,
+    /// Why that should be so.
+    pub proof: Proof,
     /// Whether the client is on this machine.
     pub local: bool,
 }

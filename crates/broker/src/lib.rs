@@ -17,7 +17,7 @@
 //! (`access`, `permit`, `quota`, `pattern`, `password`, `login`), virtual hosts (`vhosts`) and policies (`policy`).
 
 mod input;
-pub use input::{Input, Login, Opened, Written};
+pub use input::{Input, Login, Opened, Proof, Written};
 
 mod effect;
 pub use effect::{Delivery, Effect};

@@ -1,7 +1,7 @@
 //! Who may log in.
 
 use crate::password::{Mark, is_password_of};
-use crate::{Broker, Effect, Login};
+use crate::{Broker, Effect, Login, Proof};
 use model::record::UserDefinition;
 use model::{Password, ShortStr};
 
@@ -22,7 +22,10 @@ pub enum LoginRefused {
 impl Broker {
     /// A client says who it is; the answer is an effect.
     pub(crate) fn log_in(&mut self, login: Login) {
-        let checked = self.authenticate(&login.user, &login.password, login.local);
+        let checked = match &login.proof {
+            Proof::Password(password) => self.authenticate(&login.user, password, login.local),
+            Proof::Vouched => self.user_from(&login.user, login.local),
+        };
         let result = checked.map(|_| ());
         self.effects.push_back(Effect::LoginChecked {
             connection: login.connection,
@@ -60,11 +63,17 @@ impl Broker {
         mark: Mark,
         local: bool,
     ) -> Result<&UserDefinition, LoginRefused> {
-        let known = self.access.users.get(user);
-        let known = known.ok_or(LoginRefused::UnknownUser)?;
+        let known = self.user_from(user, local)?;
         if Mark::of(known) != mark {
             return Err(LoginRefused::WrongPassword);
         }
+        Ok(known)
+    }
+
+    /// The user, of whom is known by other means who it is.
+    fn user_from(&self, user: &ShortStr, local: bool) -> Result<&UserDefinition, LoginRefused> {
+        let known = self.access.users.get(user);
+        let known = known.ok_or(LoginRefused::UnknownUser)?;
         self.check_place(user, local)?;
         Ok(known)
     }

@@ -1,7 +1,9 @@
 //! The HTTP API's listeners, on a thread of their own: however large a document is, the shard does not wait while
 //! it is read.
 
-use crate::listen;
+use crate::config::Config;
+use crate::listen::{self, Entry};
+use crate::tls::Tls;
 use admin::{Arrival, FromThisMachine};
 use anyhow::{Context, Result};
 use axum::Router;
@@ -14,7 +16,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::Service;
 use tracing::{debug, info, warn};
@@ -31,12 +34,33 @@ const HEAD_MAX: Duration = Duration::from_secs(30);
 /// After an error of accept the next try waits so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// RabbitMQ's port for its management over TLS.
+pub const TLS_PORT: u16 = 15671;
+
 /// Binds what the configuration says, or the loopback addresses. The API is not worth a server that does not start:
 /// a port that is taken costs the API alone.
-pub fn bind(configured: Option<&[SocketAddr]>) -> Vec<StdListener> {
+pub fn bind(config: &Config, tls: Option<&Arc<Tls>>) -> Vec<Entry<StdListener>> {
+    let plain = bind_all(config.admin_listen.as_deref(), PORT, "--admin-listen");
+    let mut entries: Vec<_> = { plain.into_iter() }
+        .map(|listener| Entry {
+            listener,
+            tls: None,
+        })
+        .collect();
+    if let Some(tls) = tls {
+        let configured = config.admin_listen_tls.as_deref();
+        for listener in bind_all(configured, TLS_PORT, "--admin-listen-tls") {
+            let tls = Some(tls.clone());
+            entries.push(Entry { listener, tls });
+        }
+    }
+    entries
+}
+
+fn bind_all(configured: Option<&[SocketAddr]>, port: u16, option: &str) -> Vec<StdListener> {
     let default = [
-        SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)),
-        SocketAddr::from((Ipv6Addr::LOCALHOST, PORT)),
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
     ];
     let addresses = configured.unwrap_or(&default);
     let mut bound = Vec::new();
@@ -46,7 +70,7 @@ pub fn bind(configured: Option<&[SocketAddr]>) -> Vec<StdListener> {
             Err(error) if configured.is_none() && listen::lacks_ipv6(&error) => {}
             Err(error) => warn!(
                 %address, %error,
-                "no HTTP API at this address (--admin-listen chooses another)"
+                "no HTTP API at this address ({option} chooses another)"
             ),
         }
     }
@@ -54,8 +78,8 @@ pub fn bind(configured: Option<&[SocketAddr]>) -> Vec<StdListener> {
 }
 
 /// Serves the API for as long as the process runs.
-pub fn serve(listeners: Vec<StdListener>, api: Router) -> Result<()> {
-    if listeners.is_empty() {
+pub fn serve(entries: Vec<Entry<StdListener>>, api: Router) -> Result<()> {
+    if entries.is_empty() {
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -65,15 +89,16 @@ pub fn serve(listeners: Vec<StdListener>, api: Router) -> Result<()> {
     let serve_all = move || {
         let _in_runtime = runtime.enter();
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let tasks: Vec<_> = listeners
+        let tasks: Vec<_> = entries
             .into_iter()
-            .filter_map(|listener| {
+            .filter_map(|Entry { listener, tls }| {
                 let listener = TcpListener::from_std(listener);
-                listener
+                let listener = listener
                     .inspect_err(|error| warn!(%error, "the HTTP API cannot listen"))
-                    .ok()
+                    .ok()?;
+                Some(Entry { listener, tls })
             })
-            .map(|listener| runtime.spawn(accept(listener, places.clone(), api.clone())))
+            .map(|entry| runtime.spawn(accept(entry, places.clone(), api.clone())))
             .collect();
         for task in tasks {
             // It never ends.
@@ -87,18 +112,25 @@ pub fn serve(listeners: Vec<StdListener>, api: Router) -> Result<()> {
     Ok(())
 }
 
-async fn accept(listener: TcpListener, places: Arc<Semaphore>, api: Router) {
+async fn accept(entry: Entry<TcpListener>, places: Arc<Semaphore>, api: Router) {
+    let Entry { listener, tls } = entry;
     if let Ok(address) = listener.local_addr() {
-        info!(%address, "the HTTP API listens");
+        info!(%address, tls = tls.is_some(), "the HTTP API listens");
     }
     loop {
         let place = places.clone().acquire_owned().await;
         let place = place.expect("the places are never closed");
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let api = api.clone();
+                let (api, tls) = (api.clone(), tls.clone());
                 tokio::spawn(async move {
-                    converse(stream, peer.ip(), api).await;
+                    match tls {
+                        None => converse(stream, peer.ip(), false, api).await,
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => converse(stream, peer.ip(), true, api).await,
+                            Err(error) => debug!(%error, %peer, "no TLS with a tool"),
+                        },
+                    }
                     drop(place);
                 });
             }
@@ -111,11 +143,14 @@ async fn accept(listener: TcpListener, places: Arc<Semaphore>, api: Router) {
 }
 
 /// Answers the requests of one connection.
-async fn converse(stream: TcpStream, peer: IpAddr, api: Router) {
+async fn converse<S>(stream: S, peer: IpAddr, over_tls: bool, api: Router)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let local = FromThisMachine(peer.to_canonical().is_loopback());
     let arrival = Arrival {
         address: peer,
-        over_tls: false,
+        over_tls,
     };
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);

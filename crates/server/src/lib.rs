@@ -38,6 +38,7 @@ pub mod memory;
 pub mod outbox;
 pub mod publishing;
 mod socket;
+pub mod tls;
 pub mod unfinished;
 
 pub mod alarms;

@@ -13,7 +13,7 @@ use crate::config::{Config, Member};
 use crate::holding::{Node, Told};
 use crate::host::Host;
 use crate::joining::{about, join, open_database};
-use crate::listen::Door;
+use crate::listen::{Door, Entry};
 use crate::membership::Membership;
 use crate::node::{self, Stopping, ThisNode};
 use crate::passing::{Passing, pass_on, recognise};
@@ -37,11 +37,11 @@ const HANDED_OVER_MAX: Duration = Duration::from_secs(10);
 /// Where a member can be reached.
 pub struct Entrances {
     /// By clients.
-    pub clients: Vec<TcpListener>,
+    pub clients: Vec<Entry<TcpListener>>,
     /// By other nodes.
     pub nodes: TcpListener,
     /// By operators' tools.
-    pub operators: Vec<StdListener>,
+    pub operators: Vec<Entry<StdListener>>,
 }
 
 /// Serves, or passes on, until `asked_to_stop`; then hands over what it has.
@@ -113,7 +113,7 @@ pub async fn run(
 
 /// What the HTTP API needs to know of the node around it.
 struct Around<'a> {
-    clients: &'a [TcpListener],
+    clients: &'a [Entry<TcpListener>],
     nodes: &'a TcpListener,
     asked: watch::Receiver<Asked>,
     stopping: Stopping,
@@ -124,7 +124,7 @@ struct Around<'a> {
 /// Answers operators, or has the owner answer them.
 fn serve_api(
     config: &Config,
-    operators: Vec<StdListener>,
+    operators: Vec<Entry<StdListener>>,
     around: Around<'_>,
 ) -> anyhow::Result<()> {
     let Around { asked, secret, .. } = around;

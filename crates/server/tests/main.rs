@@ -26,5 +26,6 @@ mod patience;
 mod queues;
 mod slow;
 mod stop;
+mod tls;
 mod transactions;
 mod trying;

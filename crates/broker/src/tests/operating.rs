@@ -4,7 +4,7 @@ use super::script::{arguments, short};
 use crate::command::{Answer, Chosen, Command, CommandId, CommandRefused};
 use crate::definitions::Definitions;
 use crate::snapshot::{Cursor, Look, MessageStatus, Page, QueueStatus, Stands, State};
-use crate::{Input, Login, Right, password_hash};
+use crate::{Input, Login, Proof, Right, password_hash};
 use model::record::{
     Attempts, Hashing, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition,
     UserDefinition, VhostDefinition,
@@ -16,7 +16,10 @@ pub(super) fn login(id: u64, user: &str, password: &str, place: &[&str]) -> Inpu
     Input::Login(Login {
         connection: ConnectionId(id),
         user: short(user),
-        password: Password::new(password.into()),
+        proof: match password {
+            "(vouched)" => Proof::Vouched,
+            password => Proof::Password(Password::new(password.into())),
+        },
         local: !place.contains(&"from-afar"),
     })
 }

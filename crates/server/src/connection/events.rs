@@ -4,9 +4,9 @@ use super::{Connection, End};
 use crate::inbox::Handover;
 use crate::login;
 use crate::outbox::outbox;
-use broker::{Input, Login, LoginRefused, Opened};
+use broker::{Input, Login, LoginRefused, Opened, Proof};
 use model::method::connection;
-use model::{ConnectionError, Password, ReplyCode, ShortStr};
+use model::{ConnectionError, ReplyCode, ShortStr};
 use tracing::{info, warn};
 use wire::Event;
 
@@ -31,7 +31,15 @@ impl Connection<'_> {
             Event::ChannelClosed(channel) => {
                 self.batch.push(Input::ChannelClosed(self.id, channel));
             }
-            Event::Login { user, password, .. } => self.log_in(&user, password),
+            Event::Login {
+                user,
+                password,
+                mechanism,
+                ..
+            } => {
+                let (user, proof) = self.external.who(&mechanism, user, password);
+                self.log_in(&user, proof);
+            }
             Event::Open { .. } if self.is_one_too_many => {
                 let most = self.house.limits.connections_max;
                 self.give_up(ConnectionError::new(
@@ -66,7 +74,7 @@ impl Connection<'_> {
     }
 
     /// Asks who that is; nothing more is read from the client until the answer has come.
-    fn log_in(&mut self, user: &str, password: Password) {
+    fn log_in(&mut self, user: &str, proof: Proof) {
         // A name that is too long is nobody's.
         self.user = ShortStr::try_from(user).unwrap_or_default();
         let (sender, receiver) = outbox();
@@ -78,7 +86,7 @@ impl Connection<'_> {
         self.batch.push(Input::Login(Login {
             connection: self.id,
             user: self.user.clone(),
-            password,
+            proof,
             local: self.peer.ip().to_canonical().is_loopback(),
         }));
     }

@@ -107,6 +107,11 @@ impl Landfall {
         self.signal(Signal::TERM);
     }
 
+    /// SIGHUP.
+    pub(crate) fn ask_to_reload(&self) {
+        self.signal(Signal::HUP);
+    }
+
     /// SIGSTOP, as a machine that does not run for a while.
     pub(crate) fn pause(&self) {
         self.signal(Signal::STOP);
