@@ -13,8 +13,10 @@ use broker::{Answer, Command, Definitions, Mark, Right};
 use model::record::UserDefinition;
 use model::{Password, ShortStr};
 use std::time::Duration;
+use tokio::time::Instant;
 
-/// A wrong password is answered after this time, so that passwords cannot be tried quickly.
+/// A wrong password is answered after this time, so that passwords cannot be tried quickly, and so that it does not tell
+/// how long a look at them took.
 pub(crate) const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 
 /// Put among a request's extensions by whoever accepts connections: whether it comes from this machine.
@@ -148,7 +150,9 @@ pub(crate) async fn guard(
         return Ok(next.run(request).await);
     }
     let turn = api.turn().await;
-    let (caller, mark) = match log_in(&api, &request, local).await {
+    let refused_at = Instant::now() + REFUSAL_DELAY;
+    let vouched = request.extensions().get::<Vouched>().cloned();
+    let (caller, mark) = match log_in(&api, vouched, request.headers(), local).await {
         Err(Failure::Elsewhere(_)) if needs == Needs::Cluster && local => {
             drop(turn);
             return Ok(next.run(request).await);
@@ -156,7 +160,7 @@ pub(crate) async fn guard(
         Err(Failure::LoginRefused) => {
             // Whoever is refused waits, and holds up nobody else.
             drop(turn);
-            tokio::time::sleep(REFUSAL_DELAY).await;
+            tokio::time::sleep_until(refused_at).await;
             return Err(Failure::LoginRefused);
         }
         other => other?,
@@ -185,11 +189,16 @@ pub(crate) fn is_local(of: &Extensions) -> bool {
     local.is_some_and(|FromThisMachine(local)| *local)
 }
 
-async fn log_in(api: &Api, request: &Request, local: bool) -> Result<(Caller, Mark), Failure> {
-    if let Some(vouched) = request.extensions().get::<Vouched>() {
+async fn log_in(
+    api: &Api,
+    vouched: Option<Vouched>,
+    headers: &HeaderMap,
+    local: bool,
+) -> Result<(Caller, Mark), Failure> {
+    if let Some(vouched) = vouched {
         return look_up(api, vouched, local).await;
     }
-    let (user, password) = login_of(request.headers()).ok_or(Failure::LoginWanted)?;
+    let (user, password) = login_of(headers).ok_or(Failure::LoginWanted)?;
     let asked = Command::Authenticate {
         user,
         password,
@@ -202,9 +211,9 @@ async fn log_in(api: &Api, request: &Request, local: bool) -> Result<(Caller, Ma
 }
 
 /// The user of a session as the user is now. One who was removed, or has another password, has it no more.
-async fn look_up(api: &Api, vouched: &Vouched, local: bool) -> Result<(Caller, Mark), Failure> {
+async fn look_up(api: &Api, vouched: Vouched, local: bool) -> Result<(Caller, Mark), Failure> {
     let asked = Command::User {
-        user: vouched.user.clone(),
+        user: vouched.user,
         mark: vouched.mark,
         local,
     };

@@ -154,7 +154,7 @@ endpoints! {
     GET "/api/health/checks/is-in-service" Management "as `/healthz/ready`" => node::ready;
     GET "/api/health/checks/ready-to-serve-clients" Management "as `/healthz/ready`" => node::ready;
     GET "/api/health/checks/port-listener/{port}" Management "503 unless this node listens there" => node::port_listener;
-    GET "/api/health/checks/protocol-listener/{protocol}" Management "503 unless this node listens for `amqp`, `http`, `clustering`" => node::protocol_listener;
+    GET "/api/health/checks/protocol-listener/{protocol}" Management "503 unless this node listens for `amqp`, `amqp/ssl`, `http`, `https`, `clustering`" => node::protocol_listener;
     GET "/api/health/checks/virtual-hosts" Management "503 unless the virtual hosts are there" => node::virtual_hosts;
     GET "/api/health/checks/node-is-quorum-critical" Management "503 if no other node of the cluster could take over" => node::quorum_critical;
     GET "/api/nodes" Monitoring "the nodes, of this one with its memory and files" => node::list;
@@ -248,6 +248,23 @@ impl std::ops::Deref for Snapshot<'_> {
 
     fn deref(&self) -> &Definitions {
         &self.definitions
+    }
+}
+
+impl Snapshot<'_> {
+    /// Works on them where nobody waits for it: a large document, or slow hashes of passwords.
+    pub(crate) async fn beside<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&Definitions) -> T + Send + 'static,
+    ) -> T {
+        let definitions = std::mem::take(&mut self.definitions);
+        let worked = tokio::task::spawn_blocking(move || {
+            let made = work(&definitions);
+            (made, definitions)
+        });
+        let (made, definitions) = worked.await.expect("a panic ends the process");
+        self.definitions = definitions;
+        made
     }
 }
 

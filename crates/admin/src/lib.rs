@@ -44,6 +44,7 @@ mod document;
 mod fields;
 mod listing;
 mod password;
+pub use password::fits_slowly;
 mod reader;
 mod selection;
 mod shapes;

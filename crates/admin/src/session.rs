@@ -16,6 +16,7 @@ use model::record::UserDefinition;
 use model::{Password, ShortStr};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Begins a session of whoever knows a password.
 pub(crate) async fn begin(
@@ -35,6 +36,7 @@ pub(crate) async fn begin(
     let login = entrance.login_by(arrival, &user, password);
     let attempt = { entrance.attempts.begin(login) }.map_err(Failure::TooManyLogins)?;
     let turn = api.turn().await;
+    let refused_at = Instant::now() + REFUSAL_DELAY;
     let asked = Command::Authenticate {
         user,
         password: Password::new(password.to_owned()),
@@ -46,7 +48,7 @@ pub(crate) async fn begin(
         Ok(Answer::User(user, mark)) => (user, mark),
         Ok(_) | Err(Failure::LoginRefused) => {
             attempt.failed();
-            tokio::time::sleep(REFUSAL_DELAY).await;
+            tokio::time::sleep_until(refused_at).await;
             return Err(Failure::LoginRefused);
         }
         Err(other) => return Err(other),

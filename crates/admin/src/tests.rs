@@ -9,6 +9,7 @@ mod hostile;
 mod import;
 mod journeys;
 mod lists;
+mod matrix;
 mod messages;
 mod real;
 mod sessions;

@@ -6,7 +6,7 @@
 use crate::access::Right;
 use crate::audit::Account;
 use crate::definitions::Definitions;
-use crate::password::Mark;
+use crate::password::{Mark, Slow};
 use crate::snapshot::{Look, Page, QueueStatus, State};
 use model::record::{
     PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
@@ -139,6 +139,8 @@ pub enum Answer {
     },
     /// The user who was asked for, or whose password it was.
     User(UserDefinition, Mark),
+    /// The password takes long to look at: the shell does it, and then asks for the user under the mark.
+    Slow(Slow),
     /// All definitions.
     Definitions(Box<Definitions>),
     /// The accounts of queues.

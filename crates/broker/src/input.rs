@@ -1,6 +1,7 @@
 //! What happened: everything that the shell may tell the broker.
 
 use crate::command::{Command, CommandId};
+use crate::password::Mark;
 use model::{
     ChannelNumber, ConnectionId, DeliveryTag, MessageRecord, Method, Password, Position, Publish,
     QueueId, ShortStr,
@@ -9,7 +10,8 @@ use model::{
 /// What happened.
 #[derive(Debug)]
 pub enum Input {
-    /// A client says who it is; answered by [`Effect::LoginChecked`](crate::Effect::LoginChecked).
+    /// A client says who it is; answered by [`Effect::LoginChecked`](crate::Effect::LoginChecked), or by
+    /// [`Effect::PasswordSlow`](crate::Effect::PasswordSlow) if the shell has to look at the password first.
     Login(Login),
     /// A client passed login and asks for a virtual host; the broker answers it (connection.open-ok or 530).
     ConnectionOpened(Opened),
@@ -49,6 +51,8 @@ pub enum Input {
 pub enum Proof {
     /// The password as it came.
     Password(Password),
+    /// The shell has looked at the password beside the loop: it fitted what is under this mark.
+    Checked(Mark),
     /// The shell knows it: by a certificate, or from another node.
     Vouched,
 }

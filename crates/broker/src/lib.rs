@@ -39,7 +39,7 @@ pub use definitions::{Definitions, NamedBinding, NamedExchange, NamedQueue};
 pub mod snapshot;
 
 mod password;
-pub use password::{Mark, SALT_BYTES, password_hash};
+pub use password::{Mark, SALT_BYTES, Slow, password_hash};
 
 mod login;
 pub use login::LoginRefused;

@@ -1,8 +1,8 @@
 //! Who may log in.
 
-use crate::password::{Mark, is_password_of};
+use crate::password::{Mark, Slow, is_password_of};
 use crate::{Broker, Effect, Login, Proof};
-use model::record::UserDefinition;
+use model::record::{Hashing, UserDefinition};
 use model::{Password, ShortStr};
 
 /// Why a login was refused: for the log, the client is told less.
@@ -19,28 +19,47 @@ pub enum LoginRefused {
     NotLocal,
 }
 
+/// What came of a look at a password.
+pub(crate) enum Checked<'a> {
+    /// It is this user's.
+    Right(&'a UserDefinition),
+    /// It takes longer.
+    Slow(Slow),
+}
+
 impl Broker {
     /// A client says who it is; the answer is an effect.
     pub(crate) fn log_in(&mut self, login: Login) {
-        let checked = match &login.proof {
-            Proof::Password(password) => self.authenticate(&login.user, password, login.local),
-            Proof::Vouched => self.user_from(&login.user, login.local),
+        let Login {
+            connection,
+            user,
+            proof,
+            local,
+        } = login;
+        let checked = match &proof {
+            Proof::Password(password) => self.authenticate(&user, password, local),
+            Proof::Checked(mark) => self.user_marked(&user, *mark, local).map(Checked::Right),
+            Proof::Vouched => self.user_from(&user, local).map(Checked::Right),
         };
-        let result = checked.map(|_| ());
-        self.effects.push_back(Effect::LoginChecked {
-            connection: login.connection,
-            result,
-        });
+        let effect = match checked {
+            Ok(Checked::Slow(slow)) => Effect::PasswordSlow { connection, slow },
+            checked => Effect::LoginChecked {
+                connection,
+                result: checked.map(|_| ()),
+            },
+        };
+        self.effects.push_back(effect);
     }
 
     /// The user, if that is the password. Whether there is such a user is not told by the time it takes to say
-    /// no: where there is none, a password is hashed all the same.
+    /// no: where there is none, a password is hashed all the same. (And the shell says no after a time of its own, which is
+    /// longer than a slow one takes.)
     pub(crate) fn authenticate(
         &self,
         user: &ShortStr,
         password: &Password,
         local: bool,
-    ) -> Result<&UserDefinition, LoginRefused> {
+    ) -> Result<Checked<'_>, LoginRefused> {
         let Some(known) = self.access.users.get(user) else {
             let nobody = UserDefinition {
                 password_hash: vec![0; 36].into(),
@@ -49,11 +68,20 @@ impl Broker {
             is_password_of(&nobody, password.as_str());
             return Err(LoginRefused::UnknownUser);
         };
+        if known.hashing == Hashing::Argon2id
+            && !known.password_hash.is_empty()
+            && !password.as_str().is_empty()
+        {
+            return Ok(Checked::Slow(Slow {
+                hash: known.password_hash.clone(),
+                mark: Mark::of(known),
+            }));
+        }
         if !is_password_of(known, password.as_str()) {
             return Err(LoginRefused::WrongPassword);
         }
         self.check_place(user, local)?;
-        Ok(known)
+        Ok(Checked::Right(known))
     }
 
     /// The user who logged in before, as long as nothing that it takes has changed.

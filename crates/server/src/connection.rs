@@ -5,6 +5,7 @@
 //! what it causes has room.
 
 mod events;
+mod login;
 
 use crate::clock::Clock;
 use crate::handout::{Fetched, Handout};
@@ -13,9 +14,12 @@ use crate::listen::Visitor;
 use crate::login::External;
 use crate::memory::{Memory, Unread};
 use crate::outbox::{OutboxReceiver, Outgoing};
+use crate::passwords::Passwords;
 use crate::socket::{Ready, Socket};
 use crate::unfinished::{Share, Unfinished};
+use broker::Mark;
 use bytes::{Buf, BufMut, BytesMut};
+use login::{Attempt, Looking};
 use model::{ConnectionError, ConnectionId, FieldTable, Limits, ShortStr, Timestamp};
 use std::io;
 use std::net::SocketAddr;
@@ -41,6 +45,8 @@ pub struct House {
     pub unfinished: Arc<Unfinished>,
     /// How much memory there is.
     pub memory: Arc<Memory>,
+    /// Who looks at passwords that take long.
+    pub passwords: Arc<Passwords>,
 }
 
 /// The first read of a connection asks for so many bytes: ten thousand silent clients must cost little each.
@@ -68,12 +74,7 @@ const FLUSH_MAX: Duration = Duration::from_secs(5);
 /// Serves one client until it is gone.
 ///
 /// A client that is one too many is served up to connection.open, where it is told so.
-pub async fn serve(
-    house: Arc<House>,
-    id: ConnectionId,
-    visitor: Visitor,
-    is_one_too_many: bool,
-) {
+pub(crate) async fn serve(house: Arc<House>, id: ConnectionId, visitor: Visitor, is_one_too_many: bool) {
     let Visitor {
         mut socket,
         peer,
@@ -117,6 +118,7 @@ enum Happened {
     Outgoing(Option<Vec<Outgoing>>),
     Fetched(Result<Fetched, ReadError>),
     HandedOver,
+    Looked(Option<Mark>),
     MayGrow,
     Time,
 }
@@ -140,6 +142,10 @@ struct Connection<'a> {
     external: External,
     presence: Presence<'a>,
     user: ShortStr,
+    /// What the client logs in with, until that is answered.
+    login: Option<Attempt>,
+    /// The look at a password that takes long.
+    looking: Option<Looking>,
     /// When a refused login is answered.
     refusal_at: Option<Timestamp>,
     /// As `wire` was told.
@@ -199,6 +205,8 @@ impl<'a> Connection<'a> {
                 joined: false,
             },
             user: ShortStr::empty(),
+            login: None,
+            looking: None,
             refusal_at: None,
             reading: true,
             has_read: false,
@@ -248,6 +256,7 @@ impl<'a> Connection<'a> {
                 outgoing = receive(&mut self.outbox), if self.outbox.is_some() => Happened::Outgoing(outgoing),
                 fetched = self.handout.fetched(), if self.handout.is_fetching() => Happened::Fetched(fetched),
                 () = self.house.inbox.hand_over(&mut self.batch), if !self.batch.is_empty() => Happened::HandedOver,
+                fits = look(&mut self.looking), if self.looking.is_some() => Happened::Looked(fits),
                 () = may_grow, if !grows => Happened::MayGrow,
                 () = &mut timer => Happened::Time,
             };
@@ -273,6 +282,7 @@ impl<'a> Connection<'a> {
                 self.house.inbox.tell(Handover::Unreadable(error));
                 return Err(End::ServerGone);
             }
+            Happened::Looked(fits) => self.looked(fits),
             Happened::HandedOver | Happened::MayGrow | Happened::Time => {}
         }
         Ok(())
@@ -292,6 +302,9 @@ impl<'a> Connection<'a> {
             (self.handout).perform(&mut self.wire, &mut self.batch, short);
             if let Some(why) = self.handout.take_login_refused() {
                 self.login_refused(why);
+            }
+            if let Some(slow) = self.handout.take_password_slow() {
+                self.look_at_password(*slow);
             }
             self.take_events();
             self.handout.report(&mut self.batch);
@@ -416,6 +429,16 @@ impl<'a> Connection<'a> {
             self.read_size = READ_LEAST;
         }
     }
+}
+
+/// Waits for the end of a look at a password.
+async fn look(looking: &mut Option<Looking>) -> Option<Mark> {
+    let fits = match looking {
+        Some(looking) => looking.await,
+        None => std::future::pending().await,
+    };
+    *looking = None;
+    fits
 }
 
 async fn receive(outbox: &mut Option<OutboxReceiver>) -> Option<Vec<Outgoing>> {

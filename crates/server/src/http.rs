@@ -13,8 +13,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -27,6 +28,9 @@ pub const PORT: u16 = 15672;
 
 /// The most connections at a time: the next ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 128;
+
+/// The most of one address: whoever keeps connections open and says nothing keeps nobody else out.
+const OF_ADDRESS_MAX: usize = 64;
 
 /// So long a connection may take to send the head of a request, the next one on the same connection too.
 const HEAD_MAX: Duration = Duration::from_secs(30);
@@ -89,6 +93,7 @@ pub fn serve(entries: Vec<Entry<StdListener>>, api: Router) -> Result<()> {
     let serve_all = move || {
         let _in_runtime = runtime.enter();
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let guests = Guests::default();
         let tasks: Vec<_> = entries
             .into_iter()
             .filter_map(|Entry { listener, tls }| {
@@ -98,7 +103,7 @@ pub fn serve(entries: Vec<Entry<StdListener>>, api: Router) -> Result<()> {
                     .ok()?;
                 Some(Entry { listener, tls })
             })
-            .map(|entry| runtime.spawn(accept(entry, places.clone(), api.clone())))
+            .map(|entry| runtime.spawn(accept(entry, places.clone(), guests.clone(), api.clone())))
             .collect();
         for task in tasks {
             // It never ends.
@@ -112,7 +117,43 @@ pub fn serve(entries: Vec<Entry<StdListener>>, api: Router) -> Result<()> {
     Ok(())
 }
 
-async fn accept(entry: Entry<TcpListener>, places: Arc<Semaphore>, api: Router) {
+/// How many connections each address has.
+#[derive(Clone, Default)]
+struct Guests(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// One of an address's connections.
+struct Guest(Guests, IpAddr);
+
+impl Guests {
+    /// Lets a connection in, unless its address has enough of them.
+    fn admit(&self, address: IpAddr) -> Option<Guest> {
+        let mut guests = self.lock();
+        let count = guests.entry(address).or_default();
+        if *count >= OF_ADDRESS_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(Guest(self.clone(), address))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let mut guests = self.0.lock();
+        if let Some(count) = guests.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                guests.remove(&self.1);
+            }
+        }
+    }
+}
+
+async fn accept(entry: Entry<TcpListener>, places: Arc<Semaphore>, guests: Guests, api: Router) {
     let Entry { listener, tls } = entry;
     if let Ok(address) = listener.local_addr() {
         info!(%address, tls = tls.is_some(), "the HTTP API listens");
@@ -122,6 +163,10 @@ async fn accept(entry: Entry<TcpListener>, places: Arc<Semaphore>, api: Router) 
         let place = place.expect("the places are never closed");
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let Some(guest) = guests.admit(peer.ip()) else {
+                    debug!(%peer, "this address has enough connections to the HTTP API");
+                    continue;
+                };
                 let (api, tls) = (api.clone(), tls.clone());
                 tokio::spawn(async move {
                     match tls {
@@ -131,7 +176,7 @@ async fn accept(entry: Entry<TcpListener>, places: Arc<Semaphore>, api: Router) 
                             Err(error) => debug!(%error, %peer, "no TLS with a tool"),
                         },
                     }
-                    drop(place);
+                    drop((place, guest));
                 });
             }
             Err(error) => {
@@ -165,5 +210,25 @@ where
         .await;
     if let Err(error) = served {
         debug!(%error, %peer, "a connection to the HTTP API ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_leaves_room_for_others() {
+        let guests = Guests::default();
+        let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let mut admitted: Vec<Guest> = (0..OF_ADDRESS_MAX)
+            .map(|_| guests.admit(one).expect("there is room"))
+            .collect();
+        assert!(guests.admit(one).is_none());
+        assert!(guests.admit(other).is_some());
+        admitted.pop();
+        assert!(guests.admit(one).is_some());
+        drop(admitted);
+        assert!(guests.lock().is_empty());
     }
 }

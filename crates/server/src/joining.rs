@@ -116,7 +116,10 @@ pub(crate) fn about(member: &Member, entrances: &Entrances) -> anyhow::Result<Ab
     let amqp = entrances.clients.first();
     let amqp = found(amqp.map(|entry| entry.listener.local_addr()));
     // Nodes pass requests on as they pass on all else: without TLS.
-    let mut plain = entrances.operators.iter().filter(|entry| entry.tls.is_none());
+    let mut plain = entrances
+        .operators
+        .iter()
+        .filter(|entry| entry.tls.is_none());
     let admin = found(plain.next().map(|entry| entry.listener.local_addr()));
     Ok(About {
         amqp: amqp.context(cannot)?,

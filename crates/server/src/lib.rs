@@ -36,6 +36,7 @@ pub mod handout;
 pub mod inbox;
 pub mod memory;
 pub mod outbox;
+pub mod passwords;
 pub mod publishing;
 mod socket;
 pub mod tls;

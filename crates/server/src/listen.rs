@@ -113,11 +113,7 @@ pub(crate) struct Visitor {
 
 impl Visitor {
     /// One who comes to this node, and has agreed on TLS where that is to be.
-    async fn enter(
-        stream: TcpStream,
-        peer: SocketAddr,
-        tls: Option<Arc<Tls>>,
-    ) -> io::Result<Self> {
+    async fn enter(stream: TcpStream, peer: SocketAddr, tls: Option<Arc<Tls>>) -> io::Result<Self> {
         // Replies are small and awaited; where this fails the connection has failed, which its task will see.
         let _ = stream.set_nodelay(true);
         let Some(tls) = tls else {

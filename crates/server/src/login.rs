@@ -27,12 +27,7 @@ impl External {
     }
 
     /// Who a client is that logs in by one of these mechanisms, and what shows it.
-    pub(crate) fn who(
-        &self,
-        mechanism: &str,
-        said: String,
-        password: Password,
-    ) -> (String, Proof) {
+    pub(crate) fn who(&self, mechanism: &str, said: String, password: Password) -> (String, Proof) {
         match self {
             // What the client would like to be does not count: as with RabbitMQ.
             Self::Certificate(name) if mechanism == EXTERNAL => (name.clone(), Proof::Vouched),

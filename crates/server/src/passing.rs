@@ -75,7 +75,9 @@ pub(crate) async fn recognise(
     let extensions = request.extensions_mut();
     extensions.insert(FromNode);
     extensions.insert(FromThisMachine(said.local));
-    said.vouched.map(|vouched| extensions.insert(vouched));
+    if let Some(vouched) = said.vouched {
+        extensions.insert(vouched);
+    }
     next.run(request).await
 }
 

@@ -147,12 +147,6 @@ fn announce(
         }
         addresses.push(with_tls(address.to_string(), tls.is_some()));
     }
-    let first = plain.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], PORT)));
-    let url = if first.port() == PORT && first.ip().is_loopback() {
-        String::new()
-    } else {
-        format!(" --url amqp://{first}")
-    };
     let mut api = String::new();
     for (place, Entry { listener, tls }) in operators.iter().enumerate() {
         let address = listener.local_addr().context(CANNOT_TELL)?;
@@ -166,19 +160,31 @@ fn announce(
     let version = env!("CARGO_PKG_VERSION");
     let said = writeln!(
         std::io::stdout(),
-        "Landfall {version} listens on {addresses}{api}; what lands is kept in {place}\n\
-         Try next:\n  \
-         echo 'hello' | landfall send first{url}\n  \
-         landfall receive first --count 1{url}\n  \
-         python3 -c \"import pika; pika.BlockingConnection(pika.URLParameters('amqp://{first}')).channel()\
-         .basic_publish('', 'first', b'hello from pika')\"",
+        "Landfall {version} listens on {addresses}{api}; what lands is kept in {place}{tries}",
         addresses = addresses.join(" and "),
         place = place(config),
+        tries = plain.map_or_else(String::new, tries),
     );
     // Where nobody reads standard output any more the log still tells.
     said.unwrap_or_else(|error| debug!(%error, "cannot write to standard output"));
     info!(addresses = addresses.join(" "), version, "listening");
     Ok(())
+}
+
+/// What to try where clients come in without TLS.
+fn tries(first: SocketAddr) -> String {
+    let url = if first.port() == PORT && first.ip().is_loopback() {
+        String::new()
+    } else {
+        format!(" --url amqp://{first}")
+    };
+    format!(
+        "\nTry next:\n  \
+         echo 'hello' | landfall send first{url}\n  \
+         landfall receive first --count 1{url}\n  \
+         python3 -c \"import pika; pika.BlockingConnection(pika.URLParameters('amqp://{first}')).channel()\
+         .basic_publish('', 'first', b'hello from pika')\""
+    )
 }
 
 const CANNOT_TELL: &str = "cannot tell the listening address";

@@ -128,7 +128,11 @@ impl Tls {
 }
 
 fn stamps(files: &TlsFiles) -> Vec<Stamp> {
-    let paths = [Some(&files.certificate), Some(&files.key), files.authorities.as_ref()];
+    let paths = [
+        Some(&files.certificate),
+        Some(&files.key),
+        files.authorities.as_ref(),
+    ];
     let stamp = |of: Metadata| (of.ino(), of.len(), of.mtime(), of.mtime_nsec());
     let paths = paths.into_iter().flatten();
     paths
@@ -161,7 +165,10 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
 }
 
 fn verifier(files: &TlsFiles) -> Result<Arc<dyn ClientCertVerifier>> {
-    let Some(authorities) = files.authorities.as_ref().filter(|_| files.verify != Verify::None)
+    let Some(authorities) = files
+        .authorities
+        .as_ref()
+        .filter(|_| files.verify != Verify::None)
     else {
         return Ok(Arc::new(NoClientAuth));
     };

@@ -24,6 +24,7 @@ mod migrate;
 mod outbox;
 mod patience;
 mod queues;
+mod security;
 mod slow;
 mod stop;
 mod tls;

@@ -37,6 +37,8 @@ fn amqps(server: &Landfall) -> SocketAddr {
 }
 
 fn https(server: &Landfall) -> SocketAddr {
+    // A thread of its own says so.
+    wait_for(server, "tls=true");
     let log = server.log();
     let line = { log.lines() }.rfind(|line| line.contains("tls=true"));
     let line = line.expect("the API listens with TLS");
@@ -52,9 +54,16 @@ async fn messages_large_and_small_pass_through_and_come_back() {
     let tunnel = Tunnel::open(amqps(&server), certificates.client(None));
     let url = format!("amqp://{}", tunnel.address());
     let options = Options::parse([url.as_str()]).expect("a good address");
-    let sender = Sender::to_queue("q").connect(&options).await.expect("it is up");
+    let sender = Sender::to_queue("q")
+        .connect(&options)
+        .await
+        .expect("it is up");
     let body = |number: usize| {
-        let length = if number.is_multiple_of(50) { 700_000 } else { number };
+        let length = if number.is_multiple_of(50) {
+            700_000
+        } else {
+            number
+        };
         vec![u8::try_from(number % 251).expect("small"); length]
     };
     let mut sent = Vec::new();
@@ -64,7 +73,10 @@ async fn messages_large_and_small_pass_through_and_come_back() {
     for one in sent {
         one.await.expect("it landed");
     }
-    let mut receiver = Receiver::of_queue("q").connect(&options).await.expect("it is up");
+    let mut receiver = Receiver::of_queue("q")
+        .connect(&options)
+        .await
+        .expect("it is up");
     for number in 0..500 {
         let delivery = receiver.recv().await.expect("it comes");
         assert!(*delivery.body() == body(number), "{number}");
@@ -81,7 +93,9 @@ fn log_in(address: SocketAddr) -> Method {
         .field("authentication_failure_close", model::Value::Bool(true))
         .build();
     let start_ok = connection::StartOk {
-        client_properties: model::TableBuilder::new().table("capabilities", &able).build(),
+        client_properties: model::TableBuilder::new()
+            .table("capabilities", &able)
+            .build(),
         mechanism: ShortStr::from_static("EXTERNAL"),
         response: Bytes::from_static(b"guest"),
         locale: ShortStr::from_static("en_US"),
@@ -94,7 +108,14 @@ fn log_in(address: SocketAddr) -> Method {
 fn a_certificate_logs_its_user_in_and_nobody_else() {
     let (scratch, certificates) = (Scratch::new(), Certificates::make());
     let server = start(&scratch, &certificates, &certificates.asking("optional"));
-    let put = ["user", "add", "ada", "--password-stdin", "--tags", "management"];
+    let put = [
+        "user",
+        "add",
+        "ada",
+        "--password-stdin",
+        "--tags",
+        "management",
+    ];
     let made = crate::admin::landfall_with(server.api(), &put, "secret\n");
     assert!(made.status.success(), "{made:?}");
     let ada = Tunnel::open(amqps(&server), certificates.client(Some("ada")));
@@ -156,14 +177,24 @@ fn only_good_versions_and_ciphers_are_agreed_on() {
     for address in [amqps(&server), https(&server)] {
         let agreed = |options: &[&str]| agreed(address, &certificates, options);
         let newest = agreed(&[]).expect("TLS 1.3");
-        assert!(newest.starts_with("New, TLSv1.3, Cipher is TLS_AES_256"), "{newest}");
+        assert!(
+            newest.starts_with("New, TLSv1.3, Cipher is TLS_AES_256"),
+            "{newest}"
+        );
         let older = agreed(&["-tls1_2"]).expect("TLS 1.2");
-        assert!(older.starts_with("New, TLSv1.2, Cipher is ECDHE-"), "{older}");
+        assert!(
+            older.starts_with("New, TLSv1.2, Cipher is ECDHE-"),
+            "{older}"
+        );
         for weak in [
             &["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"][..],
             &["-tls1", "-cipher", "ALL:@SECLEVEL=0"],
             &["-tls1_2", "-cipher", "AES128-SHA:@SECLEVEL=0"],
-            &["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA256:@SECLEVEL=0"],
+            &[
+                "-tls1_2",
+                "-cipher",
+                "ECDHE-ECDSA-AES128-SHA256:@SECLEVEL=0",
+            ],
         ] {
             assert_eq!(agreed(weak), None, "{weak:?}");
         }
@@ -189,7 +220,11 @@ fn a_new_certificate_counts_at_once_and_a_bad_one_never() {
 fn wait_for(server: &Landfall, said: &str) {
     let began = Instant::now();
     while !server.log().contains(said) {
-        assert!(began.elapsed() < Duration::from_secs(30), "{}", server.log());
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "{}",
+            server.log()
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -202,7 +237,9 @@ fn who_does_not_agree_in_time_is_hung_up_on() {
     let mut silent = [amqps(&server), https(&server)].map(|address| {
         let stream = TcpStream::connect(address).expect("it accepts");
         let patience = Some(Duration::from_secs(20));
-        stream.set_read_timeout(patience).expect("an option can be set");
+        stream
+            .set_read_timeout(patience)
+            .expect("an option can be set");
         stream
     });
     for stream in &mut silent {
@@ -213,7 +250,10 @@ fn who_does_not_agree_in_time_is_hung_up_on() {
         }
     }
     let waited = began.elapsed();
-    assert!(waited >= Duration::from_secs(4) && waited < Duration::from_secs(15), "{waited:?}");
+    assert!(
+        waited >= Duration::from_secs(4) && waited < Duration::from_secs(15),
+        "{waited:?}"
+    );
     drop(Raw::open(server.address()));
 }
 
@@ -230,5 +270,8 @@ fn over_https_the_cookie_is_secure() {
     let answer = tunnel::ask(https(&server), &certificates, &request);
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     assert!(answer.contains("set-cookie: __Host-landfall="), "{answer}");
-    assert!(answer.contains("; Path=/; HttpOnly; SameSite=Strict; Secure"), "{answer}");
+    assert!(
+        answer.contains("; Path=/; HttpOnly; SameSite=Strict; Secure"),
+        "{answer}"
+    );
 }

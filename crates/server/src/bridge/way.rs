@@ -9,9 +9,7 @@ use crate::shard::SHUTDOWN;
 use broker::Proof;
 use bytes::{Buf, BytesMut};
 use model::method::connection;
-use model::{
-    ChannelNumber, ConnectionError, FieldTable, Method, ReplyCode, ShortStr, Timestamp,
-};
+use model::{ChannelNumber, ConnectionError, FieldTable, Method, ReplyCode, ShortStr, Timestamp};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -143,7 +141,7 @@ impl Way {
             Proof::Password(password) => {
                 ("PLAIN", format!("\0{}\0{}", login.user, password.as_str()))
             }
-            Proof::Vouched => (EXTERNAL, login.user),
+            Proof::Vouched | Proof::Checked(_) => (EXTERNAL, login.user),
         };
         let start_ok = connection::StartOk {
             client_properties: login.client_properties,

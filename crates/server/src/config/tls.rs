@@ -63,10 +63,7 @@ impl FromStr for Verify {
             "none" => Ok(Self::None),
             "optional" => Ok(Self::Optional),
             "required" => Ok(Self::Required),
-            other => Err(UnknownWord(
-                other.to_owned(),
-                "none, optional or required",
-            )),
+            other => Err(UnknownWord(other.to_owned(), "none, optional or required")),
         }
     }
 }

@@ -107,6 +107,11 @@ impl Landfall {
         self.signal(Signal::TERM);
     }
 
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGHUP.
     pub(crate) fn ask_to_reload(&self) {
         self.signal(Signal::HUP);

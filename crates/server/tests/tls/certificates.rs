@@ -22,8 +22,21 @@ impl Certificates {
         let made = Self(tempfile::tempdir().expect("a scratch directory can be made"));
         let (authority, key) = (made.text("authority.pem"), made.text("authority.key"));
         openssl(&[
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-days", "2", "-subj", "/CN=authority", "-keyout", &key, "-out", &authority,
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=authority",
+            "-keyout",
+            &key,
+            "-out",
+            &authority,
         ]);
         made.sign("server", "localhost");
         made.sign("ada", "ada.test");
@@ -35,14 +48,37 @@ impl Certificates {
         let key = self.text(&format!("{name}.key"));
         let (request, certificate) = (self.text("request"), self.text(&format!("{name}.pem")));
         openssl(&[
-            "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
-            &format!("/O=test/CN={name}"), "-addext", &format!("subjectAltName=DNS:{host}"),
-            "-keyout", &key, "-out", &request,
+            "req",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-subj",
+            &format!("/O=test/CN={name}"),
+            "-addext",
+            &format!("subjectAltName=DNS:{host}"),
+            "-keyout",
+            &key,
+            "-out",
+            &request,
         ]);
         openssl(&[
-            "x509", "-req", "-in", &request, "-CA", &self.text("authority.pem"), "-CAkey",
-            &self.text("authority.key"), "-CAcreateserial", "-days", "2", "-copy_extensions",
-            "copy", "-out", &certificate,
+            "x509",
+            "-req",
+            "-in",
+            &request,
+            "-CA",
+            &self.text("authority.pem"),
+            "-CAkey",
+            &self.text("authority.key"),
+            "-CAcreateserial",
+            "-days",
+            "2",
+            "-copy_extensions",
+            "copy",
+            "-out",
+            &certificate,
         ]);
     }
 
@@ -62,7 +98,12 @@ impl Certificates {
     /// What a server is started with.
     pub(super) fn server_options(&self) -> [String; 4] {
         let (certificate, key) = (self.text("server.pem"), self.text("server.key"));
-        ["--tls-certificate".into(), certificate, "--tls-key".into(), key]
+        [
+            "--tls-certificate".into(),
+            certificate,
+            "--tls-key".into(),
+            key,
+        ]
     }
 
     /// What a server is started with that asks clients for certificates.
@@ -70,7 +111,12 @@ impl Certificates {
         let authority = self.0.path().join("authority.pem");
         let authority = authority.to_str().expect("a plain path").to_owned();
         // A test's few bytes.
-        ["--tls-authorities", authority.leak(), "--tls-verify", verify]
+        [
+            "--tls-authorities",
+            authority.leak(),
+            "--tls-verify",
+            verify,
+        ]
     }
 
     /// Another certificate for the server, with another key.

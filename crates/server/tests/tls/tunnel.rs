@@ -23,7 +23,9 @@ impl Tunnel {
     pub(super) fn open(server: SocketAddr, config: Arc<ClientConfig>) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
-        listener.set_nonblocking(true).expect("an option can be set");
+        listener
+            .set_nonblocking(true)
+            .expect("an option can be set");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
