@@ -4,22 +4,38 @@ use crate::answer::Failure;
 use crate::endpoints::Api;
 use crate::vhosts;
 use axum::extract::{RawPathParams, Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use broker::{Answer, Command, Definitions, Right};
+use broker::{Answer, Command, Definitions, Mark, Right};
 use model::record::UserDefinition;
 use model::{Password, ShortStr};
 use std::time::Duration;
+use tokio::time::Instant;
 
-/// A wrong password is answered after this time, so that passwords cannot be tried quickly.
-const REFUSAL_DELAY: Duration = Duration::from_secs(1);
+/// A wrong password is answered after this time, so that passwords cannot be tried quickly, and so that it does not tell
+/// how long a look at them took.
+pub(crate) const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 
 /// Put among a request's extensions by whoever accepts connections: whether it comes from this machine.
 #[derive(Clone, Copy, Debug)]
 pub struct FromThisMachine(pub bool);
+
+/// Put among a request's extensions by whoever knows already who it is from: a session, or the node that passed it on.
+/// The user is let in as long as the mark is the user's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vouched {
+    /// The user's name.
+    pub user: ShortStr,
+    /// What the user had logged in with.
+    pub mark: Mark,
+}
+
+/// Put among a request's extensions where another node of the cluster passed it on.
+#[derive(Clone, Copy, Debug)]
+pub struct FromNode;
 
 /// What a user needs to be for an endpoint. Tags as with RabbitMQ: `administrator` may everything, `monitoring` and
 /// `policymaker` may what `management` may.
@@ -78,6 +94,14 @@ impl Caller {
         Err(Failure::NotAllowed("Not management user"))
     }
 
+    /// Refuses those who may nothing here.
+    pub(crate) fn check_comes_in(&self) -> Result<(), Failure> {
+        if self.0.is("administrator") {
+            return Ok(());
+        }
+        self.check_manages()
+    }
+
     /// Whether the user sees all virtual hosts.
     fn sees_all(&self) -> bool {
         self.is_any(&["administrator", "monitoring"])
@@ -121,13 +145,14 @@ pub(crate) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Failure> {
-    let local = request.extensions().get::<FromThisMachine>();
-    let local = local.is_some_and(|FromThisMachine(local)| *local);
+    let local = is_local(request.extensions());
     if needs == Needs::Nobody {
         return Ok(next.run(request).await);
     }
     let turn = api.turn().await;
-    let caller = match log_in(&api, request.headers(), local).await {
+    let refused_at = Instant::now() + REFUSAL_DELAY;
+    let vouched = request.extensions().get::<Vouched>().cloned();
+    let (caller, mark) = match log_in(&api, vouched, request.headers(), local).await {
         Err(Failure::Elsewhere(_)) if needs == Needs::Cluster && local => {
             drop(turn);
             return Ok(next.run(request).await);
@@ -135,7 +160,7 @@ pub(crate) async fn guard(
         Err(Failure::LoginRefused) => {
             // Whoever is refused waits, and holds up nobody else.
             drop(turn);
-            tokio::time::sleep(REFUSAL_DELAY).await;
+            tokio::time::sleep_until(refused_at).await;
             return Err(Failure::LoginRefused);
         }
         other => other?,
@@ -154,24 +179,53 @@ pub(crate) async fn guard(
         _ => allow(&api, &caller, needs, vhost).await?,
     }
     request.extensions_mut().insert(caller);
+    request.extensions_mut().insert(mark);
     Ok(next.run(request).await)
 }
 
-async fn log_in(api: &Api, headers: &HeaderMap, local: bool) -> Result<Caller, Failure> {
-    let (user, password) = basic(headers).ok_or(Failure::LoginWanted)?;
+/// Whether a request comes from this machine.
+pub(crate) fn is_local(of: &Extensions) -> bool {
+    let local = of.get::<FromThisMachine>();
+    local.is_some_and(|FromThisMachine(local)| *local)
+}
+
+async fn log_in(
+    api: &Api,
+    vouched: Option<Vouched>,
+    headers: &HeaderMap,
+    local: bool,
+) -> Result<(Caller, Mark), Failure> {
+    if let Some(vouched) = vouched {
+        return look_up(api, vouched, local).await;
+    }
+    let (user, password) = login_of(headers).ok_or(Failure::LoginWanted)?;
     let asked = Command::Authenticate {
         user,
         password,
         local,
     };
     match api.ask(asked).await? {
-        Answer::User(user) => Ok(Caller(user)),
+        Answer::User(user, mark) => Ok((Caller(user), mark)),
         _ => Err(Failure::LoginRefused),
     }
 }
 
+/// The user of a session as the user is now. One who was removed, or has another password, has it no more.
+async fn look_up(api: &Api, vouched: Vouched, local: bool) -> Result<(Caller, Mark), Failure> {
+    let asked = Command::User {
+        user: vouched.user,
+        mark: vouched.mark,
+        local,
+    };
+    match api.ask(asked).await {
+        Ok(Answer::User(user, mark)) => Ok((Caller(user), mark)),
+        Ok(_) | Err(Failure::LoginRefused) => Err(Failure::SessionOver),
+        Err(other) => Err(other),
+    }
+}
+
 /// Name and password of HTTP's basic authentication.
-fn basic(headers: &HeaderMap) -> Option<(ShortStr, Password)> {
+pub(crate) fn login_of(headers: &HeaderMap) -> Option<(ShortStr, Password)> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, coded) = value.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

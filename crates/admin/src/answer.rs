@@ -1,5 +1,6 @@
 //! What a request is answered: RabbitMQ's codes, and errors as `{"error": …, "reason": …}`.
 
+use crate::entrance::SESSION_OVER;
 use crate::operator::AskError;
 use crate::reader::Mistake;
 use axum::Json;
@@ -7,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use broker::CommandRefused;
 use serde_json::json;
+use std::time::Duration;
 
 /// A request that was not served.
 #[derive(Debug)]
@@ -17,6 +19,12 @@ pub(crate) enum Failure {
     LoginWanted,
     /// Another password, or no such user: 401.
     LoginRefused,
+    /// The session's user is gone, or logs in otherwise now: 401.
+    SessionOver,
+    /// Too much failed before: 429, and when to come again.
+    TooManyLogins(Duration),
+    /// Not what its user wants, perhaps: 403.
+    Forbidden(&'static str),
     /// Logged in, and may not: 401 as RabbitMQ says it, without asking again who it is.
     NotAllowed(&'static str),
     /// 404.
@@ -68,6 +76,15 @@ impl IntoResponse for Failure {
             Self::LoginWanted | Self::LoginRefused => {
                 (StatusCode::UNAUTHORIZED, "not_authorized", "Login failed")
             }
+            Self::SessionOver => {
+                let reason = "The session is over";
+                (StatusCode::UNAUTHORIZED, "not_authorized", reason)
+            }
+            Self::TooManyLogins(_) => {
+                let reason = "too many logins have failed";
+                (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", reason)
+            }
+            Self::Forbidden(reason) => (StatusCode::FORBIDDEN, "forbidden", *reason),
             Self::NotAllowed(reason) => (StatusCode::UNAUTHORIZED, "not_authorised", *reason),
             Self::Unreadable(reason) => {
                 let code = StatusCode::SERVICE_UNAVAILABLE;
@@ -104,6 +121,11 @@ impl IntoResponse for Failure {
         match self {
             Self::LoginWanted | Self::LoginRefused => {
                 (code, [(header::WWW_AUTHENTICATE, WHO)], body).into_response()
+            }
+            Self::SessionOver => (code, [(SESSION_OVER, "true")], body).into_response(),
+            Self::TooManyLogins(wait) => {
+                let seconds = wait.as_secs_f64().ceil().to_string();
+                (code, [(header::RETRY_AFTER, seconds)], body).into_response()
             }
             _ => (code, body).into_response(),
         }

@@ -37,8 +37,8 @@ pub(crate) async fn import(
     body: DocumentBody,
 ) -> Result<Json<Value>, Failure> {
     // First: one document at a time is in memory.
-    let there = api.definitions().await?;
-    let document = document::read(&body.parse()?, &there, None)?;
+    let mut there = api.definitions().await?;
+    let document = there.beside(|there| read(body, there, None)).await?;
     land(&api, &there, document).await
 }
 
@@ -47,10 +47,19 @@ pub(crate) async fn import_vhost(
     Path(vhost): Path<String>,
     body: DocumentBody,
 ) -> Result<Json<Value>, Failure> {
-    let there = api.definitions().await?;
+    let mut there = api.definitions().await?;
     let vhost = vhosts::find(&there, &vhost)?.name.clone();
-    let document = document::read(&body.parse()?, &there, Some(&vhost))?;
+    let document = there.beside(move |there| read(body, there, Some(&vhost)));
+    let document = document.await?;
     land(&api, &there, document).await
+}
+
+fn read(
+    body: DocumentBody,
+    there: &Definitions,
+    vhost: Option<&ShortStr>,
+) -> Result<Document, Failure> {
+    Ok(document::read(&body.parse()?, there, vhost)?)
 }
 
 /// Has it made, and tells what was made by it.

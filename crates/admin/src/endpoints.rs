@@ -2,13 +2,14 @@
 
 use crate::access::{Guard, Needs, guard};
 use crate::answer::Failure;
+use crate::entrance::SESSION_PATH;
 use crate::journey::{Journey, Wanted, show};
 use crate::node::{self, Node};
 use crate::operator::{About, Operator, Reading};
 use crate::reader::Mistake;
 use crate::{
     audit, cluster, definitions, limits, messages, overview, permissions, policies, queues,
-    topology, users, vhosts,
+    session, topology, users, vhosts,
 };
 use axum::Router;
 use axum::extract::{FromRequest, Request};
@@ -70,6 +71,9 @@ macro_rules! endpoints {
 endpoints! {
     GET "/api/overview" Management "versions, exchange types, how many queues and exchanges" => overview::overview;
     GET "/api/whoami" Management "the user of the request" => overview::whoami;
+    POST "/api/landfall/session" Nobody "begins a session: `username`, `password`; answers `name`, `tags`, `csrf`, and a cookie" => session::begin;
+    GET "/api/landfall/session" Management "the session of the cookie: `name`, `tags`, `csrf`" => session::show;
+    DELETE "/api/landfall/session" Management "ends it" => session::end;
     GET "/api/cluster-name" Management "the cluster's name" => overview::cluster_name;
     GET "/api/auth/hash_password/{password}" Administrator "a password's salted hash" => users::hash_password;
 
@@ -150,7 +154,7 @@ endpoints! {
     GET "/api/health/checks/is-in-service" Management "as `/healthz/ready`" => node::ready;
     GET "/api/health/checks/ready-to-serve-clients" Management "as `/healthz/ready`" => node::ready;
     GET "/api/health/checks/port-listener/{port}" Management "503 unless this node listens there" => node::port_listener;
-    GET "/api/health/checks/protocol-listener/{protocol}" Management "503 unless this node listens for `amqp`, `http`, `clustering`" => node::protocol_listener;
+    GET "/api/health/checks/protocol-listener/{protocol}" Management "503 unless this node listens for `amqp`, `amqp/ssl`, `http`, `https`, `clustering`" => node::protocol_listener;
     GET "/api/health/checks/virtual-hosts" Management "503 unless the virtual hosts are there" => node::virtual_hosts;
     GET "/api/health/checks/node-is-quorum-critical" Management "503 if no other node of the cluster could take over" => node::quorum_critical;
     GET "/api/nodes" Monitoring "the nodes, of this one with its memory and files" => node::list;
@@ -168,11 +172,12 @@ pub fn is_of_node(path: &str) -> bool {
         "/api/health/checks/alarms",
         "/api/health/checks/virtual-hosts",
     ];
-    const OF_NODE: [&str; 4] = [
+    const OF_NODE: [&str; 5] = [
         "/healthz/",
         "/api/health/",
         "/api/nodes",
         "/api/landfall/cluster",
+        SESSION_PATH,
     ];
     !OF_BROKER.contains(&path) && OF_NODE.iter().any(|beginning| path.starts_with(beginning))
 }
@@ -243,6 +248,23 @@ impl std::ops::Deref for Snapshot<'_> {
 
     fn deref(&self) -> &Definitions {
         &self.definitions
+    }
+}
+
+impl Snapshot<'_> {
+    /// Works on them where nobody waits for it: a large document, or slow hashes of passwords.
+    pub(crate) async fn beside<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&Definitions) -> T + Send + 'static,
+    ) -> T {
+        let definitions = std::mem::take(&mut self.definitions);
+        let worked = tokio::task::spawn_blocking(move || {
+            let made = work(&definitions);
+            (made, definitions)
+        });
+        let (made, definitions) = worked.await.expect("a panic ends the process");
+        self.definitions = definitions;
+        made
     }
 }
 

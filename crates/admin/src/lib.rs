@@ -4,7 +4,8 @@
 //! list of commands and who answers with values. What is not the broker's (whether the server lives, the `cluster`) a
 //! [`node::Node`] answers. What the broker hands out becomes JSON in `shapes`; whole
 //! definitions are written and read by `document`. The routes are one table, [`ENDPOINTS`], from which the router
-//! and the document `docs/http-api.md` come; `access` asks each request who it is from before anything else.
+//! and the document `docs/http-api.md` come; `entrance` stands
+//! before all of it on the node that is asked (sessions, failed logins), and `access` asks each request who it is from.
 
 mod operator;
 pub use operator::{About, AskError, Content, Operator, Reading};
@@ -17,7 +18,12 @@ mod endpoints;
 pub use endpoints::{ENDPOINTS, Endpoint, is_of_node, router};
 
 mod access;
-pub use access::{FromThisMachine, Needs};
+pub use access::{FromNode, FromThisMachine, Needs, Vouched};
+mod attempts;
+mod entrance;
+pub use entrance::{Arrival, USER_MARK, entrance};
+mod session;
+mod sessions;
 
 mod answer;
 
@@ -38,6 +44,7 @@ mod document;
 mod fields;
 mod listing;
 mod password;
+pub use password::fits_slowly;
 mod reader;
 mod selection;
 mod shapes;

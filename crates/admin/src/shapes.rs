@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use broker::snapshot::QueueStatus;
 use broker::{NamedBinding, NamedExchange, NamedQueue};
 use model::record::{
-    ExchangeDefinition, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition,
+    ExchangeDefinition, Hashing, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition,
     UserDefinition, VhostDefinition,
 };
 use model::{FieldTable, ShortStr, Value};
@@ -32,11 +32,19 @@ pub(crate) fn names(names: &[ShortStr]) -> Json {
 pub(crate) fn user(user: &UserDefinition) -> Json {
     json!({
         "name": user.name.as_str(),
-        "password_hash": STANDARD.encode(&user.password_hash),
+        "password_hash": password_hash(user),
         "hashing_algorithm": user.hashing.name(),
         "tags": names(&user.tags),
         "limits": user_limits(user),
     })
+}
+
+/// RabbitMQ's are octets; a slow one is text by itself.
+fn password_hash(user: &UserDefinition) -> String {
+    match user.hashing {
+        Hashing::Argon2id => String::from_utf8_lossy(&user.password_hash).into_owned(),
+        Hashing::Sha256 | Hashing::Sha512 | Hashing::Md5 => STANDARD.encode(&user.password_hash),
+    }
 }
 
 /// A user's limits, as far as there are any.

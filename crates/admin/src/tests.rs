@@ -9,12 +9,14 @@ mod hostile;
 mod import;
 mod journeys;
 mod lists;
+mod matrix;
 mod messages;
 mod real;
+mod sessions;
 mod transcript;
 
 use crate::node::Node;
-use crate::{About, FromThisMachine, Operator, router};
+use crate::{About, FromThisMachine, Operator, entrance, router};
 use axum::body::Body;
 use axum::http::{Request, Response, header};
 use base64::Engine;
@@ -45,7 +47,7 @@ impl Api {
             version: "1.2.3",
             cluster_name: "test".into(),
         };
-        Self(router(Arc::new(operator), node, about))
+        Self(entrance(router(Arc::new(operator), node, about)))
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Body> {

@@ -58,13 +58,14 @@ pub(crate) async fn set(
 ) -> Result<StatusCode, Failure> {
     let user = name(&text)?;
     // Held until the change has landed: between them nobody else changes it through the API.
-    let there = api.definitions().await?;
+    let mut there = api.definitions().await?;
     let known = find(&there, &text).cloned();
     let known = known.unwrap_or_else(|_| UserDefinition {
         name: user,
         ..UserDefinition::default()
     });
-    let asked = document::user(&mut Reader::new("", &body)?, known)?;
+    let reading = move |_: &Definitions| document::user(&mut Reader::new("", &body)?, known);
+    let asked = there.beside(reading).await?;
     Ok(put(api.change(Command::PutUser(asked)).await?))
 }
 

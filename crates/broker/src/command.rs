@@ -6,6 +6,7 @@
 use crate::access::Right;
 use crate::audit::Account;
 use crate::definitions::Definitions;
+use crate::password::{Mark, Slow};
 use crate::snapshot::{Look, Page, QueueStatus, State};
 use model::record::{
     PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
@@ -27,6 +28,15 @@ pub enum Command {
         /// The password as it came.
         password: Password,
         /// Whether it came from this machine: some users may come from nowhere else.
+        local: bool,
+    },
+    /// Is the user still the one who once logged in under that mark? Answered with the user.
+    User {
+        /// The user's name.
+        user: ShortStr,
+        /// What the user logged in with.
+        mark: Mark,
+        /// Whether it came from this machine.
         local: bool,
     },
     /// Make a virtual host, or change what is said of it.
@@ -127,8 +137,10 @@ pub enum Answer {
         /// Whether something was made that had not been there.
         made: bool,
     },
-    /// The user whose password it was.
-    User(UserDefinition),
+    /// The user who was asked for, or whose password it was.
+    User(UserDefinition, Mark),
+    /// The password takes long to look at: the shell does it, and then asks for the user under the mark.
+    Slow(Slow),
     /// All definitions.
     Definitions(Box<Definitions>),
     /// The accounts of queues.

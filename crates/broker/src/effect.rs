@@ -3,6 +3,7 @@
 use crate::audit::Account;
 use crate::command::{Answer, CommandId, CommandRefused};
 use crate::login::LoginRefused;
+use crate::password::Slow;
 use model::record::Attempts;
 use model::{
     ChannelError, ChannelNumber, ConnectionError, ConnectionId, DeliveryTag, Method, Position,
@@ -27,6 +28,14 @@ pub enum Effect {
         connection: ConnectionId,
         /// Why it is refused, for the log.
         result: Result<(), LoginRefused>,
+    },
+    /// Look at a client's password beside the loop; where it fits, say so by another
+    /// [`Input::Login`](crate::Input::Login).
+    PasswordSlow {
+        /// Whose.
+        connection: ConnectionId,
+        /// What it has to fit.
+        slow: Slow,
     },
     /// Answer an operator's command.
     Answer(CommandId, Result<Answer, CommandRefused>),

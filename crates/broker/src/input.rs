@@ -1,6 +1,7 @@
 //! What happened: everything that the shell may tell the broker.
 
 use crate::command::{Command, CommandId};
+use crate::password::Mark;
 use model::{
     ChannelNumber, ConnectionId, DeliveryTag, MessageRecord, Method, Password, Position, Publish,
     QueueId, ShortStr,
@@ -9,7 +10,8 @@ use model::{
 /// What happened.
 #[derive(Debug)]
 pub enum Input {
-    /// A client says who it is; answered by [`Effect::LoginChecked`](crate::Effect::LoginChecked).
+    /// A client says who it is; answered by [`Effect::LoginChecked`](crate::Effect::LoginChecked), or by
+    /// [`Effect::PasswordSlow`](crate::Effect::PasswordSlow) if the shell has to look at the password first.
     Login(Login),
     /// A client passed login and asks for a virtual host; the broker answers it (connection.open-ok or 530).
     ConnectionOpened(Opened),
@@ -44,6 +46,17 @@ pub enum Input {
     Stopping,
 }
 
+/// What shows who somebody is.
+#[derive(Debug)]
+pub enum Proof {
+    /// The password as it came.
+    Password(Password),
+    /// The shell has looked at the password beside the loop: it fitted what is under this mark.
+    Checked(Mark),
+    /// The shell knows it: by a certificate, or from another node.
+    Vouched,
+}
+
 /// Who a client says it is.
 #[derive(Debug)]
 pub struct Login {
@@ -51,8 +64,8 @@ pub struct Login {
     pub connection: ConnectionId,
     /// The user's name.
     pub user: ShortStr,
-    /// The password as it came.
-    pub password: Password,
+    /// Why that should be so.
+    pub proof: Proof,
     /// Whether the client is on this machine.
     pub local: bool,
 }

@@ -17,7 +17,7 @@
 //! (`access`, `permit`, `quota`, `pattern`, `password`, `login`), virtual hosts (`vhosts`) and policies (`policy`).
 
 mod input;
-pub use input::{Input, Login, Opened, Written};
+pub use input::{Input, Login, Opened, Proof, Written};
 
 mod effect;
 pub use effect::{Delivery, Effect};
@@ -39,7 +39,7 @@ pub use definitions::{Definitions, NamedBinding, NamedExchange, NamedQueue};
 pub mod snapshot;
 
 mod password;
-pub use password::{SALT_BYTES, password_hash};
+pub use password::{Mark, SALT_BYTES, Slow, password_hash};
 
 mod login;
 pub use login::LoginRefused;

@@ -1,8 +1,8 @@
 //! Who may log in.
 
-use crate::password::is_password_of;
-use crate::{Broker, Effect, Login};
-use model::record::UserDefinition;
+use crate::password::{Mark, Slow, is_password_of};
+use crate::{Broker, Effect, Login, Proof};
+use model::record::{Hashing, UserDefinition};
 use model::{Password, ShortStr};
 
 /// Why a login was refused: for the log, the client is told less.
@@ -19,25 +19,47 @@ pub enum LoginRefused {
     NotLocal,
 }
 
+/// What came of a look at a password.
+pub(crate) enum Checked<'a> {
+    /// It is this user's.
+    Right(&'a UserDefinition),
+    /// It takes longer.
+    Slow(Slow),
+}
+
 impl Broker {
     /// A client says who it is; the answer is an effect.
     pub(crate) fn log_in(&mut self, login: Login) {
-        let checked = self.authenticate(&login.user, &login.password, login.local);
-        let result = checked.map(|_| ());
-        self.effects.push_back(Effect::LoginChecked {
-            connection: login.connection,
-            result,
-        });
+        let Login {
+            connection,
+            user,
+            proof,
+            local,
+        } = login;
+        let checked = match &proof {
+            Proof::Password(password) => self.authenticate(&user, password, local),
+            Proof::Checked(mark) => self.user_marked(&user, *mark, local).map(Checked::Right),
+            Proof::Vouched => self.user_from(&user, local).map(Checked::Right),
+        };
+        let effect = match checked {
+            Ok(Checked::Slow(slow)) => Effect::PasswordSlow { connection, slow },
+            checked => Effect::LoginChecked {
+                connection,
+                result: checked.map(|_| ()),
+            },
+        };
+        self.effects.push_back(effect);
     }
 
     /// The user, if that is the password. Whether there is such a user is not told by the time it takes to say
-    /// no: where there is none, a password is hashed all the same.
+    /// no: where there is none, a password is hashed all the same. (And the shell says no after a time of its own, which is
+    /// longer than a slow one takes.)
     pub(crate) fn authenticate(
         &self,
         user: &ShortStr,
         password: &Password,
         local: bool,
-    ) -> Result<&UserDefinition, LoginRefused> {
+    ) -> Result<Checked<'_>, LoginRefused> {
         let Some(known) = self.access.users.get(user) else {
             let nobody = UserDefinition {
                 password_hash: vec![0; 36].into(),
@@ -46,12 +68,48 @@ impl Broker {
             is_password_of(&nobody, password.as_str());
             return Err(LoginRefused::UnknownUser);
         };
+        if known.hashing == Hashing::Argon2id
+            && !known.password_hash.is_empty()
+            && !password.as_str().is_empty()
+        {
+            return Ok(Checked::Slow(Slow {
+                hash: known.password_hash.clone(),
+                mark: Mark::of(known),
+            }));
+        }
         if !is_password_of(known, password.as_str()) {
             return Err(LoginRefused::WrongPassword);
         }
+        self.check_place(user, local)?;
+        Ok(Checked::Right(known))
+    }
+
+    /// The user who logged in before, as long as nothing that it takes has changed.
+    pub(crate) fn user_marked(
+        &self,
+        user: &ShortStr,
+        mark: Mark,
+        local: bool,
+    ) -> Result<&UserDefinition, LoginRefused> {
+        let known = self.user_from(user, local)?;
+        if Mark::of(known) != mark {
+            return Err(LoginRefused::WrongPassword);
+        }
+        Ok(known)
+    }
+
+    /// The user, of whom is known by other means who it is.
+    fn user_from(&self, user: &ShortStr, local: bool) -> Result<&UserDefinition, LoginRefused> {
+        let known = self.access.users.get(user);
+        let known = known.ok_or(LoginRefused::UnknownUser)?;
+        self.check_place(user, local)?;
+        Ok(known)
+    }
+
+    fn check_place(&self, user: &ShortStr, local: bool) -> Result<(), LoginRefused> {
         if !local && self.loopback_users.contains(user) {
             return Err(LoginRefused::NotLocal);
         }
-        Ok(known)
+        Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! Doing what an operator asks for.
 
 use crate::command::{Answer, Command, CommandId, CommandRefused};
+use crate::login::{Checked, LoginRefused};
+use crate::password::Mark;
 use crate::pattern::Pattern;
 use crate::snapshot::State;
 use crate::{Broker, policy};
@@ -35,9 +37,17 @@ impl Broker {
                 password,
                 local,
             } => {
-                let user = self.authenticate(&user, &password, local);
+                let checked = self.authenticate(&user, &password, local);
+                let refused = |why: LoginRefused| CommandRefused::AccessRefused(why.to_string());
+                return Ok(Some(match checked.map_err(refused)? {
+                    Checked::Right(user) => Answer::User(user.clone(), Mark::of(user)),
+                    Checked::Slow(slow) => Answer::Slow(slow),
+                }));
+            }
+            Command::User { user, mark, local } => {
+                let user = self.user_marked(&user, mark, local);
                 let user = user.map_err(|why| CommandRefused::AccessRefused(why.to_string()))?;
-                return Ok(Some(Answer::User(user.clone())));
+                return Ok(Some(Answer::User(user.clone(), Mark::of(user))));
             }
             Command::Export => {
                 return Ok(Some(Answer::Definitions(Box::new(self.export()))));

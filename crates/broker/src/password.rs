@@ -1,4 +1,5 @@
-//! Password hashes as RabbitMQ makes them: four octets of salt, then the digest of salt and password.
+//! Password hashes as RabbitMQ makes them: four octets of salt, then the digest of salt and password. Those that take long
+//! are made and looked at by the shell, beside the loop.
 
 use bytes::Bytes;
 use md5::Md5;
@@ -9,13 +10,14 @@ use sha2::{Digest, Sha256, Sha512};
 pub const SALT_BYTES: usize = 4;
 
 /// The hash of a password: what [`UserDefinition::password_hash`] holds. The salt is the caller's, who can draw
-/// numbers.
+/// numbers. None is made here that takes long: without a hash nobody has a password.
 pub fn password_hash(hashing: Hashing, salt: [u8; SALT_BYTES], password: &str) -> Bytes {
     let mut hash = salt.to_vec();
     match hashing {
         Hashing::Sha256 => hash.extend(digest::<Sha256>(&salt, password)),
         Hashing::Sha512 => hash.extend(digest::<Sha512>(&salt, password)),
         Hashing::Md5 => hash.extend(digest::<Md5>(&salt, password)),
+        Hashing::Argon2id => return Bytes::new(),
     }
     hash.into()
 }
@@ -35,6 +37,41 @@ pub(crate) fn is_password_of(user: &UserDefinition, password: &str) -> bool {
             &password_hash(user.hashing, *salt, password),
             &user.password_hash,
         )
+}
+
+/// A password that takes long to look at.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Slow {
+    /// What the password has to fit.
+    pub hash: Bytes,
+    /// Tells the broker, if it fits, whose it is: [`Proof::Checked`](crate::Proof::Checked).
+    pub mark: Mark,
+}
+
+impl std::fmt::Debug for Slow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Slow(…)")
+    }
+}
+
+/// Tells what a user logs in with from all else that this or another user of that name has had or will have: whoever
+/// was let in under it is let in for as long as it stays. Nobody can make the hash of it, let alone the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(pub u128);
+
+impl Mark {
+    /// The mark of a user.
+    pub fn of(user: &UserDefinition) -> Self {
+        let digest = Sha256::new()
+            .chain_update((user.name.len() as u64).to_be_bytes())
+            .chain_update(user.name.as_bytes())
+            .chain_update(user.hashing.name())
+            .chain_update([0])
+            .chain_update(&user.password_hash)
+            .finalize();
+        let first = digest.first_chunk().expect("a digest has 32 octets");
+        Self(u128::from_be_bytes(*first))
+    }
 }
 
 /// Compares in a time that does not tell where the first difference is.
@@ -80,6 +117,23 @@ mod tests {
                 assert!(!is_password_of(&ada, "dates"));
             }
         }
+    }
+
+    #[test]
+    fn a_mark_is_of_one_user_and_one_hash() {
+        let ada = user(Hashing::Md5, password_hash(Hashing::Md5, *b"salt", "figs"));
+        let salted_anew = user(Hashing::Md5, password_hash(Hashing::Md5, *b"NaCl", "figs"));
+        let bob = UserDefinition {
+            name: model::ShortStr::from_static("bob"),
+            ..ada.clone()
+        };
+        let tagged = UserDefinition {
+            tags: vec![model::ShortStr::from_static("administrator")],
+            ..ada.clone()
+        };
+        assert_eq!(Mark::of(&ada), Mark::of(&tagged));
+        assert_ne!(Mark::of(&ada), Mark::of(&salted_anew));
+        assert_ne!(Mark::of(&ada), Mark::of(&bob));
     }
 
     #[test]

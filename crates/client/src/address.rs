@@ -1,4 +1,4 @@
-//! Where a server is and who asks: the `amqp://` URL.
+//! Where a server is and who asks: the `amqp://` URL, or with TLS `amqps://`.
 //!
 //! The form is the one that every AMQP client takes (the "RabbitMQ URI specification"), without parameters:
 //! `amqp://user:password@host:port/vhost`, each part but the host's name optional, each percent-encoded.
@@ -25,17 +25,16 @@ pub struct Address {
     pub port: u16,
     /// The virtual host.
     pub vhost: String,
+    /// Whether all goes through TLS: `amqps://`. Needs the feature `tls`.
+    pub tls: bool,
 }
 
 /// Why text is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// The text does not begin with `amqp://`.
-    #[error("an address begins with amqp://")]
+    /// The text begins neither with `amqp://` nor with `amqps://`.
+    #[error("an address begins with amqp:// or amqps://")]
     Scheme,
-    /// `amqps://`: this client does not speak TLS.
-    #[error("amqps:// is not supported: this client does not speak TLS")]
-    Tls,
     /// The port is not a number from 1 to 65535.
     #[error("{0:?} is not a port")]
     Port(String),
@@ -57,6 +56,9 @@ impl Address {
     /// The port of AMQP.
     pub const PORT: u16 = 5672;
 
+    /// The port of AMQP over TLS.
+    pub const TLS_PORT: u16 = 5671;
+
     /// Host and port as `tokio::net` takes them.
     pub(crate) fn socket(&self) -> (&str, u16) {
         (&self.host, self.port)
@@ -72,6 +74,7 @@ impl Default for Address {
             host: "localhost".into(),
             port: Self::PORT,
             vhost: "/".into(),
+            tls: false,
         }
     }
 }
@@ -80,14 +83,17 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        if text.starts_with("amqps://") {
-            return Err(AddressError::Tls);
-        }
-        let rest = text.strip_prefix("amqp://").ok_or(AddressError::Scheme)?;
+        let mut address = Self::default();
+        let rest = if let Some(rest) = text.strip_prefix("amqps://") {
+            address.tls = true;
+            address.port = Self::TLS_PORT;
+            rest
+        } else {
+            text.strip_prefix("amqp://").ok_or(AddressError::Scheme)?
+        };
         if let Some(at) = rest.find(['?', '#']) {
             return Err(AddressError::Parameters(rest[at..].into()));
         }
-        let mut address = Self::default();
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let host = match authority.rsplit_once('@') {
             None => authority,
@@ -172,7 +178,8 @@ fn encode(text: &str) -> String {
 /// The URL without the password: for logs and messages.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "amqp://{}@", encode(&self.user))?;
+        let scheme = if self.tls { "amqps" } else { "amqp" };
+        write!(f, "{scheme}://{}@", encode(&self.user))?;
         if self.host.contains(':') {
             write!(f, "[{}]", self.host)?;
         } else {
@@ -238,7 +245,6 @@ mod tests {
     fn each_mistake_has_its_error() {
         let error = |text: &str| text.parse::<Address>().expect_err("a bad address");
         assert_eq!(error("localhost:5672"), AddressError::Scheme);
-        assert_eq!(error("amqps://h"), AddressError::Tls);
         assert_eq!(error("amqp://h:0"), AddressError::Port("0".into()));
         assert_eq!(error("amqp://h:70000"), AddressError::Port("70000".into()));
         assert_eq!(error("amqp://[::1"), AddressError::Brackets);
@@ -257,5 +263,7 @@ mod tests {
         let address: Address = "amqp://ann:secret@h/a%2fb".parse().expect("a good address");
         assert_eq!(address.to_string(), "amqp://ann@h:5672/a%2fb");
         assert!(!format!("{address:?}").contains("secret"));
+        let address: Address = "amqps://ann:secret@h".parse().expect("a good address");
+        assert_eq!(address.to_string(), "amqps://ann@h:5671/%2f");
     }
 }

@@ -62,6 +62,7 @@ mod extension;
 mod heartbeat;
 mod link;
 mod publisher;
+mod socket;
 
 /// The words that messages are made of: properties, tables, names, ids.
 pub use model;

@@ -10,13 +10,12 @@ use crate::clock::Clock;
 use crate::error::LinkError;
 use crate::heartbeat::{Heartbeat, Pulse};
 use crate::options::Options;
+use crate::socket::{Ready, Socket};
 use bytes::{Buf, BytesMut};
 use model::method::{channel, connection};
 use model::{ChannelNumber, Method, ShortStr, Timestamp};
 use std::io::ErrorKind;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use wire::{
     Arrival, Assembly, Frame, FrameReader, PROTOCOL_HEADER, encode_heartbeat, encode_method,
@@ -35,7 +34,7 @@ pub(crate) const CHANNEL: ChannelNumber = ChannelNumber(1);
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Link {
-    stream: TcpStream,
+    socket: Socket,
     input: BytesMut,
     /// The room that the next read gets.
     read_room: usize,
@@ -57,10 +56,9 @@ impl Link {
         options: &Options,
         clock: Clock,
     ) -> Result<Self, LinkError> {
-        let stream = TcpStream::connect(address.socket()).await?;
-        stream.set_nodelay(true)?;
+        let socket = Socket::connect(address, options).await?;
         let mut link = Self {
-            stream,
+            socket,
             input: BytesMut::new(),
             read_room: READ_LEAST,
             output: BytesMut::from(&PROTOCOL_HEADER[..]),
@@ -156,7 +154,8 @@ impl Link {
             Method::ConnectionClose(close) => {
                 self.put(CONNECTION, connection::CloseOk);
                 // The socket is dropped next; a server that does not hear close-ok manages as well.
-                let _ = self.stream.try_write(&self.output);
+                let _ = self.socket.try_write(&self.output);
+                self.socket.flush();
                 return Err(closed(&close));
             }
             Method::ConnectionBlocked(blocked) => self.blocked = Some(blocked.reason.to_string()),
@@ -176,7 +175,7 @@ impl Link {
         if let Err(error) = self.write() {
             // The server may have said why before it hung up.
             self.input.reserve(self.read_room);
-            return match self.stream.try_read_buf(&mut self.input) {
+            return match self.socket.try_read(&mut self.input) {
                 Ok(count) if count > 0 => Ok(()),
                 _ => Err(error),
             };
@@ -184,15 +183,13 @@ impl Link {
         let writes = !self.output.is_empty();
         let until = [until, self.heart.wake_at()].into_iter().flatten().min();
         self.input.reserve(self.read_room);
-        let (mut reader, writer) = self.stream.split();
         tokio::select! {
             // One call that reads what is there: asking first whether there is something would be another, and a read
             // that finds nothing a third.
-            count = reader.read_buf(&mut self.input) => {
-                let count = count?;
-                self.read(count)?;
-            }
-            ready = writer.writable(), if writes => ready?,
+            ready = self.socket.ready(&mut self.input, writes) => match ready {
+                Ready::Read(count) => self.read(count?)?,
+                Ready::Writable(ready) => ready?,
+            },
             () = notified(wake) => {}
             () = sleep_until(self.clock, until) => {}
         }
@@ -211,7 +208,7 @@ impl Link {
     /// Writes as much as the socket takes.
     pub(crate) fn write(&mut self) -> Result<(), LinkError> {
         while !self.output.is_empty() {
-            match self.stream.try_write(&self.output) {
+            match self.socket.try_write(&self.output) {
                 Ok(count) => {
                     self.output.advance(count);
                     self.heart.written(self.clock.now());

@@ -2,6 +2,11 @@
 
 use crate::address::{Address, AddressError};
 use std::time::Duration;
+#[cfg(feature = "tls")]
+use {
+    rustls::ClientConfig, rustls::RootCertStore, rustls::pki_types::CertificateDer,
+    rustls::pki_types::pem::PemObject, std::io, std::path::Path, std::sync::Arc,
+};
 
 /// How to connect, and how to come back when the connection is lost.
 ///
@@ -20,6 +25,8 @@ pub struct Options {
     pub(crate) patience: Duration,
     pub(crate) first_pause: Duration,
     pub(crate) longest_pause: Duration,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Arc<ClientConfig>>,
 }
 
 impl Default for Options {
@@ -44,6 +51,8 @@ impl Options {
             patience: Duration::ZERO,
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(10),
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 
@@ -84,5 +93,40 @@ impl Options {
         self.first_pause = first;
         self.longest_pause = longest;
         self
+    }
+
+    /// How TLS is made for `amqps://`: whom to trust, and which certificate to show.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
+    /// TLS that trusts the authorities whose certificates are in a PEM file, and no others.
+    ///
+    /// # Errors
+    /// If there are none in it.
+    #[cfg(feature = "tls")]
+    pub fn trusting(self, authorities: impl AsRef<Path>) -> io::Result<Self> {
+        let invalid = |why: &dyn std::fmt::Display| {
+            let file = authorities.as_ref().display();
+            io::Error::new(io::ErrorKind::InvalidData, format!("{file}: {why}"))
+        };
+        let mut roots = RootCertStore::empty();
+        let certificates = CertificateDer::pem_file_iter(authorities.as_ref());
+        for certificate in certificates.map_err(|error| invalid(&error))? {
+            let certificate = certificate.map_err(|error| invalid(&error))?;
+            roots.add(certificate).map_err(|error| invalid(&error))?;
+        }
+        if roots.is_empty() {
+            return Err(invalid(&"there is no certificate in it"));
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| invalid(&error))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(self.tls(Arc::new(config)))
     }
 }

@@ -5,15 +5,17 @@ use crate::operator::ShardOperator;
 use crate::passing;
 use crate::relay::Secret;
 use admin::journey::{Journey, Wanted};
-use admin::{AskError, FromThisMachine, Operator, Reading};
+use admin::{AskError, FromThisMachine, Operator, Reading, Vouched};
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Builder;
+use axum::http::{HeaderMap, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use broker::{Answer, Command, CommandRefused};
+use broker::{Answer, Command, CommandRefused, Mark};
 use model::record::UserDefinition;
-use model::{Password, Position, ShortStr};
+use model::{Position, ShortStr};
 use serde_json::Value;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,6 +27,9 @@ const USER_MAX: usize = 64 * 1024;
 
 /// The other node has so long to say who a user is: longer than it makes wrong passwords wait.
 const WHO_MAX: Duration = Duration::from_secs(3);
+
+/// Where a node says who a request is from.
+const WHO: &str = "/api/whoami";
 
 /// Who can be asked.
 #[derive(Clone)]
@@ -84,7 +89,19 @@ impl Operator for Attending {
                         local,
                     },
                     Some(there),
-                ) => who_is(&there, self.secret, &user, &password, local).await,
+                ) => {
+                    let login = STANDARD.encode(format!("{user}:{}", password.as_str()));
+                    let asking = Request::get(WHO).header(AUTHORIZATION, format!("Basic {login}"));
+                    who_is(&there, self.secret, user, asking, local).await
+                }
+                (Command::User { user, mark, local }, Some(there)) => {
+                    let vouched = Vouched {
+                        user: user.clone(),
+                        mark,
+                    };
+                    let asking = Request::get(WHO).extension(vouched);
+                    who_is(&there, self.secret, user, asking, local).await
+                }
                 (command, _) => self.here()?.ask(command).await,
             }
         })
@@ -101,40 +118,41 @@ impl Operator for Attending {
     }
 }
 
-/// Asks the node that owns the shard whether that is the user's password, and what the user is.
+/// Asks the node that owns the shard whether that is the user, and what the user is.
 async fn who_is(
     there: &There,
     secret: Secret,
-    user: &ShortStr,
-    password: &Password,
+    user: ShortStr,
+    asking: Builder,
     local: bool,
 ) -> Result<Answer, AskError> {
     let unknown = |_| AskError::Elsewhere(Some(there.admin.to_string()));
-    let login = STANDARD.encode(format!("{user}:{}", password.as_str()));
-    let request = Request::get("/api/whoami")
-        .header(header::AUTHORIZATION, format!("Basic {login}"))
-        .extension(FromThisMachine(local))
-        .body(Body::empty())
-        .expect("a path and base64 are a request");
+    let request = asking.extension(FromThisMachine(local)).body(Body::empty());
+    let request = request.expect("a path and base64 are a request");
     let asked = tokio::time::timeout(WHO_MAX, passing::ask(there, secret, request)).await;
     let silent = |_| Err("it does not answer".to_owned());
     let response = asked.unwrap_or_else(silent).map_err(unknown)?;
     let code = response.status();
+    let mark = mark(response.headers());
     let body = axum::body::to_bytes(response.into_body(), USER_MAX).await;
     let body = body.map_err(|error| unknown(error.to_string()))?;
     let said: Value = serde_json::from_slice(&body).unwrap_or_default();
     match code {
-        StatusCode::OK => Ok(Answer::User(UserDefinition {
-            name: user.clone(),
-            tags: tags(&said),
-            ..UserDefinition::default()
-        })),
+        StatusCode::OK => {
+            let user = UserDefinition {
+                name: user,
+                tags: tags(&said),
+                ..UserDefinition::default()
+            };
+            Ok(Answer::User(user, mark))
+        }
         // One without any of the tags is known, and may nothing.
         StatusCode::UNAUTHORIZED if said["error"] == "not_authorised" => {
-            Ok(Answer::User(UserDefinition {
-                name: user.clone(),
+            let user = UserDefinition {
+                name: user,
                 ..UserDefinition::default()
-            }))
+            };
+            Ok(Answer::User(user, mark))
         }
         StatusCode::UNAUTHORIZED => {
             let why = "the node that serves does not let this user in";
@@ -142,6 +160,14 @@ async fn who_is(
         }
         other => Err(unknown(other.to_string())),
     }
+}
+
+/// The user's mark as the other node tells it; one that nobody has where it tells none.
+fn mark(headers: &HeaderMap) -> Mark {
+    let text = headers.get(admin::USER_MARK);
+    let text = text.and_then(|text| text.to_str().ok());
+    let mark = text.and_then(|text| u128::from_str_radix(text, 16).ok());
+    Mark(mark.unwrap_or_default())
 }
 
 fn tags(said: &Value) -> Vec<ShortStr> {

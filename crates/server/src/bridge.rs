@@ -17,6 +17,7 @@ mod tests;
 
 use crate::clock::Clock;
 use crate::host::Host;
+use crate::listen::Visitor;
 use crate::relay::Secret;
 use crate::unfinished::Unfinished;
 use conversation::Bridge;
@@ -26,7 +27,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tracing::info;
 use unreached::Unreached;
@@ -90,12 +90,18 @@ impl Front {
 pub(crate) async fn serve(
     front: Arc<Front>,
     id: ConnectionId,
-    stream: TcpStream,
-    peer: SocketAddr,
+    visitor: Visitor,
     hosts: watch::Receiver<Host>,
 ) {
-    let reason = Bridge::new(&front, id, peer, hosts).converse(stream).await;
+    let Visitor {
+        mut socket,
+        peer,
+        external,
+    } = visitor;
+    let bridge = Bridge::new(&front, id, peer, external, hosts);
+    let reason = bridge.converse(&mut socket).await;
     info!(connection = %id, %peer, reason, "a client that was passed on has left");
+    socket.linger().await;
 }
 
 /// What is held for a client, in the sum over all of them.

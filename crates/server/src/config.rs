@@ -5,6 +5,8 @@
 
 mod member;
 pub use member::Member;
+mod tls;
+pub use tls::{LoginFrom, TlsFiles, Verify};
 
 use crate::journey::Keeping;
 use crate::log::LogFormat;
@@ -22,14 +24,22 @@ macro_rules! options {
         #[derive(Clone, Debug, Default, clap::Args, serde::Deserialize)]
         #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
         pub struct Given {
-            /// Address and port to listen on; may be given several times
+            /// Address and port to listen on; may be given several times; none for TLS only
             /// [default: 127.0.0.1:5672, and [::1]:5672 where there is one]
             #[arg(long, env = "LANDFALL_LISTEN", value_name = "ADDRESS:PORT", value_delimiter = ',')]
-            listen: Option<Vec<SocketAddr>>,
+            listen: Option<Vec<String>>,
+            /// The same for clients with TLS, which needs --tls-certificate; none for none
+            /// [default: 127.0.0.1:5671 and [::1]:5671 where there is a certificate]
+            #[arg(long, env = "LANDFALL_LISTEN_TLS", value_name = "ADDRESS:PORT", value_delimiter = ',')]
+            listen_tls: Option<Vec<String>>,
             /// Address and port of the HTTP API; may be given several times; none for no API
             /// [default: 127.0.0.1:15672 and [::1]:15672]
             #[arg(long, env = "LANDFALL_ADMIN_LISTEN", value_name = "ADDRESS:PORT", value_delimiter = ',')]
             admin_listen: Option<Vec<String>>,
+            /// Address and port of the HTTP API over TLS, with the same certificate; none for none
+            /// [default: 127.0.0.1:15671 and [::1]:15671 where there is a certificate]
+            #[arg(long, env = "LANDFALL_ADMIN_LISTEN_TLS", value_name = "ADDRESS:PORT", value_delimiter = ',')]
+            admin_listen_tls: Option<Vec<String>>,
             /// Users who may only connect from this machine; may be given several times [default: guest]
             #[arg(long, env = "LANDFALL_LOOPBACK_USERS", value_name = "NAME", value_delimiter = ',')]
             loopback_users: Option<Vec<String>>,
@@ -48,7 +58,9 @@ macro_rules! options {
             fn or(self, weaker: Self) -> Self {
                 Self {
                     listen: self.listen.or(weaker.listen),
+                    listen_tls: self.listen_tls.or(weaker.listen_tls),
                     admin_listen: self.admin_listen.or(weaker.admin_listen),
+                    admin_listen_tls: self.admin_listen_tls.or(weaker.admin_listen_tls),
                     loopback_users: self.loopback_users.or(weaker.loopback_users),
                     $($name: self.$name.or(weaker.$name),)*
                 }
@@ -57,8 +69,10 @@ macro_rules! options {
 
         /// Every option with its value.
         struct Decided {
-            listen: Option<Vec<SocketAddr>>,
+            listen: Option<Vec<String>>,
+            listen_tls: Option<Vec<String>>,
             admin_listen: Option<Vec<String>>,
+            admin_listen_tls: Option<Vec<String>>,
             loopback_users: Option<Vec<String>>,
             $($name: $type,)*
         }
@@ -67,7 +81,9 @@ macro_rules! options {
             fn from(given: Given) -> Self {
                 Self {
                     listen: given.listen,
+                    listen_tls: given.listen_tls,
                     admin_listen: given.admin_listen,
+                    admin_listen_tls: given.admin_listen_tls,
                     loopback_users: given.loopback_users,
                     $($name: given.$name.unwrap_or_else(|| $default.parse().expect("each default is valid")),)*
                 }
@@ -87,6 +103,16 @@ options! {
         "How a line of the log looks; auto is text on a terminal and JSON elsewhere";
     log_level: String, "LANDFALL_LOG_LEVEL", "LEVEL", "info",
         "What to log: error, warn, info, debug, trace, or filters like info,server=debug";
+    tls_certificate: String, "LANDFALL_TLS_CERTIFICATE", "FILE|none", "none",
+        "PEM file with the server's certificate, and those between it and its authority: with it clients and tools may use TLS";
+    tls_key: String, "LANDFALL_TLS_KEY", "FILE|none", "none",
+        "PEM file with the key of the certificate";
+    tls_authorities: String, "LANDFALL_TLS_AUTHORITIES", "FILE|none", "none",
+        "PEM file of the authorities that sign clients' certificates";
+    tls_verify: Verify, "LANDFALL_TLS_VERIFY", "none|optional|required", "none",
+        "Whether clients with TLS are asked for a certificate; who has shown one may log in by EXTERNAL";
+    tls_login_from: LoginFrom, "LANDFALL_TLS_LOGIN_FROM", "common-name|dns|email|uri", "common-name",
+        "What of a client's certificate is the name of its user";
     product: String, "LANDFALL_PRODUCT", "NAME", "Landfall",
         "Product name told to clients, for those that work with one name only";
     cluster_name: String, "LANDFALL_CLUSTER_NAME", "NAME", "landfall",
@@ -170,8 +196,14 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where to listen; `None` for the default, which depends on what the machine has.
     pub listen: Option<Vec<SocketAddr>>,
+    /// The same with TLS: nowhere if empty.
+    pub listen_tls: Option<Vec<SocketAddr>>,
     /// Where the HTTP API listens: nowhere if empty; `None` for the default, as far as the machine has it.
     pub admin_listen: Option<Vec<SocketAddr>>,
+    /// The same with TLS.
+    pub admin_listen_tls: Option<Vec<SocketAddr>>,
+    /// What TLS is made with, if there is any.
+    pub tls: Option<TlsFiles>,
     /// How a line of the log looks.
     pub log_format: LogFormat,
     /// What is logged.
@@ -257,8 +289,10 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
         !decided.handshake_timeout.0.is_zero(),
         "handshake-timeout must be more than 0"
     );
+    let tls = TlsFiles::of(&decided)?;
+    let listen = addresses("listen", decided.listen.as_deref())?;
     ensure!(
-        decided.listen.as_ref().is_none_or(|list| !list.is_empty()),
+        tls.is_some() || listen.as_ref().is_none_or(|list| !list.is_empty()),
         "listen must name at least one address"
     );
     let member = Member::of(&decided)?;
@@ -276,11 +310,11 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
             age_max: decided.journey_age_max.0,
         },
         data_dir: decided.data_dir,
-        listen: decided.listen,
-        admin_listen: decided
-            .admin_listen
-            .map(|list| admin_addresses(&list))
-            .transpose()?,
+        listen,
+        listen_tls: addresses("listen-tls", decided.listen_tls.as_deref())?,
+        admin_listen: addresses("admin-listen", decided.admin_listen.as_deref())?,
+        admin_listen_tls: addresses("admin-listen-tls", decided.admin_listen_tls.as_deref())?,
+        tls,
         log_format: decided.log_format,
         log_level: decided.log_level,
         disk_free_limit: decided.disk_free_limit.0,
@@ -321,16 +355,19 @@ fn loopback_users(names: &[String]) -> anyhow::Result<Vec<ShortStr>> {
         .collect()
 }
 
-/// Addresses of the HTTP API, or the word `none` alone.
-fn admin_addresses(list: &[String]) -> anyhow::Result<Vec<SocketAddr>> {
+/// Addresses to listen on, or the word `none` alone.
+fn addresses(option: &str, list: Option<&[String]>) -> anyhow::Result<Option<Vec<SocketAddr>>> {
+    let Some(list) = list else {
+        return Ok(None);
+    };
     if list == ["none"] {
-        return Ok(Vec::new());
+        return Ok(Some(Vec::new()));
     }
     let addresses = list.iter().map(|text| {
         text.parse()
-            .with_context(|| format!("admin-listen: '{text}' is not ADDRESS:PORT, nor none"))
+            .with_context(|| format!("{option}: '{text}' is not ADDRESS:PORT, nor none"))
     });
-    addresses.collect()
+    addresses.collect::<anyhow::Result<_>>().map(Some)
 }
 
 fn bytes(size: Size) -> usize {

@@ -5,16 +5,21 @@
 //! what it causes has room.
 
 mod events;
+mod login;
 
 use crate::clock::Clock;
 use crate::handout::{Fetched, Handout};
 use crate::inbox::{Batch, Handover, InboxSender};
-use crate::login;
+use crate::listen::Visitor;
+use crate::login::External;
 use crate::memory::{Memory, Unread};
 use crate::outbox::{OutboxReceiver, Outgoing};
-use crate::socket;
+use crate::passwords::Passwords;
+use crate::socket::{Ready, Socket};
 use crate::unfinished::{Share, Unfinished};
+use broker::Mark;
 use bytes::{Buf, BufMut, BytesMut};
+use login::{Attempt, Looking};
 use model::{ConnectionError, ConnectionId, FieldTable, Limits, ShortStr, Timestamp};
 use std::io;
 use std::net::SocketAddr;
@@ -22,9 +27,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{ReadError, Reader};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::WriteHalf;
 use wire::ServerConnection;
 
 /// What all connections share.
@@ -43,6 +45,8 @@ pub struct House {
     pub unfinished: Arc<Unfinished>,
     /// How much memory there is.
     pub memory: Arc<Memory>,
+    /// Who looks at passwords that take long.
+    pub passwords: Arc<Passwords>,
 }
 
 /// The first read of a connection asks for so many bytes: ten thousand silent clients must cost little each.
@@ -67,23 +71,18 @@ const UNREAD_MAX_WHEN_SHORT: usize = 2 * 1024 * 1024;
 /// How long a finished connection may take to accept the last bytes.
 const FLUSH_MAX: Duration = Duration::from_secs(5);
 
-/// How long the peer is listened to after the last bytes were written: closing a socket with unread input
-/// resets it, and the peer might never see why it was closed.
-const LINGER: Duration = Duration::from_secs(1);
-
 /// Serves one client until it is gone.
 ///
 /// A client that is one too many is served up to connection.open, where it is told so.
-pub async fn serve(
-    house: Arc<House>,
-    id: ConnectionId,
-    mut stream: TcpStream,
-    peer: SocketAddr,
-    is_one_too_many: bool,
-) {
-    let mut connection = Connection::new(&house, id, peer);
+pub(crate) async fn serve(house: Arc<House>, id: ConnectionId, visitor: Visitor, is_one_too_many: bool) {
+    let Visitor {
+        mut socket,
+        peer,
+        external,
+    } = visitor;
+    let mut connection = Connection::new(&house, id, peer, external);
     connection.is_one_too_many = is_one_too_many;
-    let end = connection.converse(&mut stream).await;
+    let end = connection.converse(&mut socket).await;
     // What the client sent before it went still counts.
     if !connection.batch.is_empty() {
         house.inbox.hand_over(&mut connection.batch).await;
@@ -91,7 +90,7 @@ pub async fn serve(
     connection.log_end(&end);
     drop(connection);
     if matches!(end, End::Finished) {
-        linger(stream).await;
+        socket.linger().await;
     }
 }
 
@@ -115,12 +114,12 @@ impl From<io::Error> for End {
 
 /// What a connection waited for.
 enum Happened {
-    Read(io::Result<usize>),
+    Socket(Ready),
     Outgoing(Option<Vec<Outgoing>>),
     Fetched(Result<Fetched, ReadError>),
     HandedOver,
+    Looked(Option<Mark>),
     MayGrow,
-    Writable(io::Result<()>),
     Time,
 }
 
@@ -139,8 +138,14 @@ struct Connection<'a> {
     /// What it was handed and has not read.
     unread: Unread<'a>,
     is_one_too_many: bool,
+    /// Who it is if it says no password.
+    external: External,
     presence: Presence<'a>,
     user: ShortStr,
+    /// What the client logs in with, until that is answered.
+    login: Option<Attempt>,
+    /// The look at a password that takes long.
+    looking: Option<Looking>,
     /// When a refused login is answered.
     refusal_at: Option<Timestamp>,
     /// As `wire` was told.
@@ -177,14 +182,14 @@ impl Drop for Presence<'_> {
 }
 
 impl<'a> Connection<'a> {
-    fn new(house: &'a House, id: ConnectionId, peer: SocketAddr) -> Self {
+    fn new(house: &'a House, id: ConnectionId, peer: SocketAddr, external: External) -> Self {
         let now = house.clock.now();
         let properties = house.server_properties.clone();
         Self {
             house,
             id,
             peer,
-            wire: ServerConnection::new(&house.limits, properties, login::MECHANISMS, now),
+            wire: ServerConnection::new(&house.limits, properties, external.mechanisms(), now),
             input: BytesMut::new(),
             read_size: READ_LEAST,
             handout: Handout::new(id, house.reader.clone()),
@@ -193,12 +198,15 @@ impl<'a> Connection<'a> {
             share: Share::of(&house.unfinished, id),
             unread: Unread::of(&house.memory),
             is_one_too_many: false,
+            external,
             presence: Presence {
                 inbox: &house.inbox,
                 id,
                 joined: false,
             },
             user: ShortStr::empty(),
+            login: None,
+            looking: None,
             refusal_at: None,
             reading: true,
             has_read: false,
@@ -209,12 +217,11 @@ impl<'a> Connection<'a> {
     }
 
     /// Turn after turn, until there is nothing more to say.
-    async fn converse(&mut self, stream: &mut TcpStream) -> End {
-        let (mut reader, writer) = stream.split();
+    async fn converse(&mut self, socket: &mut Socket) -> End {
         let mut armed_at = self.wake_at();
         let mut timer = pin!(tokio::time::sleep_until(self.house.clock.instant(armed_at)));
         loop {
-            match self.turn(&writer).await {
+            match self.turn(socket).await {
                 Ok(()) if self.is_over() => return End::Finished,
                 Ok(()) => {}
                 Err(end) => return end,
@@ -245,12 +252,12 @@ impl<'a> Connection<'a> {
             let writes = !self.wire.output().is_empty() && !self.must_leave_first();
             let mut room = (&mut self.input).limit(self.read_size);
             let happened = tokio::select! {
-                read = reader.read_buf(&mut room), if reads => Happened::Read(read),
+                ready = socket.ready(&mut room, reads, writes) => Happened::Socket(ready),
                 outgoing = receive(&mut self.outbox), if self.outbox.is_some() => Happened::Outgoing(outgoing),
                 fetched = self.handout.fetched(), if self.handout.is_fetching() => Happened::Fetched(fetched),
                 () = self.house.inbox.hand_over(&mut self.batch), if !self.batch.is_empty() => Happened::HandedOver,
+                fits = look(&mut self.looking), if self.looking.is_some() => Happened::Looked(fits),
                 () = may_grow, if !grows => Happened::MayGrow,
-                ready = writer.writable(), if writes => Happened::Writable(ready),
                 () = &mut timer => Happened::Time,
             };
             if matches!(happened, Happened::Time) {
@@ -265,7 +272,8 @@ impl<'a> Connection<'a> {
 
     fn take_in(&mut self, happened: Happened) -> Result<(), End> {
         match happened {
-            Happened::Read(read) => self.read(read?)?,
+            Happened::Socket(Ready::Read(read)) => self.read(read?)?,
+            Happened::Socket(Ready::Writable(ready)) => ready?,
             Happened::Outgoing(Some(outgoing)) => self.handout.extend(outgoing),
             Happened::Outgoing(None) if self.presence.joined => return Err(End::ServerGone),
             Happened::Outgoing(None) => self.outbox = None,
@@ -274,14 +282,14 @@ impl<'a> Connection<'a> {
                 self.house.inbox.tell(Handover::Unreadable(error));
                 return Err(End::ServerGone);
             }
-            Happened::Writable(ready) => ready?,
+            Happened::Looked(fits) => self.looked(fits),
             Happened::HandedOver | Happened::MayGrow | Happened::Time => {}
         }
         Ok(())
     }
 
     /// Does all that can be done without waiting.
-    async fn turn(&mut self, writer: &WriteHalf<'_>) -> Result<(), End> {
+    async fn turn(&mut self, socket: &mut Socket) -> Result<(), End> {
         while let Some(outgoing) = self
             .outbox
             .as_mut()
@@ -295,6 +303,9 @@ impl<'a> Connection<'a> {
             if let Some(why) = self.handout.take_login_refused() {
                 self.login_refused(why);
             }
+            if let Some(slow) = self.handout.take_password_slow() {
+                self.look_at_password(*slow);
+            }
             self.take_events();
             self.handout.report(&mut self.batch);
             if !self.batch.is_empty() {
@@ -306,7 +317,7 @@ impl<'a> Connection<'a> {
                 }
                 self.presence.leave();
             }
-            self.write(writer)?;
+            self.write(socket)?;
             self.unread.hold(self.wire.output().remaining());
             if !self.wire.output().is_empty() || !self.handout.can_perform() {
                 return Ok(());
@@ -325,11 +336,8 @@ impl<'a> Connection<'a> {
         self.closed.is_some() && self.presence.joined
     }
 
-    fn write(&mut self, writer: &WriteHalf<'_>) -> Result<(), End> {
-        let all = socket::write(self.wire.output(), |pieces| {
-            writer.try_write_vectored(pieces)
-        });
-        match all {
+    fn write(&mut self, socket: &mut Socket) -> Result<(), End> {
+        match socket.write(self.wire.output()) {
             Ok(true) => {}
             Ok(false) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::WriteZero => return Err(End::PeerGone),
@@ -423,18 +431,16 @@ impl<'a> Connection<'a> {
     }
 }
 
-async fn receive(outbox: &mut Option<OutboxReceiver>) -> Option<Vec<Outgoing>> {
-    outbox.as_mut()?.recv().await
+/// Waits for the end of a look at a password.
+async fn look(looking: &mut Option<Looking>) -> Option<Mark> {
+    let fits = match looking {
+        Some(looking) => looking.await,
+        None => std::future::pending().await,
+    };
+    *looking = None;
+    fits
 }
 
-/// Listens to what the peer still says, so that it sees what was said to it last.
-async fn linger(mut stream: TcpStream) {
-    if stream.shutdown().await.is_ok() {
-        let listen = async {
-            let mut ignored = [0; 512];
-            while matches!(stream.read(&mut ignored).await, Ok(count) if count > 0) {}
-        };
-        // The peer may go on for ever; a second is enough for our last words to arrive.
-        let _ = tokio::time::timeout(LINGER, listen).await;
-    }
+async fn receive(outbox: &mut Option<OutboxReceiver>) -> Option<Vec<Outgoing>> {
+    outbox.as_mut()?.recv().await
 }

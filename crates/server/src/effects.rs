@@ -102,6 +102,9 @@ impl Effects {
             Effect::LoginChecked { connection, result } => {
                 self.say(connection, Outgoing::LoginChecked(result));
             }
+            Effect::PasswordSlow { connection, slow } => {
+                self.say(connection, Outgoing::PasswordSlow(Box::new(slow)));
+            }
             Effect::Answer(id, answer) => {
                 if let Some(asking) = self.asking.remove(&id) {
                     // Whoever does not wait any more need not know.

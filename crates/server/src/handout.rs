@@ -6,7 +6,7 @@
 
 use crate::inbox::Batch;
 use crate::outbox::Outgoing;
-use broker::{Delivery, Input, LoginRefused, Written};
+use broker::{Delivery, Input, LoginRefused, Slow, Written};
 use bytes::{Buf, Bytes};
 use model::method::{basic, connection};
 use model::publish::{ACQUIRED_COUNT_HEADER, DELIVERY_COUNT_HEADER};
@@ -55,6 +55,7 @@ pub struct Handout {
     written: Written,
     blocked: bool,
     login_refused: Option<LoginRefused>,
+    password_slow: Option<Box<Slow>>,
 }
 
 /// What one visit to the disk brought.
@@ -81,6 +82,7 @@ impl Handout {
             written: Written::default(),
             blocked: false,
             login_refused: None,
+            password_slow: None,
         }
     }
 
@@ -102,6 +104,11 @@ impl Handout {
     /// Why the login was refused, told once.
     pub fn take_login_refused(&mut self) -> Option<LoginRefused> {
         self.login_refused.take()
+    }
+
+    /// What the client's password has to fit, if somebody has to look at it, told once.
+    pub fn take_password_slow(&mut self) -> Option<Box<Slow>> {
+        self.password_slow.take()
     }
 
     /// Whether the client must not be read: its publishes would find no room on the disk, or in memory.
@@ -218,6 +225,7 @@ impl Handout {
         match outgoing {
             Outgoing::LoginChecked(Ok(())) => wire.accept_login(),
             Outgoing::LoginChecked(Err(why)) => self.login_refused = Some(why),
+            Outgoing::PasswordSlow(slow) => self.password_slow = Some(slow),
             Outgoing::Send(channel, method) => {
                 if matches!(*method, Method::ChannelCloseOk(_)) {
                     self.forget(channel);

@@ -1,8 +1,10 @@
 //! The HTTP API's listeners, on a thread of their own: however large a document is, the shard does not wait while
 //! it is read.
 
-use crate::listen;
-use admin::FromThisMachine;
+use crate::config::Config;
+use crate::listen::{self, Entry};
+use crate::tls::Tls;
+use admin::{Arrival, FromThisMachine};
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::Body;
@@ -11,10 +13,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::Service;
 use tracing::{debug, info, warn};
@@ -25,18 +29,42 @@ pub const PORT: u16 = 15672;
 /// The most connections at a time: the next ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 128;
 
+/// The most of one address: whoever keeps connections open and says nothing keeps nobody else out.
+const OF_ADDRESS_MAX: usize = 64;
+
 /// So long a connection may take to send the head of a request, the next one on the same connection too.
 const HEAD_MAX: Duration = Duration::from_secs(30);
 
 /// After an error of accept the next try waits so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// RabbitMQ's port for its management over TLS.
+pub const TLS_PORT: u16 = 15671;
+
 /// Binds what the configuration says, or the loopback addresses. The API is not worth a server that does not start:
 /// a port that is taken costs the API alone.
-pub fn bind(configured: Option<&[SocketAddr]>) -> Vec<StdListener> {
+pub fn bind(config: &Config, tls: Option<&Arc<Tls>>) -> Vec<Entry<StdListener>> {
+    let plain = bind_all(config.admin_listen.as_deref(), PORT, "--admin-listen");
+    let mut entries: Vec<_> = { plain.into_iter() }
+        .map(|listener| Entry {
+            listener,
+            tls: None,
+        })
+        .collect();
+    if let Some(tls) = tls {
+        let configured = config.admin_listen_tls.as_deref();
+        for listener in bind_all(configured, TLS_PORT, "--admin-listen-tls") {
+            let tls = Some(tls.clone());
+            entries.push(Entry { listener, tls });
+        }
+    }
+    entries
+}
+
+fn bind_all(configured: Option<&[SocketAddr]>, port: u16, option: &str) -> Vec<StdListener> {
     let default = [
-        SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)),
-        SocketAddr::from((Ipv6Addr::LOCALHOST, PORT)),
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
     ];
     let addresses = configured.unwrap_or(&default);
     let mut bound = Vec::new();
@@ -46,7 +74,7 @@ pub fn bind(configured: Option<&[SocketAddr]>) -> Vec<StdListener> {
             Err(error) if configured.is_none() && listen::lacks_ipv6(&error) => {}
             Err(error) => warn!(
                 %address, %error,
-                "no HTTP API at this address (--admin-listen chooses another)"
+                "no HTTP API at this address ({option} chooses another)"
             ),
         }
     }
@@ -54,8 +82,8 @@ pub fn bind(configured: Option<&[SocketAddr]>) -> Vec<StdListener> {
 }
 
 /// Serves the API for as long as the process runs.
-pub fn serve(listeners: Vec<StdListener>, api: Router) -> Result<()> {
-    if listeners.is_empty() {
+pub fn serve(entries: Vec<Entry<StdListener>>, api: Router) -> Result<()> {
+    if entries.is_empty() {
         return Ok(());
     }
     // The pages are every node's own: what they ask the API for may be another's to answer.
@@ -67,15 +95,17 @@ pub fn serve(listeners: Vec<StdListener>, api: Router) -> Result<()> {
     let serve_all = move || {
         let _in_runtime = runtime.enter();
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let tasks: Vec<_> = listeners
+        let guests = Guests::default();
+        let tasks: Vec<_> = entries
             .into_iter()
-            .filter_map(|listener| {
+            .filter_map(|Entry { listener, tls }| {
                 let listener = TcpListener::from_std(listener);
-                listener
+                let listener = listener
                     .inspect_err(|error| warn!(%error, "the HTTP API cannot listen"))
-                    .ok()
+                    .ok()?;
+                Some(Entry { listener, tls })
             })
-            .map(|listener| runtime.spawn(accept(listener, places.clone(), api.clone())))
+            .map(|entry| runtime.spawn(accept(entry, places.clone(), guests.clone(), api.clone())))
             .collect();
         for task in tasks {
             // It never ends.
@@ -89,19 +119,66 @@ pub fn serve(listeners: Vec<StdListener>, api: Router) -> Result<()> {
     Ok(())
 }
 
-async fn accept(listener: TcpListener, places: Arc<Semaphore>, api: Router) {
+/// How many connections each address has.
+#[derive(Clone, Default)]
+struct Guests(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// One of an address's connections.
+struct Guest(Guests, IpAddr);
+
+impl Guests {
+    /// Lets a connection in, unless its address has enough of them.
+    fn admit(&self, address: IpAddr) -> Option<Guest> {
+        let mut guests = self.lock();
+        let count = guests.entry(address).or_default();
+        if *count >= OF_ADDRESS_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(Guest(self.clone(), address))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let mut guests = self.0.lock();
+        if let Some(count) = guests.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                guests.remove(&self.1);
+            }
+        }
+    }
+}
+
+async fn accept(entry: Entry<TcpListener>, places: Arc<Semaphore>, guests: Guests, api: Router) {
+    let Entry { listener, tls } = entry;
     if let Ok(address) = listener.local_addr() {
-        info!(%address, "the HTTP API listens");
+        info!(%address, tls = tls.is_some(), "the HTTP API listens");
     }
     loop {
         let place = places.clone().acquire_owned().await;
         let place = place.expect("the places are never closed");
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let api = api.clone();
+                let Some(guest) = guests.admit(peer.ip()) else {
+                    debug!(%peer, "this address has enough connections to the HTTP API");
+                    continue;
+                };
+                let (api, tls) = (api.clone(), tls.clone());
                 tokio::spawn(async move {
-                    converse(stream, peer.ip(), api).await;
-                    drop(place);
+                    match tls {
+                        None => converse(stream, peer.ip(), false, api).await,
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => converse(stream, peer.ip(), true, api).await,
+                            Err(error) => debug!(%error, %peer, "no TLS with a tool"),
+                        },
+                    }
+                    drop((place, guest));
                 });
             }
             Err(error) => {
@@ -113,11 +190,19 @@ async fn accept(listener: TcpListener, places: Arc<Semaphore>, api: Router) {
 }
 
 /// Answers the requests of one connection.
-async fn converse(stream: TcpStream, peer: IpAddr, api: Router) {
+async fn converse<S>(stream: S, peer: IpAddr, over_tls: bool, api: Router)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let local = FromThisMachine(peer.to_canonical().is_loopback());
+    let arrival = Arrival {
+        address: peer,
+        over_tls,
+    };
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(local);
+        request.extensions_mut().insert(arrival);
         api.clone().call(request)
     });
     let served = http1::Builder::new()
@@ -127,5 +212,25 @@ async fn converse(stream: TcpStream, peer: IpAddr, api: Router) {
         .await;
     if let Err(error) = served {
         debug!(%error, %peer, "a connection to the HTTP API ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_leaves_room_for_others() {
+        let guests = Guests::default();
+        let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let mut admitted: Vec<Guest> = (0..OF_ADDRESS_MAX)
+            .map(|_| guests.admit(one).expect("there is room"))
+            .collect();
+        assert!(guests.admit(one).is_none());
+        assert!(guests.admit(other).is_some());
+        admitted.pop();
+        assert!(guests.admit(one).is_some());
+        drop(admitted);
+        assert!(guests.lock().is_empty());
     }
 }

@@ -7,10 +7,9 @@ use crate::relay;
 use anyhow::{Context, bail, ensure};
 use cluster::members::{self, About, MembersHandle, Options, Pace, State, View, ZooKeeper};
 use cluster::{Database, DatabaseError, Identity};
-use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 /// Whoever joins alone waits so long for the shard, beside what ZooKeeper takes to give up who was there.
@@ -114,8 +113,14 @@ pub(crate) fn about(member: &Member, entrances: &Entrances) -> anyhow::Result<Ab
         Some(address) => address.map(|address| reachable(address, &node)),
         None => Ok(String::new()),
     };
-    let amqp = found(entrances.clients.first().map(TcpListener::local_addr));
-    let admin = found(entrances.operators.first().map(StdListener::local_addr));
+    let amqp = entrances.clients.first();
+    let amqp = found(amqp.map(|entry| entry.listener.local_addr()));
+    // Nodes pass requests on as they pass on all else: without TLS.
+    let mut plain = entrances
+        .operators
+        .iter()
+        .filter(|entry| entry.tls.is_none());
+    let admin = found(plain.next().map(|entry| entry.listener.local_addr()));
     Ok(About {
         amqp: amqp.context(cannot)?,
         admin: admin.context(cannot)?,

@@ -36,8 +36,10 @@ pub mod handout;
 pub mod inbox;
 pub mod memory;
 pub mod outbox;
+pub mod passwords;
 pub mod publishing;
 mod socket;
+pub mod tls;
 pub mod unfinished;
 
 pub mod alarms;

@@ -1,9 +1,13 @@
 //! Listening: sockets are bound before the server says that it is there, and accept until it stops.
 
 use crate::bridge;
+use crate::config::Config;
 use crate::connection::serve;
 use crate::host::{self, Host};
-use anyhow::{Context, Result};
+use crate::login::External;
+use crate::socket::Socket;
+use crate::tls::Tls;
+use anyhow::{Context, Result, ensure};
 use model::ConnectionId;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -23,14 +27,49 @@ const BACKLOG: u32 = 4096;
 /// After an error of accept (no file descriptors left, mostly) the next try waits so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Binds what the configuration says, or the loopback addresses.
-pub fn bind(configured: Option<&[SocketAddr]>) -> Result<Vec<TcpListener>> {
+/// The port that IANA gave to AMQP over TLS.
+pub const TLS_PORT: u16 = 5671;
+
+/// Where somebody comes in, and whether that is with TLS.
+pub struct Entry<L> {
+    /// What accepts.
+    pub listener: L,
+    /// What TLS is made with; `None` without.
+    pub tls: Option<Arc<Tls>>,
+}
+
+/// Binds where clients come in: what the configuration says, or the loopback addresses.
+pub fn bind(config: &Config, tls: Option<&Arc<Tls>>) -> Result<Vec<Entry<TcpListener>>> {
+    let mut entries = Vec::new();
+    for listener in bind_all(config.listen.as_deref(), PORT, "--listen")? {
+        let tls = None;
+        entries.push(Entry { listener, tls });
+    }
+    let Some(tls) = tls else {
+        return Ok(entries);
+    };
+    for listener in bind_all(config.listen_tls.as_deref(), TLS_PORT, "--listen-tls")? {
+        let tls = Some(tls.clone());
+        entries.push(Entry { listener, tls });
+    }
+    ensure!(!entries.is_empty(), "there is nowhere to listen");
+    Ok(entries)
+}
+
+fn bind_all(
+    configured: Option<&[SocketAddr]>,
+    port: u16,
+    option: &str,
+) -> Result<Vec<TcpListener>> {
+    let refusal =
+        |address| format!("cannot listen on {address} ({option} chooses another address)");
+    let bind_to = |address| listener(address).with_context(|| refusal(address));
     if let Some(addresses) = configured {
         return addresses.iter().map(|address| bind_to(*address)).collect();
     }
-    let v4 = bind_to((IpAddr::from(Ipv4Addr::LOCALHOST), PORT).into())?;
+    let v4 = bind_to((IpAddr::from(Ipv4Addr::LOCALHOST), port).into())?;
     // Several clients try ::1 first for "localhost".
-    let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, PORT));
+    let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
     let v6 = match listener(v6) {
         Ok(listener) => Some(listener),
         Err(error) if lacks_ipv6(&error) => None,
@@ -45,14 +84,6 @@ pub fn bind_to_nodes(address: SocketAddr) -> Result<TcpListener> {
         format!("cannot listen to other nodes on {address} (--node-listen chooses another address)")
     };
     listener(address).with_context(refused)
-}
-
-fn bind_to(address: SocketAddr) -> Result<TcpListener> {
-    listener(address).with_context(|| refusal(address))
-}
-
-fn refusal(address: SocketAddr) -> String {
-    format!("cannot listen on {address} (--listen chooses another address)")
 }
 
 /// A socket that listens there.
@@ -71,6 +102,35 @@ pub(crate) fn listener(address: SocketAddr) -> io::Result<TcpListener> {
 pub(crate) fn lacks_ipv6(error: &io::Error) -> bool {
     let unsupported = rustix::io::Errno::AFNOSUPPORT.raw_os_error();
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(unsupported)
+}
+
+/// A client that has come in.
+pub(crate) struct Visitor {
+    pub(crate) socket: Socket,
+    pub(crate) peer: SocketAddr,
+    pub(crate) external: External,
+}
+
+impl Visitor {
+    /// One who comes to this node, and has agreed on TLS where that is to be.
+    async fn enter(stream: TcpStream, peer: SocketAddr, tls: Option<Arc<Tls>>) -> io::Result<Self> {
+        // Replies are small and awaited; where this fails the connection has failed, which its task will see.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = tls else {
+            return Ok(Self {
+                socket: Socket::Plain(stream),
+                peer,
+                external: External::Unknown,
+            });
+        };
+        let stream = tls.accept(stream).await?;
+        let user = tls.user_of(&stream);
+        Ok(Self {
+            socket: Socket::Tls(Box::new(stream)),
+            peer,
+            external: user.map_or(External::Unknown, External::Certificate),
+        })
+    }
 }
 
 /// What the listeners share: numbers for connections, and how many there may be.
@@ -100,12 +160,14 @@ impl Door {
     }
 
     /// Accepts connections for as long as the server runs.
-    pub async fn accept(self: Arc<Self>, listener: TcpListener) {
+    pub async fn accept(self: Arc<Self>, entry: Entry<TcpListener>) {
+        let Entry { listener, tls } = entry;
         let mut full = false;
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    let admitted = self.admit(stream, peer);
+                    let visitor = Visitor::enter(stream, peer, tls.clone());
+                    let admitted = self.admit(peer, visitor, true);
                     if !admitted && !full {
                         let most = self.connections_max;
                         warn!(%peer, "connections-max is {most}: refusing connections");
@@ -121,21 +183,23 @@ impl Door {
         }
     }
 
-    /// Serves a client on a task of its own; false if there are too many.
-    fn admit(&self, stream: TcpStream, peer: SocketAddr) -> bool {
-        self.admit_to(stream, peer, self.host.clone(), true)
-    }
-
-    /// The same for a client that another node has passed on: it is not passed on again.
+    /// Serves a client that another node has passed on: it is not passed on again.
     pub(crate) fn admit_passed_on(&self, stream: TcpStream, client: SocketAddr) -> bool {
-        self.admit_to(stream, client, self.host.clone(), false)
+        // As for all others.
+        let _ = stream.set_nodelay(true);
+        let visitor = Visitor {
+            socket: Socket::Plain(stream),
+            peer: client,
+            external: External::Node,
+        };
+        self.admit(client, std::future::ready(Ok(visitor)), false)
     }
 
-    fn admit_to(
+    /// Serves a client on a task of its own; false if there are too many.
+    fn admit(
         &self,
-        stream: TcpStream,
         peer: SocketAddr,
-        mut hosts: watch::Receiver<Host>,
+        visitor: impl Future<Output = io::Result<Visitor>> + Send + 'static,
         passes_on: bool,
     ) -> bool {
         let place = self.places.clone().try_acquire_owned();
@@ -143,18 +207,24 @@ impl Door {
         let Ok(place) = place.or_else(|_| self.vestibule.clone().try_acquire_owned()) else {
             return false;
         };
-        // Replies are small and awaited; where this fails the connection has failed, which its task will see.
-        let _ = stream.set_nodelay(true);
         let id = ConnectionId(self.next.fetch_add(1, Ordering::Relaxed));
+        let mut hosts = self.host.clone();
         tokio::spawn(async move {
+            let _place = place;
+            let visitor = match visitor.await {
+                Ok(visitor) => visitor,
+                Err(error) => {
+                    debug!(%peer, %error, "a client does not agree on TLS");
+                    return;
+                }
+            };
             match host::wait(&mut hosts).await {
-                Some(Host::Here(house)) => serve(house, id, stream, peer, !admitted).await,
+                Some(Host::Here(house)) => serve(house, id, visitor, !admitted).await,
                 Some(Host::There(node)) if passes_on && admitted => {
-                    bridge::serve(node.front, id, stream, peer, hosts).await;
+                    bridge::serve(node.front, id, visitor, hosts).await;
                 }
                 _ => debug!(%peer, "nobody serves this client"),
             }
-            drop(place);
         });
         admitted
     }

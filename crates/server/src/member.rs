@@ -13,10 +13,10 @@ use crate::config::{Config, Member};
 use crate::holding::{Node, Told};
 use crate::host::Host;
 use crate::joining::{about, join, open_database};
-use crate::listen::Door;
+use crate::listen::{Door, Entry};
 use crate::membership::Membership;
 use crate::node::{self, Stopping, ThisNode};
-use crate::passing::{Passing, pass_on};
+use crate::passing::{Passing, pass_on, recognise};
 use crate::relay::{self, Secret};
 use crate::{http, login, reach, server};
 use axum::middleware::from_fn_with_state;
@@ -40,11 +40,11 @@ const HANDED_OVER_MAX: Duration = Duration::from_secs(10);
 /// Where a member can be reached.
 pub struct Entrances {
     /// By clients.
-    pub clients: Vec<TcpListener>,
+    pub clients: Vec<Entry<TcpListener>>,
     /// By other nodes.
     pub nodes: TcpListener,
     /// By operators' tools.
-    pub operators: Vec<StdListener>,
+    pub operators: Vec<Entry<StdListener>>,
 }
 
 /// Serves, or passes on, until `asked_to_stop`; then hands over what it has.
@@ -117,7 +117,7 @@ pub async fn run(
 
 /// What the HTTP API needs to know of the node around it.
 struct Around<'a> {
-    clients: &'a [TcpListener],
+    clients: &'a [Entry<TcpListener>],
     nodes: &'a TcpListener,
     asked: watch::Receiver<Asked>,
     stopping: Stopping,
@@ -128,7 +128,7 @@ struct Around<'a> {
 /// Answers operators, or has the owner answer them.
 fn serve_api(
     config: &Config,
-    operators: Vec<StdListener>,
+    operators: Vec<Entry<StdListener>>,
     around: Around<'_>,
 ) -> anyhow::Result<()> {
     let Around { asked, secret, .. } = around;
@@ -147,5 +147,8 @@ fn serve_api(
     };
     let operator = Arc::new(Attending { asked, secret });
     let api = admin::router(operator, Arc::new(node), server::about(config));
-    http::serve(operators, api.layer(from_fn_with_state(passing, pass_on)))
+    // From the inside to the outside: what is another's to answer, who comes in, and who is a node.
+    let api = api.layer(from_fn_with_state(passing.clone(), pass_on));
+    let api = admin::entrance(api).layer(from_fn_with_state(passing, recognise));
+    http::serve(operators, api)
 }

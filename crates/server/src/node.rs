@@ -2,6 +2,7 @@
 
 use crate::attending::{Asked, There};
 use crate::config::Config;
+use crate::listen::Entry;
 use crate::membership::Membership;
 use admin::cluster::Cluster;
 use admin::node::{Answered, Listener, Node, NodeStatus};
@@ -173,12 +174,19 @@ fn millis(time: Duration) -> u64 {
 
 /// Where the process listens.
 pub(crate) fn listeners(
-    clients: &[TcpListener],
-    operators: &[StdListener],
+    clients: &[Entry<TcpListener>],
+    operators: &[Entry<StdListener>],
     nodes: Option<&TcpListener>,
 ) -> Vec<Listener> {
-    let clients = clients.iter().map(|one| ("amqp", one.local_addr()));
-    let operators = operators.iter().map(|one| ("http", one.local_addr()));
+    let protocol = |plain, encrypted, tls: bool| if tls { encrypted } else { plain };
+    let clients = clients.iter().map(|one| {
+        let protocol = protocol("amqp", "amqp/ssl", one.tls.is_some());
+        (protocol, one.listener.local_addr())
+    });
+    let operators = operators.iter().map(|one| {
+        let protocol = protocol("http", "https", one.tls.is_some());
+        (protocol, one.listener.local_addr())
+    });
     let nodes = nodes.iter().map(|one| ("clustering", one.local_addr()));
     let all = clients.chain(operators).chain(nodes);
     all.filter_map(|(protocol, address): (_, std::io::Result<SocketAddr>)| {

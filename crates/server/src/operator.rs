@@ -4,11 +4,12 @@
 use crate::alarms::Alarms;
 use crate::inbox::{Handover, InboxSender};
 use crate::journey::Journeys;
+use crate::passwords::Passwords;
 use admin::journey::{Journey, Wanted};
 use admin::{AskError, Content, Operator, Reading};
-use broker::{Answer, Command};
+use broker::{Answer, Command, CommandRefused, LoginRefused};
 use bytes::Bytes;
-use model::{MessageRecord, Position, Record};
+use model::{MessageRecord, Password, Position, Record, ShortStr};
 use std::pin::Pin;
 use std::sync::Arc;
 use store::{LandedChunk, ReadError, Reader};
@@ -25,6 +26,7 @@ pub struct ShardOperator {
     reader: Arc<dyn Reader>,
     journeys: Journeys,
     alarms: Arc<Alarms>,
+    passwords: Arc<Passwords>,
 }
 
 impl ShardOperator {
@@ -34,13 +36,44 @@ impl ShardOperator {
         reader: Arc<dyn Reader>,
         journeys: Journeys,
         alarms: Arc<Alarms>,
+        passwords: Arc<Passwords>,
     ) -> Self {
         Self {
             inbox,
             reader,
             journeys,
             alarms,
+            passwords,
         }
+    }
+
+    async fn tell(&self, command: Command) -> Result<Answer, AskError> {
+        let answer = self.inbox.ask(command).await;
+        Ok(answer.ok_or(AskError::Stopping)??)
+    }
+
+    /// A password that takes long to look at is looked at here, and the shard does not wait for it.
+    async fn authenticate(
+        &self,
+        user: ShortStr,
+        password: Password,
+        local: bool,
+    ) -> Result<Answer, AskError> {
+        let asked = Command::Authenticate {
+            user: user.clone(),
+            password: password.clone(),
+            local,
+        };
+        let slow = match self.tell(asked).await? {
+            Answer::Slow(slow) => slow,
+            answer => return Ok(answer),
+        };
+        let checked = self.passwords.clone().check(user.clone(), password, slow);
+        let Some(mark) = checked.await else {
+            let why = LoginRefused::WrongPassword.to_string();
+            return Err(CommandRefused::AccessRefused(why).into());
+        };
+        self.tell(Command::User { user, mark, local }).await
     }
 
     /// What its publishers wait for.
@@ -55,8 +88,14 @@ impl Operator for ShardOperator {
         command: Command,
     ) -> Pin<Box<dyn Future<Output = Result<Answer, AskError>> + Send + '_>> {
         Box::pin(async move {
-            let answer = self.inbox.ask(command).await;
-            Ok(answer.ok_or(AskError::Stopping)??)
+            match command {
+                Command::Authenticate {
+                    user,
+                    password,
+                    local,
+                } => self.authenticate(user, password, local).await,
+                command => self.tell(command).await,
+            }
         })
     }
 

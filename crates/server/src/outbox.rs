@@ -1,6 +1,6 @@
 //! What the shard wants done at one connection: a batch for each turn of its loop.
 
-use broker::{Delivery, LoginRefused};
+use broker::{Delivery, LoginRefused, Slow};
 use model::{ChannelError, ChannelNumber, ConnectionError, Method, Publish, ShortStr};
 use tokio::sync::mpsc;
 
@@ -10,6 +10,8 @@ use tokio::sync::mpsc;
 pub enum Outgoing {
     /// The login is checked.
     LoginChecked(Result<(), LoginRefused>),
+    /// The password takes long to look at.
+    PasswordSlow(Box<Slow>),
     /// Send a method that carries no content.
     Send(ChannelNumber, Box<Method>),
     /// Hand a message to a consumer.

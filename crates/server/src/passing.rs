@@ -1,12 +1,13 @@
 //! Requests of the HTTP API that the node which owns the shard has to answer: another node passes them on to it, once.
 //!
 //! A request that is passed on carries a header with the secret of the cluster, as connections of clients do
-//! ([`crate::relay`]), and whether it came from the machine of the node that passes it on. One that was passed on to a node
+//! ([`crate::relay`]), whether it came from the machine of the node that passes it on, and whose session it belongs to, if
+//! it belongs to one. One that was passed on to a node
 //! that owns nothing any more is refused: whoever asked asks again.
 
 use crate::attending::{Asked, There};
 use crate::relay::Secret;
-use admin::FromThisMachine;
+use admin::{FromNode, FromThisMachine, Vouched};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -14,8 +15,12 @@ use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use broker::Mark;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use model::ShortStr;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,26 +51,43 @@ pub(crate) struct Passing {
     pub(crate) secret: Secret,
 }
 
-/// Answers here what this node can answer, and has the owner answer the rest.
-pub(crate) async fn pass_on(
+/// Tells requests that another node passed on from all others, before anything else is made of them.
+pub(crate) async fn recognise(
     State(passing): State<Passing>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    if let Some(mark) = request.headers_mut().remove(PASSED_ON) {
-        let Some(local) = understand(&mark, passing.secret) else {
-            warn!(
-                "refusing a request that says it was passed on: it does not know the secret of this cluster"
-            );
-            return refuse(StatusCode::FORBIDDEN, "it was not passed on by a node");
-        };
-        if !matches!(&*passing.asked.borrow(), Asked::Here(_)) {
-            return refuse(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "this node owns the queues no more",
-            );
-        }
-        request.extensions_mut().insert(FromThisMachine(local));
+    let Some(mark) = request.headers_mut().remove(PASSED_ON) else {
+        return next.run(request).await;
+    };
+    let Some(said) = understand(&mark, passing.secret) else {
+        warn!(
+            "refusing a request that says it was passed on: it does not know the secret of this cluster"
+        );
+        return refuse(StatusCode::FORBIDDEN, "it was not passed on by a node");
+    };
+    if !matches!(&*passing.asked.borrow(), Asked::Here(_)) {
+        return refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "this node owns the queues no more",
+        );
+    }
+    let extensions = request.extensions_mut();
+    extensions.insert(FromNode);
+    extensions.insert(FromThisMachine(said.local));
+    if let Some(vouched) = said.vouched {
+        extensions.insert(vouched);
+    }
+    next.run(request).await
+}
+
+/// Answers here what this node can answer, and has the owner answer the rest.
+pub(crate) async fn pass_on(
+    State(passing): State<Passing>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if request.extensions().get::<FromNode>().is_some() {
         return next.run(request).await;
     }
     if admin::is_of_node(request.uri().path()) {
@@ -98,9 +120,13 @@ pub(crate) async fn ask(
     }
     let local = request.extensions().get::<FromThisMachine>();
     let local = local.is_some_and(|FromThisMachine(local)| *local);
+    let said = Said {
+        local,
+        vouched: request.extensions().get().cloned(),
+    };
     let headers = request.headers_mut();
     forget(headers);
-    headers.insert(PASSED_ON, mark(secret, local));
+    headers.insert(PASSED_ON, mark(secret, &said));
     let host = HeaderValue::from_str(&there.admin);
     headers.insert(
         header::HOST,
@@ -148,17 +174,43 @@ fn refuse(code: StatusCode, reason: &str) -> Response {
     (code, body).into_response()
 }
 
-fn mark(secret: Secret, local: bool) -> HeaderValue {
-    let place = if local { "here" } else { "elsewhere" };
-    let text = format!("{:032x} {place}", secret.0);
+/// What a node says of a request that it passes on.
+#[derive(Debug, PartialEq, Eq)]
+struct Said {
+    /// Whether it came from the node's machine.
+    local: bool,
+    /// Whose session it belongs to.
+    vouched: Option<Vouched>,
+}
+
+fn mark(secret: Secret, said: &Said) -> HeaderValue {
+    let place = if said.local { "here" } else { "elsewhere" };
+    let mut text = format!("{:032x} {place}", secret.0);
+    if let Some(Vouched { user, mark }) = &said.vouched {
+        let user = STANDARD.encode(user.as_bytes());
+        text.push_str(&format!(" {:032x} {user}", mark.0));
+    }
     HeaderValue::from_str(&text).expect("digits and letters are a header's value")
 }
 
-/// Whether the request came from the machine of the node that passed it on; `None` if it was no node.
-fn understand(mark: &HeaderValue, secret: Secret) -> Option<bool> {
-    let (known, place) = mark.to_str().ok()?.split_once(' ')?;
+/// What the node says that passed the request on; `None` if it was no node.
+fn understand(mark: &HeaderValue, secret: Secret) -> Option<Said> {
+    let mut words = mark.to_str().ok()?.split(' ');
+    let known = words.next()?;
     // One comparison of 16 bytes: how long it takes tells nothing about how many of them fit.
-    (u128::from_str_radix(known, 16) == Ok(secret.0)).then_some(place == "here")
+    if u128::from_str_radix(known, 16) != Ok(secret.0) {
+        return None;
+    }
+    let local = words.next()? == "here";
+    let vouched = match (words.next(), words.next()) {
+        (Some(mark), Some(user)) => Some(Vouched {
+            mark: Mark(u128::from_str_radix(mark, 16).ok()?),
+            user: ShortStr::try_from(&*String::from_utf8(STANDARD.decode(user).ok()?).ok()?)
+                .ok()?,
+        }),
+        _ => None,
+    };
+    Some(Said { local, vouched })
 }
 
 /// A node that owns the shard: where its API is, and where it listens to other nodes.
@@ -176,9 +228,17 @@ mod tests {
     #[test]
     fn only_who_knows_the_secret_passes_requests_on() {
         let (secret, other) = (Secret(0x00ab_cdef << 90), Secret(7));
-        assert_eq!(understand(&mark(secret, true), secret), Some(true));
-        assert_eq!(understand(&mark(secret, false), secret), Some(false));
-        assert_eq!(understand(&mark(other, true), secret), None);
+        let ada = Vouched {
+            user: ShortStr::from_static("ada\r\n x"),
+            mark: Mark(1 << 100),
+        };
+        for local in [true, false] {
+            for vouched in [None, Some(ada.clone())] {
+                let said = Said { local, vouched };
+                assert_eq!(understand(&mark(other, &said), secret), None);
+                assert_eq!(understand(&mark(secret, &said), secret), Some(said));
+            }
+        }
         for text in ["", "here", "1 here", "x here"] {
             let mark = HeaderValue::from_static(text);
             assert_eq!(understand(&mark, secret), None, "{text}");

@@ -53,6 +53,9 @@ pub struct Servers {
         value_delimiter = ','
     )]
     url: Vec<String>,
+    /// PEM file of the authorities that sign the servers' certificates, for amqps://
+    #[arg(long, env = "LANDFALL_AUTHORITIES", value_name = "FILE")]
+    authorities: Option<PathBuf>,
     /// For how many seconds to look for a server at the start. Later, a lost one is looked for until messages fail
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     patience: u64,
@@ -62,7 +65,10 @@ impl Servers {
     /// As the client takes them.
     pub(crate) fn options(&self, command: &str) -> Result<Options> {
         let urls = self.url.iter().map(String::as_str);
-        let options = Options::parse(urls).context("--url")?;
+        let mut options = Options::parse(urls).context("--url")?;
+        if let Some(authorities) = &self.authorities {
+            options = options.trusting(authorities).context("--authorities")?;
+        }
         // A restarting server is back within a second: it is worth looking often.
         Ok(options
             .connection_name(format!("landfall {command}"))

@@ -2,9 +2,10 @@
 
 use crate::clock::Clock;
 use crate::config::{Config, Member, ServeArgs};
-use crate::listen::{self, PORT};
+use crate::listen::{self, Entry, PORT};
 use crate::member::{self, Entrances};
 use crate::server::{self, Parts};
+use crate::tls::Tls;
 use crate::{http, log, stop};
 use anyhow::Context;
 use broker::{Broker, Recovery};
@@ -12,6 +13,7 @@ use journal::{Journal, Options};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
 use store::Told;
 use tokio::net::TcpListener;
 use tracing::{debug, error, info};
@@ -56,8 +58,9 @@ async fn run_alone(
     asked_to_stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let (journal, broker) = open(config, clock)?;
-    let listeners = listen::bind(config.listen.as_deref())?;
-    let admin_listeners = http::bind(config.admin_listen.as_deref());
+    let tls = open_tls(config)?;
+    let listeners = listen::bind(config, tls.as_ref())?;
+    let admin_listeners = http::bind(config, tls.as_ref());
     announce(config, &listeners, &admin_listeners)?;
     let parts = Parts {
         store: Box::new(journal),
@@ -75,13 +78,24 @@ async fn run_as_member(
     clock: Clock,
     asked_to_stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
+    let tls = open_tls(config)?;
     let entrances = Entrances {
-        clients: listen::bind(config.listen.as_deref())?,
+        clients: listen::bind(config, tls.as_ref())?,
         nodes: listen::bind_to_nodes(member.listen)?,
-        operators: http::bind(config.admin_listen.as_deref()),
+        operators: http::bind(config, tls.as_ref()),
     };
     announce(config, &entrances.clients, &entrances.operators)?;
     member::run(config, member, entrances, clock, asked_to_stop).await
+}
+
+/// Reads what TLS is made with, and goes on looking at it.
+fn open_tls(config: &Config) -> anyhow::Result<Option<Arc<Tls>>> {
+    let Some(files) = &config.tls else {
+        return Ok(None);
+    };
+    let tls = Tls::open(files.clone()).context("cannot use TLS")?;
+    tokio::spawn(tls.clone().watch());
+    Ok(Some(tls))
 }
 
 /// Opens the data directory, and tells a fresh broker all that landed in it.
@@ -121,44 +135,66 @@ fn raise_file_limit() {
 /// Says on standard output where the server listens, and what to try next.
 fn announce(
     config: &Config,
-    listeners: &[TcpListener],
-    admin_listeners: &[StdListener],
+    clients: &[Entry<TcpListener>],
+    operators: &[Entry<StdListener>],
 ) -> anyhow::Result<()> {
-    let addresses: Vec<SocketAddr> = listeners
-        .iter()
-        .map(TcpListener::local_addr)
-        .collect::<Result<_, _>>()
-        .context("cannot tell the listening address")?;
-    let text: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
-    let first = addresses[0];
+    let mut addresses = Vec::new();
+    let mut plain = None;
+    for Entry { listener, tls } in clients {
+        let address = listener.local_addr().context(CANNOT_TELL)?;
+        if tls.is_none() {
+            plain.get_or_insert(address);
+        }
+        addresses.push(with_tls(address.to_string(), tls.is_some()));
+    }
+    let mut api = String::new();
+    for (place, Entry { listener, tls }) in operators.iter().enumerate() {
+        let address = listener.local_addr().context(CANNOT_TELL)?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        if place == 0 {
+            api = format!("; the HTTP API is at {scheme}://{address}");
+        } else if tls.is_some() {
+            api.push_str(&format!("; and at {scheme}://{address}"));
+        }
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    let said = writeln!(
+        std::io::stdout(),
+        "Landfall {version} listens on {addresses}{api}; what lands is kept in {place}{tries}",
+        addresses = addresses.join(" and "),
+        place = place(config),
+        tries = plain.map_or_else(String::new, tries),
+    );
+    // Where nobody reads standard output any more the log still tells.
+    said.unwrap_or_else(|error| debug!(%error, "cannot write to standard output"));
+    info!(addresses = addresses.join(" "), version, "listening");
+    Ok(())
+}
+
+/// What to try where clients come in without TLS.
+fn tries(first: SocketAddr) -> String {
     let url = if first.port() == PORT && first.ip().is_loopback() {
         String::new()
     } else {
         format!(" --url amqp://{first}")
     };
-    let api = match admin_listeners.first().map(StdListener::local_addr) {
-        Some(address) => {
-            let address = address.context("cannot tell the listening address")?;
-            format!("; the HTTP API is at http://{address}")
-        }
-        None => String::new(),
-    };
-    let version = env!("CARGO_PKG_VERSION");
-    let said = writeln!(
-        std::io::stdout(),
-        "Landfall {version} listens on {addresses}{api}; what lands is kept in {place}\n\
-         Try next:\n  \
+    format!(
+        "\nTry next:\n  \
          echo 'hello' | landfall send first{url}\n  \
          landfall receive first --count 1{url}\n  \
          python3 -c \"import pika; pika.BlockingConnection(pika.URLParameters('amqp://{first}')).channel()\
-         .basic_publish('', 'first', b'hello from pika')\"",
-        addresses = text.join(" and "),
-        place = place(config),
-    );
-    // Where nobody reads standard output any more the log still tells.
-    said.unwrap_or_else(|error| debug!(%error, "cannot write to standard output"));
-    info!(addresses = text.join(" "), version, "listening");
-    Ok(())
+         .basic_publish('', 'first', b'hello from pika')\""
+    )
+}
+
+const CANNOT_TELL: &str = "cannot tell the listening address";
+
+fn with_tls(address: String, tls: bool) -> String {
+    if tls {
+        format!("{address} (TLS)")
+    } else {
+        address
+    }
 }
 
 /// Where what lands is kept, for a person.

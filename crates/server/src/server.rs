@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::host::Host;
 use crate::http;
 use crate::lease::Lease;
-use crate::listen::Door;
+use crate::listen::{Door, Entry};
 use crate::node::{self, Stopping, ThisNode};
 use crate::tenure::{FAREWELL_MAX, Tenure};
 use broker::Broker;
@@ -24,9 +24,9 @@ pub struct Parts {
     /// What recovery found in it.
     pub broker: Broker,
     /// Where clients come in.
-    pub listeners: Vec<TcpListener>,
+    pub listeners: Vec<Entry<TcpListener>>,
     /// Where operators' tools come in.
-    pub admin_listeners: Vec<StdListener>,
+    pub admin_listeners: Vec<Entry<StdListener>>,
     /// The time.
     pub clock: Clock,
 }
@@ -55,7 +55,11 @@ pub async fn run(
     let node = ThisNode::new(config, listeners, asked, stopping.clone(), None);
     http::serve(
         parts.admin_listeners,
-        admin::router(tenure.operator.clone(), Arc::new(node), about(config)),
+        admin::entrance(admin::router(
+            tenure.operator.clone(),
+            Arc::new(node),
+            about(config),
+        )),
     )?;
     let (_host, served) = watch::channel(Host::Here(tenure.house.clone()));
     let door = Door::new(served, config.limits.connections_max);
@@ -75,9 +79,9 @@ pub async fn run(
 }
 
 /// Lets clients in.
-pub(crate) fn accept(door: &Arc<Door>, listeners: Vec<TcpListener>) -> Vec<AbortHandle> {
-    let each = listeners.into_iter();
-    each.map(|listener| tokio::spawn(door.clone().accept(listener)).abort_handle())
+pub(crate) fn accept(door: &Arc<Door>, entries: Vec<Entry<TcpListener>>) -> Vec<AbortHandle> {
+    let each = entries.into_iter();
+    each.map(|entry| tokio::spawn(door.clone().accept(entry)).abort_handle())
         .collect()
 }
 

@@ -13,6 +13,7 @@ use crate::lease::Lease;
 use crate::login;
 use crate::memory::{Memory, Watch};
 use crate::operator::ShardOperator;
+use crate::passwords::Passwords;
 use crate::shard::{Shard, ShardFailure};
 use crate::unfinished::Unfinished;
 use anyhow::Context;
@@ -51,6 +52,7 @@ impl Tenure {
         let reader = store.reader();
         let fetcher = Fetcher::new(reader.clone(), sender.clone());
         let memory = Memory::new(config.memory_limit);
+        let passwords = Passwords::new();
         let house = Arc::new(House {
             limits: config.limits.clone(),
             server_properties: login::server_properties(config),
@@ -59,6 +61,7 @@ impl Tenure {
             clock,
             unfinished: Unfinished::new(config.limits.unfinished_bytes_max),
             memory: memory.clone(),
+            passwords: passwords.clone(),
         });
         let lander = Lander::start(store).context("cannot start the landing thread")?;
         let teller = Teller::start(&config.journeys, clock.now());
@@ -68,7 +71,8 @@ impl Tenure {
         let dir = teller.is_some().then(|| config.journeys.dir.clone());
         let alarms = Arc::new(Alarms::default());
         let journeys = Journeys::new(dir);
-        let operator = ShardOperator::new(sender.clone(), reader, journeys, alarms.clone());
+        let operator =
+            ShardOperator::new(sender.clone(), reader, journeys, alarms.clone(), passwords);
         let shard = Shard::new(
             broker,
             inbox,

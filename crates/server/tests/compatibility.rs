@@ -35,7 +35,7 @@ macro_rules! methods {
 
 methods! {
     ConnectionStart = connection::Start: Server, "yes";
-    ConnectionStartOk = connection::StartOk: Client, "yes; mechanisms PLAIN and AMQPLAIN, EXTERNAL comes with TLS";
+    ConnectionStartOk = connection::StartOk: Client, "yes; mechanisms PLAIN and AMQPLAIN; EXTERNAL for clients that have shown a certificate ([docs/security.md](security.md))";
     ConnectionSecure = connection::Secure: Server, "not sent: no mechanism needs a second step";
     ConnectionSecureOk = connection::SecureOk: Client, "refused with 504, as nothing asks for it";
     ConnectionTune = connection::Tune: Server, "yes; never 0 for frame_max or channel_max";

@@ -488,7 +488,10 @@ impl Shell {
                     self.inbox.append(&mut outlet.unread);
                 }
             }
-            Effect::LoginChecked { .. } | Effect::Answer(..) | Effect::Unbalanced(_) => {}
+            Effect::LoginChecked { .. }
+            | Effect::PasswordSlow { .. }
+            | Effect::Answer(..)
+            | Effect::Unbalanced(_) => {}
         }
     }
 

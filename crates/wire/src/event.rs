@@ -8,9 +8,9 @@ pub enum Event {
     /// The client says who it is. Answered by [`accept_login`](crate::ServerConnection::accept_login) or
     /// [`refuse_login`](crate::ServerConnection::refuse_login).
     Login {
-        /// The user's name; empty if the client gave none.
+        /// The user's name; empty if the client gave none. With EXTERNAL only what the client would like to be.
         user: String,
-        /// The password as it came.
+        /// The password as it came; empty with EXTERNAL.
         password: Password,
         /// How it was said: one of the mechanisms offered.
         mechanism: ShortStr,

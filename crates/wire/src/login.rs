@@ -1,8 +1,9 @@
-//! What a client says to log in: the mechanisms PLAIN and AMQPLAIN.
+//! What a client says to log in: the mechanisms PLAIN, AMQPLAIN and EXTERNAL.
 //!
 //! ```text
 //! PLAIN:     authorization id (ignored)  0  user  0  password
 //! AMQPLAIN:  a field table without its length octets, with LOGIN and PASSWORD as long strings
+//! EXTERNAL:  authorization id, mostly empty: who it is is known by other means
 //! ```
 
 use bytes::Bytes;
@@ -24,6 +25,8 @@ pub(crate) enum LoginError {
     Plain,
     #[error("the AMQPLAIN response is not a field table with LOGIN and PASSWORD, in UTF-8")]
     AmqPlain,
+    #[error("the EXTERNAL response is not UTF-8")]
+    External,
 }
 
 /// Reads the response of a mechanism.
@@ -31,6 +34,7 @@ pub(crate) fn read_response(mechanism: &str, response: &Bytes) -> Result<Credent
     match mechanism {
         "PLAIN" => plain(response).ok_or(LoginError::Plain),
         "AMQPLAIN" => amqplain(response).ok_or(LoginError::AmqPlain),
+        "EXTERNAL" => credentials(response, b"").ok_or(LoginError::External),
         _ => Err(LoginError::Mechanism),
     }
 }

@@ -376,17 +376,26 @@ pub(crate) fn user(
     known: UserDefinition,
 ) -> Result<UserDefinition, Mistake> {
     let tags = entry.tags("tags")?;
+    let hash = entry.text("password_hash")?;
+    let password = entry.text("password")?;
     let hashing = match entry.text("hashing_algorithm")? {
-        None => Hashing::default(),
+        // A hash without a word is RabbitMQ's; a password is hashed as well as it can be.
+        None if password.is_none_or(str::is_empty) => Hashing::default(),
+        None => Hashing::Argon2id,
         Some(name) => Hashing::named(name).ok_or_else(|| {
             entry.mistake(format_args!("'{name}' is no hashing_algorithm known here"))
         })?,
     };
-    let hash = entry.text("password_hash")?;
-    let password = entry.text("password")?;
     let password_hash = match (password, hash) {
         (None | Some(""), None) => Bytes::new(),
         (Some(password), None | Some("")) => password::hash(hashing, password),
+        (None, Some(hash)) if hashing == Hashing::Argon2id && !hash.is_empty() => {
+            if !password::is_slow_hash(hash) {
+                let what = "'password_hash' is not '$argon2id$…', or asks for more than it may";
+                return Err(entry.mistake(what));
+            }
+            Bytes::copy_from_slice(hash.as_bytes())
+        }
         (None, Some(hash)) => STANDARD
             .decode(hash)
             .map_err(|_| entry.mistake("'password_hash' is not base64"))?

@@ -1,10 +1,12 @@
 //! An operator that keeps definitions in memory and obeys like the broker, as far as the API can tell.
 
 use crate::journey::{Journey, Wanted};
-use crate::{AskError, Operator, Reading};
+use crate::{AskError, Operator, Reading, fits_slowly};
 use broker::journey::QueueName;
 use broker::snapshot::{Counts, Look, QueueStatus};
-use broker::{Account, Answer, Command, CommandRefused, Definitions, SALT_BYTES, password_hash};
+use broker::{
+    Account, Answer, Command, CommandRefused, Definitions, Mark, SALT_BYTES, password_hash,
+};
 use model::record::{
     Ending, Hashing, PermissionDefinition, Tally, UserDefinition, VhostDefinition,
 };
@@ -42,6 +44,14 @@ impl Fake {
                 password,
                 local,
             } => authenticate(all, &user, &password, local),
+            Command::User { user, mark, local } => {
+                let found = all.users.iter().find(|of| of.name == user);
+                let found = found.filter(|of| Mark::of(of) == mark);
+                let found = found.filter(|of| local || of.name != "guest");
+                let refused = || CommandRefused::AccessRefused("refused".into());
+                let found = found.ok_or_else(refused)?;
+                Ok(Answer::User(found.clone(), Mark::of(found)))
+            }
             Command::Export => Ok(Answer::Definitions(Box::new(all.clone()))),
             Command::PutVhost(new) => done(put(&mut all.vhosts, new, |of| of.name.clone())),
             Command::RemoveVhost { vhost } => remove(&mut all.vhosts, |of| of.name == vhost),
@@ -213,10 +223,12 @@ fn authenticate(
     let found = found.filter(|user| {
         let salt = user.password_hash.first_chunk::<SALT_BYTES>();
         let hash = salt.map(|salt| password_hash(user.hashing, *salt, password.as_str()));
-        hash.is_some_and(|hash| hash == user.password_hash) && (local || *name != "guest")
+        let fits = hash.is_some_and(|hash| hash == user.password_hash)
+            || fits_slowly(&user.password_hash, password.as_str());
+        fits && !password.as_str().is_empty() && (local || *name != "guest")
     });
     match found {
-        Some(user) => Ok(Answer::User(user.clone())),
+        Some(user) => Ok(Answer::User(user.clone(), Mark::of(user))),
         None => Err(CommandRefused::AccessRefused("refused".into())),
     }
 }

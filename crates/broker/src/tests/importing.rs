@@ -2,8 +2,8 @@
 
 use super::script::short;
 use crate::{
-    Answer, Broker, Command, CommandId, CommandRefused, Definitions, Effect, Input, NamedBinding,
-    NamedExchange, NamedQueue, Recovery, password_hash,
+    Answer, Broker, Command, CommandId, CommandRefused, Definitions, Effect, Input, Mark,
+    NamedBinding, NamedExchange, NamedQueue, Recovery, password_hash,
 };
 use model::record::{
     ExchangeDefinition, Hashing, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition,
@@ -191,10 +191,9 @@ fn what_one_server_exports_another_imports_and_a_crash_keeps() {
         password: model::Password::new("secret".into()),
         local: false,
     };
-    assert_eq!(
-        recovered.ask(command),
-        Ok(Answer::User(shop().users[0].clone()))
-    );
+    let ada = shop().users[0].clone();
+    let mark = Mark::of(&ada);
+    assert_eq!(recovered.ask(command), Ok(Answer::User(ada, mark)));
 }
 
 /// Makes good definitions wrong.

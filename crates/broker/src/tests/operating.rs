@@ -4,7 +4,7 @@ use super::script::{arguments, short};
 use crate::command::{Answer, Chosen, Command, CommandId, CommandRefused};
 use crate::definitions::Definitions;
 use crate::snapshot::{Cursor, Look, MessageStatus, Page, QueueStatus, Stands, State};
-use crate::{Input, Login, Right, password_hash};
+use crate::{Input, Login, Mark, Proof, Right, password_hash};
 use model::record::{
     Attempts, Hashing, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition,
     UserDefinition, VhostDefinition,
@@ -16,9 +16,23 @@ pub(super) fn login(id: u64, user: &str, password: &str, place: &[&str]) -> Inpu
     Input::Login(Login {
         connection: ConnectionId(id),
         user: short(user),
-        password: Password::new(password.into()),
+        proof: match password {
+            "(vouched)" => Proof::Vouched,
+            "(checked)" => Proof::Checked(Mark::of(&slow_user(user))),
+            password => Proof::Password(Password::new(password.into())),
+        },
         local: !place.contains(&"from-afar"),
     })
+}
+
+/// A user whose password takes long to look at.
+fn slow_user(name: &str) -> UserDefinition {
+    UserDefinition {
+        name: short(name),
+        password_hash: b"$argon2id$...".to_vec().into(),
+        hashing: Hashing::Argon2id,
+        ..UserDefinition::default()
+    }
 }
 
 /// A command of an operator, in words. Commands are all numbered 1: scripts ask one thing at a time.
@@ -43,6 +57,7 @@ pub(super) fn command(words: &[&str]) -> Command {
             max_connections: limit(words, "connections"),
             max_channels: limit(words, "channels"),
         }),
+        ["slow-user", name] => Command::PutUser(slow_user(name)),
         ["no-user", name] => Command::RemoveUser { user: short(name) },
         ["permission", user, vhost, configure, write, read] => {
             Command::PutPermission(PermissionDefinition {
@@ -179,7 +194,8 @@ pub(super) fn show_answer(_: CommandId, answer: &Result<Answer, CommandRefused>)
     match answer {
         Ok(Answer::Done { made: true }) => "operator: made".into(),
         Ok(Answer::Done { made: false }) => "operator: done".into(),
-        Ok(Answer::User(user)) => format!("operator: it is {} {:?}", user.name, user.tags),
+        Ok(Answer::Slow(_)) => "operator: look at the password beside the loop".into(),
+        Ok(Answer::User(user, _)) => format!("operator: it is {} {:?}", user.name, user.tags),
         Ok(Answer::Definitions(all)) => show_definitions(all),
         Ok(Answer::Accounts(accounts)) => super::auditing::show_accounts(accounts),
         Ok(Answer::Queues(queues)) => show_queues(queues),

@@ -14,6 +14,9 @@ pub(super) fn show(effect: &Effect) -> String {
             Ok(()) => format!("{connection} may go on"),
             Err(why) => format!("{connection} login refused: {why}"),
         },
+        Effect::PasswordSlow { connection, .. } => {
+            format!("{connection} look at the password beside the loop")
+        }
         Effect::Answer(id, answer) => super::operating::show_answer(*id, answer),
         Effect::Send(connection, channel, method) => {
             format!("{connection}.{channel} {}", show_method(method))

@@ -90,6 +90,50 @@ fn a_user_is_made_changed_and_removed_and_a_crash_keeps_what_landed() {
 }
 
 #[test]
+fn a_slow_password_is_looked_at_by_the_shell_and_counts_while_it_is_the_same() {
+    check(
+        "operator slow-user ada
+         landed
+         login 1 ada secret
+         login 1 ada -
+         operator authenticate ada secret
+         login 1 ada (checked)
+         operator user ada changed
+         landed
+         login 1 ada (checked)
+         login 1 ada (vouched)
+         login 2 nobody (vouched)
+         login 3 guest (vouched) from-afar",
+        expect![[r#"
+            operator slow-user ada
+                land #2 user ada []
+            landed
+                operator: made
+            login 1 ada secret
+                1 look at the password beside the loop
+            login 1 ada -
+                1 login refused: wrong password
+            operator authenticate ada secret
+                operator: look at the password beside the loop
+            login 1 ada (checked)
+                1 may go on
+            operator user ada changed
+                land #3 user ada []
+            landed
+                operator: done
+            login 1 ada (checked)
+                1 login refused: wrong password
+            login 1 ada (vouched)
+                1 may go on
+            login 2 nobody (vouched)
+                2 login refused: unknown user
+            login 3 guest (vouched) from-afar
+                3 login refused: the user may only connect from this machine
+        "#]],
+    );
+}
+
+#[test]
 fn a_crash_before_the_landing_keeps_a_user_that_was_to_go() {
     check(
         "operator user ada secret

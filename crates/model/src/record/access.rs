@@ -44,7 +44,7 @@ impl VhostDefinition {
     }
 }
 
-/// How a user's password was hashed: digest of salt and password, as RabbitMQ does.
+/// How a user's password was hashed: digest of salt and password, as RabbitMQ does, or slowly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Hashing {
     /// SHA-256, the usual one.
@@ -54,21 +54,24 @@ pub enum Hashing {
     Sha512,
     /// MD5, of users from before RabbitMQ 3.6.
     Md5,
+    /// Argon2id, which takes long and much memory: whoever gets at the hashes cannot try many passwords.
+    Argon2id,
 }
 
 impl Hashing {
-    /// RabbitMQ's name for it, as definitions write it.
+    /// Its name in definitions: RabbitMQ's, or one like those.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sha256 => "rabbit_password_hashing_sha256",
             Self::Sha512 => "rabbit_password_hashing_sha512",
             Self::Md5 => "rabbit_password_hashing_md5",
+            Self::Argon2id => "landfall_password_hashing_argon2id",
         }
     }
 
     /// The one of that name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Sha256, Self::Sha512, Self::Md5]
+        [Self::Sha256, Self::Sha512, Self::Md5, Self::Argon2id]
             .into_iter()
             .find(|hashing| hashing.name() == name)
     }
@@ -79,8 +82,8 @@ impl Hashing {
 pub struct UserDefinition {
     /// The user's name.
     pub name: ShortStr,
-    /// Four octets of salt and the digest of salt and password: what RabbitMQ's base64 decodes to. Empty for a
-    /// user who cannot log in with a password.
+    /// Four octets of salt and the digest of salt and password: what RabbitMQ's base64 decodes to. Of Argon2id its text,
+    /// `$argon2id$…`. Empty for a user who cannot log in with a password.
     pub password_hash: Bytes,
     /// How it was hashed.
     pub hashing: Hashing,

@@ -5,18 +5,17 @@ use super::session::Session;
 use super::way::{Closed, Login, Way};
 use super::{Front, GOODBYE_MAX, Held};
 use crate::host::Host;
-use crate::login;
+use crate::login::External;
 use crate::shard::SHUTDOWN;
-use crate::socket;
+use crate::socket::{Ready, Socket};
 use crate::unfinished::Share;
 use bytes::{Buf, BufMut, BytesMut};
 use model::{ConnectionError, ConnectionId, MethodId, ReplyCode, ShortStr, Timestamp};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use wire::{Event, ServerConnection};
 
@@ -39,8 +38,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What a client waited for.
 pub(super) enum Happened {
-    Read(io::Result<usize>),
-    Writable(io::Result<()>),
+    Socket(Ready),
     Opened(Result<Way, Closed>),
     OwnerRead(Result<(), Closed>),
     OwnerWritable(io::Result<()>),
@@ -64,6 +62,8 @@ pub(super) struct Bridge<'a> {
     pub(super) owner: Owner,
     /// Since when there is no owner.
     pub(super) missed_since: Timestamp,
+    /// Who it is if it says no password.
+    external: External,
     pub(super) login: Option<Login>,
     /// Whether the client knows that it may come in.
     pub(super) let_in: bool,
@@ -90,6 +90,7 @@ impl<'a> Bridge<'a> {
         front: &'a Front,
         id: ConnectionId,
         peer: SocketAddr,
+        external: External,
         hosts: watch::Receiver<Host>,
     ) -> Self {
         let now = front.clock.now();
@@ -100,7 +101,7 @@ impl<'a> Bridge<'a> {
             peer,
             hosts,
             leaving: front.leaving.subscribe(),
-            wire: ServerConnection::new(&front.limits, properties, login::MECHANISMS, now),
+            wire: ServerConnection::new(&front.limits, properties, external.mechanisms(), now),
             input: BytesMut::new(),
             read_size: READ_LEAST,
             share: Share::of(&front.unfinished, id),
@@ -110,6 +111,7 @@ impl<'a> Bridge<'a> {
             },
             owner: Owner::NotNeeded,
             missed_since: now,
+            external,
             login: None,
             let_in: false,
             vhost: None,
@@ -125,27 +127,26 @@ impl<'a> Bridge<'a> {
     }
 
     /// Turn after turn, until client and owner have heard all that the other said. Tells why the client left.
-    pub(super) async fn converse(mut self, mut stream: TcpStream) -> String {
+    pub(super) async fn converse(mut self, socket: &mut Socket) -> String {
         loop {
-            self.turn(&stream);
+            self.turn(socket);
             if self.is_over() {
                 return self.reason.unwrap_or_default();
             }
-            let happened = self.wait(&mut stream).await;
+            let happened = self.wait(socket).await;
             self.take_in(happened);
         }
     }
 
     /// Does all that can be done without waiting.
-    fn turn(&mut self, stream: &TcpStream) {
+    fn turn(&mut self, socket: &mut Socket) {
         self.take_events();
         self.hear_owner();
         self.say_goodbye();
         self.write_owner();
         let must_wait = self.hung_up || self.must_tell_owner_first();
         if !must_wait {
-            let output = self.wire.output();
-            let written = socket::write(output, |pieces| stream.try_write_vectored(pieces));
+            let written = socket.write(self.wire.output());
             written
                 .map(drop)
                 .unwrap_or_else(|error| self.hang_up(error.to_string()));
@@ -153,7 +154,7 @@ impl<'a> Bridge<'a> {
         self.held.set(self.session.held());
     }
 
-    async fn wait(&mut self, stream: &mut TcpStream) -> Happened {
+    async fn wait(&mut self, socket: &mut Socket) -> Happened {
         let reads = self.may_read();
         if reads != self.reading {
             self.reading = reads;
@@ -166,12 +167,10 @@ impl<'a> Bridge<'a> {
         let writes =
             !self.hung_up && !self.wire.output().is_empty() && !self.must_tell_owner_first();
         let wake_at = self.front.clock.instant(self.wake_at());
-        let (mut reader, writer) = stream.split();
         let mut room = (&mut self.input).limit(self.read_size);
         let is_leaving = *self.leaving.borrow();
         tokio::select! {
-            read = reader.read_buf(&mut room), if reads => Happened::Read(read),
-            ready = writer.writable(), if writes => Happened::Writable(ready),
+            ready = socket.ready(&mut room, reads, writes), if !self.hung_up => Happened::Socket(ready),
             happened = self.owner.happens(listens) => happened,
             _ = self.hosts.changed(), if self.hosts.has_changed().is_ok() => Happened::HostChanged,
             _ = self.leaving.changed(), if !is_leaving => Happened::Leaving,
@@ -181,14 +180,14 @@ impl<'a> Bridge<'a> {
 
     fn take_in(&mut self, happened: Happened) {
         match happened {
-            Happened::Read(Ok(0)) => self.hang_up("the client hung up".into()),
-            Happened::Read(Ok(count)) => {
+            Happened::Socket(Ready::Read(Ok(0))) => self.hang_up("the client hung up".into()),
+            Happened::Socket(Ready::Read(Ok(count))) => {
                 if count >= self.read_size {
                     self.read_size = (self.read_size * 2).min(READ_MOST);
                 }
                 self.wire.handle(self.front.clock.now(), &mut self.input);
             }
-            Happened::Read(Err(error)) | Happened::Writable(Err(error)) => {
+            Happened::Socket(Ready::Read(Err(error)) | Ready::Writable(Err(error))) => {
                 self.hang_up(error.to_string());
             }
             Happened::Opened(Ok(way)) => self.arrive(way),
@@ -201,7 +200,7 @@ impl<'a> Bridge<'a> {
                 SHUTDOWN,
                 MethodId::default(),
             )),
-            Happened::Writable(Ok(()))
+            Happened::Socket(Ready::Writable(Ok(())))
             | Happened::OwnerRead(Ok(()))
             | Happened::OwnerWritable(Ok(())) => {}
             Happened::Time => {}
@@ -303,12 +302,13 @@ impl<'a> Bridge<'a> {
                 Event::Login {
                     user,
                     password,
+                    mechanism,
                     client_properties,
-                    ..
                 } => {
+                    let (user, proof) = self.external.who(&mechanism, user, password);
                     self.login = Some(Login {
                         user,
-                        password,
+                        proof: Arc::new(proof),
                         client_properties,
                     });
                     self.missed_since = self.front.clock.now();

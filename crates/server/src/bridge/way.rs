@@ -3,16 +3,17 @@
 use super::answers::connection_error;
 use super::conversation::Happened;
 use crate::clock::Clock;
+use crate::login::EXTERNAL;
 use crate::relay::{self, Secret};
 use crate::shard::SHUTDOWN;
+use broker::Proof;
 use bytes::{Buf, BytesMut};
 use model::method::connection;
-use model::{
-    ChannelNumber, ConnectionError, FieldTable, Method, Password, ReplyCode, ShortStr, Timestamp,
-};
+use model::{ChannelNumber, ConnectionError, FieldTable, Method, ReplyCode, ShortStr, Timestamp};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -38,7 +39,8 @@ const READ_MOST: usize = 256 * 1024;
 #[derive(Clone, Debug)]
 pub(super) struct Login {
     pub(super) user: String,
-    pub(super) password: Password,
+    /// What shows it. The owner believes this node where it says so itself.
+    pub(super) proof: Arc<Proof>,
     /// What the client says about itself.
     pub(super) client_properties: FieldTable,
 }
@@ -46,7 +48,7 @@ pub(super) struct Login {
 /// How to reach the owner for a client.
 #[derive(Clone)]
 pub(super) struct Destination {
-    pub(super) address: std::sync::Arc<str>,
+    pub(super) address: Arc<str>,
     pub(super) secret: Secret,
     pub(super) client: SocketAddr,
     pub(super) login: Login,
@@ -76,7 +78,7 @@ pub(super) enum Closed {
 
 /// A connection to the owner.
 pub(super) struct Way {
-    pub(super) address: std::sync::Arc<str>,
+    pub(super) address: Arc<str>,
     stream: TcpStream,
     input: BytesMut,
     read_room: usize,
@@ -135,10 +137,15 @@ impl Way {
     async fn log_in(&mut self, login: Login) -> Result<(), Closed> {
         let start = self.connection_method().await?;
         expect(matches!(start, Method::ConnectionStart(_)), &start)?;
-        let response = format!("\0{}\0{}", login.user, login.password.as_str());
+        let (mechanism, response) = match &*login.proof {
+            Proof::Password(password) => {
+                ("PLAIN", format!("\0{}\0{}", login.user, password.as_str()))
+            }
+            Proof::Vouched | Proof::Checked(_) => (EXTERNAL, login.user),
+        };
         let start_ok = connection::StartOk {
             client_properties: login.client_properties,
-            mechanism: ShortStr::from_static("PLAIN"),
+            mechanism: ShortStr::from_static(mechanism),
             response: response.into(),
             locale: ShortStr::from_static("en_US"),
         };

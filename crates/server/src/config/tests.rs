@@ -75,6 +75,42 @@ fn listen_may_be_given_several_times() {
 }
 
 #[test]
+fn tls_needs_a_certificate_and_a_key() {
+    let files = ["--tls-certificate", "c.pem", "--tls-key", "k.pem"];
+    let with = |more: &[&str]| config(&[&files[..], more].concat());
+    let tls = with(&[]).expect("valid").tls.expect("TLS");
+    assert_eq!(tls.certificate, Path::new("c.pem"));
+    assert_eq!(
+        (tls.verify, tls.login_from),
+        (Verify::None, LoginFrom::CommonName)
+    );
+    assert_eq!(
+        with(&["--listen", "none"]).expect("valid").listen,
+        Some(Vec::new())
+    );
+    for (args, complaint) in [
+        (&files[..2], "TLS needs both tls-certificate and tls-key"),
+        (
+            &["--listen-tls", "127.0.0.1:0"],
+            "tls-certificate and tls-key are missing",
+        ),
+        (
+            &["--listen", "none"],
+            "listen must name at least one address",
+        ),
+    ] {
+        let said = error(args);
+        assert!(said.contains(complaint), "{said}");
+    }
+    let said = error(&[&files[..], &["--tls-verify", "required"]].concat());
+    assert!(
+        said.contains("tls-authorities must say who signs them"),
+        "{said}"
+    );
+    assert!(with(&["--tls-verify", "maybe"]).is_err());
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_its_line() {
     let file = file("product = 'Landfall'\n\ndata_dir = '/tmp'\n");
     let path = file.path().to_str().expect("a plain path");

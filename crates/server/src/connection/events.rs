@@ -1,13 +1,10 @@
-//! What a client did, on its way to the shard: who it is, what it asks for, why it went.
+//! What a client did, on its way to the shard: what it asks for, why it went.
 
 use super::{Connection, End};
-use crate::inbox::Handover;
-use crate::login;
-use crate::outbox::outbox;
-use broker::{Input, Login, LoginRefused, Opened};
+use broker::{Input, Opened};
 use model::method::connection;
-use model::{ConnectionError, Password, ReplyCode, ShortStr};
-use tracing::{info, warn};
+use model::{ConnectionError, ReplyCode, ShortStr};
+use tracing::info;
 use wire::Event;
 
 impl Connection<'_> {
@@ -31,7 +28,15 @@ impl Connection<'_> {
             Event::ChannelClosed(channel) => {
                 self.batch.push(Input::ChannelClosed(self.id, channel));
             }
-            Event::Login { user, password, .. } => self.log_in(&user, password),
+            Event::Login {
+                user,
+                password,
+                mechanism,
+                ..
+            } => {
+                let (user, proof) = self.external.who(&mechanism, user, password);
+                self.log_in(&user, proof);
+            }
             Event::Open { .. } if self.is_one_too_many => {
                 let most = self.house.limits.connections_max;
                 self.give_up(ConnectionError::new(
@@ -53,6 +58,8 @@ impl Connection<'_> {
                     name = text("connection_name").unwrap_or_default(),
                     "connection opened"
                 );
+                // Nobody has to know the password any more.
+                self.login = None;
                 self.batch.push(Input::ConnectionOpened(Opened {
                     connection: self.id,
                     user: self.user.clone(),
@@ -63,31 +70,6 @@ impl Connection<'_> {
             }
             Event::Closed(why) => self.closed = Some(why),
         }
-    }
-
-    /// Asks who that is; nothing more is read from the client until the answer has come.
-    fn log_in(&mut self, user: &str, password: Password) {
-        // A name that is too long is nobody's.
-        self.user = ShortStr::try_from(user).unwrap_or_default();
-        let (sender, receiver) = outbox();
-        self.house
-            .inbox
-            .tell(Handover::Joined(self.id, self.peer, sender));
-        self.presence.joined = true;
-        self.outbox = Some(receiver);
-        self.batch.push(Input::Login(Login {
-            connection: self.id,
-            user: self.user.clone(),
-            password,
-            local: self.peer.ip().to_canonical().is_loopback(),
-        }));
-    }
-
-    pub(super) fn login_refused(&mut self, why: LoginRefused) {
-        // A name that anybody may choose: quoted, so that it cannot forge a line of the log.
-        let user = self.user.as_str();
-        warn!(connection = %self.id, peer = %self.peer, user, %why, "login refused");
-        self.refusal_at = Some(self.house.clock.now() + login::REFUSAL_DELAY);
     }
 
     pub(super) fn log_end(&self, end: &End) {

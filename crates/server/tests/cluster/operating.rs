@@ -10,13 +10,30 @@ use std::net::TcpStream;
 
 /// Asks without the commands: what the answer's head and body are.
 fn ask(api: &str, request: &str, headers: &str) -> String {
+    ask_with(api, request, headers, "")
+}
+
+fn ask_with(api: &str, request: &str, headers: &str, body: &str) -> String {
     let address = api.strip_prefix("http://").expect("an address");
     let mut stream = TcpStream::connect(address).expect("it listens");
-    let text = format!("{request} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n");
+    let text = format!("{request} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n{body}");
     stream.write_all(text.as_bytes()).expect("it reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("it answers");
     answer
+}
+
+/// The headers of a session of the guest at one node.
+fn session(api: &str) -> String {
+    let body = r#"{"username":"guest","password":"guest"}"#;
+    let length = format!("Content-Length: {}\r\n", body.len());
+    let answer = ask_with(api, "POST /api/landfall/session", &length, body);
+    let cookie = { answer.lines() }.find_map(|line| line.strip_prefix("set-cookie: "));
+    let cookie = cookie.and_then(|cookie| cookie.split(';').next());
+    let cookie = cookie.expect("a cookie");
+    let (_, csrf) = answer.split_once("\"csrf\":\"").expect("a token");
+    let csrf = csrf.split('"').next().unwrap_or_default();
+    format!("Cookie: {cookie}\r\nx-csrf-token: {csrf}\r\n")
 }
 
 fn code(api: &str, path: &str) -> u16 {
@@ -61,6 +78,11 @@ fn any_node_answers_operators_and_drains_and_rebalances() {
         let queues = landfall(api(at), &["queue", "list"]);
         assert!(queues.contains("orders"), "{queues}");
     }
+    let session = session(api(other));
+    for path in ["/api/users", "/api/nodes", "/api/landfall/session"] {
+        let answer = ask(api(other), &format!("GET {path}"), &session);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    }
     let refusal = refused(api(other), &["queue", "list", "--admin-password", "wrong"]);
     assert!(refusal.contains("does not let 'guest' in"), "{refusal}");
 
@@ -99,6 +121,20 @@ fn any_node_answers_operators_and_drains_and_rebalances() {
     assert_eq!(code(api(other), "/healthz/ready"), 200);
     let queues = landfall(api(owner), &["queue", "list"]);
     assert!(queues.contains("orders"), "the next owner has it: {queues}");
+    let answer = ask(api(other), "PUT /api/vhosts/by-a-session", &session);
+    assert!(
+        answer.starts_with("HTTP/1.1 201"),
+        "the session goes on: {answer}"
+    );
+    let body = r#"{"password":"guest","tags":"administrator"}"#;
+    let length = format!("{session}Content-Length: {}\r\n", body.len());
+    let answer = ask_with(api(other), "PUT /api/users/guest", &length, body);
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    let answer = ask(api(other), "GET /api/users", &session);
+    assert!(
+        answer.starts_with("HTTP/1.1 401"),
+        "the password was set: {answer}"
+    );
     landfall(api(owner), &["cluster", "drain", &names(owner), "--cancel"]);
     wait_until("it is ready again", || {
         code(api(owner), "/healthz/ready") == 200

@@ -109,6 +109,16 @@ impl Landfall {
         self.signal(Signal::TERM);
     }
 
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGHUP.
+    pub(crate) fn ask_to_reload(&self) {
+        self.signal(Signal::HUP);
+    }
+
     /// SIGSTOP, as a machine that does not run for a while.
     pub(crate) fn pause(&self) {
         self.signal(Signal::STOP);

@@ -5,7 +5,7 @@
 //! 16 vhost made                 vhost short; then, unless nothing but the name is said of it: description long,
 //!                               tags, default queue type short, tracing u8 (0, 1), most connections, most queues
 //! 17 vhost removed              vhost short
-//! 25 user made                  user short, hashing u8 (0 SHA-256, 1 SHA-512, 2 MD5), password hash long, tags,
+//! 25 user made                  user short, hashing u8 (0 SHA-256, 1 SHA-512, 2 MD5, 3 Argon2id), password hash long, tags,
 //!                               most connections, most channels
 //! 26 user removed               user short
 //! 27 permission made            user short, vhost short, configure long, write long, read long
@@ -44,6 +44,7 @@ mod kind {
 const SHA_256: u8 = 0;
 const SHA_512: u8 = 1;
 const MD5: u8 = 2;
+const ARGON2ID: u8 = 3;
 
 /// Decodes the definition of a kind.
 pub(super) fn read(kind: u8, cursor: &mut Cursor<'_>) -> Result<Definition, ChunkError> {
@@ -120,6 +121,7 @@ fn read_user(cursor: &mut Cursor<'_>) -> Result<UserDefinition, ChunkError> {
             SHA_256 => Hashing::Sha256,
             SHA_512 => Hashing::Sha512,
             MD5 => Hashing::Md5,
+            ARGON2ID => Hashing::Argon2id,
             _ => {
                 return Err(damaged("unknown hashing of a password"));
             }
@@ -205,6 +207,7 @@ fn write_user(out: &mut Vec<u8>, user: &UserDefinition) {
         Hashing::Sha256 => SHA_256,
         Hashing::Sha512 => SHA_512,
         Hashing::Md5 => MD5,
+        Hashing::Argon2id => ARGON2ID,
     });
     out.put_long(&user.password_hash);
     put_tags(out, &user.tags);

@@ -147,7 +147,7 @@ prop_compose! {
     fn user_definition()(
         name in short(),
         password_hash in vec(any::<u8>(), 0..80),
-        hashing in prop_oneof![Just(Hashing::Sha256), Just(Hashing::Sha512), Just(Hashing::Md5)],
+        hashing in prop_oneof![Just(Hashing::Sha256), Just(Hashing::Sha512), Just(Hashing::Md5), Just(Hashing::Argon2id)],
         tags in vec(short(), 0..3),
         (max_connections, max_channels) in any::<(Option<u64>, Option<u64>)>(),
     ) -> UserDefinition {

@@ -1,0 +1,233 @@
+//! What stands before all of the API, whoever will answer: sessions, the back-off after failed logins, requests that
+//! another site makes a browser send, and headers that tell browsers what they may do with an answer.
+//!
+//! It is the entrance of the node that was asked. What that node passes on to another one has been through it, and says
+//! who it is from ([`Vouched`]).
+
+use crate::access::{FromNode, Vouched, login_of};
+use crate::answer::Failure;
+use crate::attempts::{Attempts, Login};
+use crate::sessions::{Current, Sessions};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{self, HeaderName};
+use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use model::ShortStr;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+/// Put among a request's extensions by whoever accepts connections: where it came from, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// The other end of the connection.
+    pub address: IpAddr,
+    /// Whether nobody between could read it.
+    pub over_tls: bool,
+}
+
+impl Arrival {
+    /// Of a request of which nothing is said: nobody is trusted for it.
+    const UNKNOWN: Self = Self {
+        address: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        over_tls: false,
+    };
+
+    /// How a request came.
+    pub(crate) fn of(request: &axum::http::Extensions) -> Self {
+        request.get().copied().unwrap_or(Self::UNKNOWN)
+    }
+}
+
+/// Tells the entrance, wherever it is, that the session is over.
+pub(crate) const SESSION_OVER: HeaderName = HeaderName::from_static("landfall-session-over");
+
+/// The mark of the user that the answer is about: nodes tell it each other.
+pub const USER_MARK: HeaderName = HeaderName::from_static("landfall-user-mark");
+
+const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
+const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Where a session begins: by a password, so that the session before it does not matter.
+pub(crate) const SESSION_PATH: &str = "/api/landfall/session";
+
+/// What all requests share that come in here.
+#[derive(Default)]
+pub(crate) struct Entrance {
+    pub(crate) sessions: Sessions,
+    pub(crate) attempts: Attempts,
+}
+
+/// Puts the entrance before an API.
+pub fn entrance(api: Router) -> Router {
+    api.layer(from_fn_with_state(Arc::<Entrance>::default(), enter))
+}
+
+async fn enter(State(entrance): State<Arc<Entrance>>, request: Request, next: Next) -> Response {
+    let asked = request.headers().get(REQUESTED_WITH);
+    let by_page = asked.is_some_and(|by| by == "landfall");
+    if request.extensions().get::<FromNode>().is_some() {
+        return next.run(request).await;
+    }
+    let let_in = entrance.let_in(request, next).await;
+    let mut response = let_in.unwrap_or_else(Failure::into_response);
+    let headers = response.headers_mut();
+    headers.remove(USER_MARK);
+    if by_page {
+        // The browser would ask in a window of its own, over the page's.
+        headers.remove(header::WWW_AUTHENTICATE);
+    }
+    harden(headers);
+    response
+}
+
+impl Entrance {
+    async fn let_in(
+        self: Arc<Self>,
+        mut request: Request,
+        next: Next,
+    ) -> Result<Response, Failure> {
+        let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+        if changes {
+            check_site(request.headers())?;
+        }
+        let arrival = Arrival::of(request.extensions());
+        let id = cookie(request.headers(), arrival.over_tls);
+        request.headers_mut().remove(header::COOKIE);
+        request.extensions_mut().insert(self.clone());
+        if request.headers().contains_key(header::AUTHORIZATION) {
+            return self.try_login(request, next).await;
+        }
+        let session = id.and_then(|id| self.sessions.find(&id));
+        let Some(session) = session else {
+            return Ok(next.run(request).await);
+        };
+        let begins_anew = request.method() == Method::POST && request.uri().path() == SESSION_PATH;
+        if changes && !begins_anew {
+            check_token(request.headers(), &session)?;
+        }
+        let vouched: Vouched = session.vouched.clone();
+        request.extensions_mut().insert(vouched);
+        request.extensions_mut().insert(session.clone());
+        let mut response = next.run(request).await;
+        if response.headers_mut().remove(SESSION_OVER).is_some() {
+            self.sessions.end(&session.id);
+            let forget = set_cookie(None, arrival.over_tls);
+            response.headers_mut().insert(header::SET_COOKIE, forget);
+        }
+        Ok(response)
+    }
+
+    /// Somebody says a password with the request.
+    async fn try_login(&self, request: Request, next: Next) -> Result<Response, Failure> {
+        let attempt = match self.login(&request) {
+            Some(login) => Some(self.attempts.begin(login).map_err(Failure::TooManyLogins)?),
+            None => None,
+        };
+        let response = next.run(request).await;
+        // Who it is is asked again after a password that was wrong, and then only.
+        let refused = response.headers().contains_key(header::WWW_AUTHENTICATE);
+        match attempt {
+            Some(attempt) if refused => attempt.failed(),
+            Some(attempt) if response.status().as_u16() < 500 => attempt.succeeded(),
+            _ => {}
+        }
+        Ok(response)
+    }
+
+    fn login(&self, request: &Request) -> Option<Login> {
+        let (user, password) = login_of(request.headers())?;
+        let address = Arrival::of(request.extensions()).address;
+        Some(self.attempts.login(address, &user, password.as_str()))
+    }
+
+    /// Somebody says a password in another way.
+    pub(crate) fn login_by(&self, arrival: Arrival, user: &ShortStr, password: &str) -> Login {
+        self.attempts.login(arrival.address, user, password)
+    }
+}
+
+/// Refuses what another site makes a browser send: it says so, or from where. Tools say neither.
+fn check_site(headers: &HeaderMap) -> Result<(), Failure> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or(""));
+    let own = match (text(FETCH_SITE), text(header::ORIGIN)) {
+        (Some(site), _) => matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => {
+            let host = text(header::HOST).unwrap_or("");
+            let authority = origin.split_once("://").map(|(_, authority)| authority);
+            authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+        }
+        (None, None) => true,
+    };
+    if own {
+        return Ok(());
+    }
+    Err(Failure::Forbidden("the request comes from another site"))
+}
+
+fn check_token(headers: &HeaderMap, session: &Current) -> Result<(), Failure> {
+    let said = headers.get(CSRF).map_or(&b""[..], HeaderValue::as_bytes);
+    let expected = session.csrf.as_bytes();
+    // In a time that does not tell where the first difference is.
+    let differences = said
+        .iter()
+        .zip(expected)
+        .fold(0, |all, (a, b)| all | (a ^ b));
+    if said.len() == expected.len() && std::hint::black_box(differences) == 0 {
+        return Ok(());
+    }
+    Err(Failure::Forbidden(
+        "the header x-csrf-token is not the session's",
+    ))
+}
+
+/// Over TLS browsers take this name only from us: not from a neighbour, and not from somebody between.
+const fn cookie_name(over_tls: bool) -> &'static str {
+    if over_tls {
+        "__Host-landfall"
+    } else {
+        "landfall"
+    }
+}
+
+fn cookie(headers: &HeaderMap, over_tls: bool) -> Option<String> {
+    let name = cookie_name(over_tls);
+    let all = headers.get_all(header::COOKIE).iter();
+    let texts = all.filter_map(|value| value.to_str().ok());
+    let mut each = texts.flat_map(|text| text.split(';'));
+    each.find_map(|one| {
+        let (said, value) = one.trim().split_once('=')?;
+        (said == name).then(|| value.to_owned())
+    })
+}
+
+/// Gives the browser the cookie of a session, or takes it away.
+pub(crate) fn set_cookie(id: Option<&str>, over_tls: bool) -> HeaderValue {
+    let name = cookie_name(over_tls);
+    let secure = if over_tls { "; Secure" } else { "" };
+    let (value, until) = match id {
+        Some(id) => (id, ""),
+        None => ("", "; Max-Age=0"),
+    };
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{until}");
+    HeaderValue::from_str(&text).expect("names and digits are a header's value")
+}
+
+/// An answer is data: no browser runs, frames, guesses or keeps it. A page says otherwise of itself.
+fn harden(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+    ] {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+}

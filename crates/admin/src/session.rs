@@ -1,0 +1,99 @@
+//! `/api/landfall/session`: how a page logs in, finds out who is logged in, and logs out.
+
+use crate::access::{Caller, REFUSAL_DELAY, Vouched, is_local};
+use crate::answer::Failure;
+use crate::endpoints::{Api, Body};
+use crate::entrance::{Arrival, Entrance, set_cookie};
+use crate::reader::Reader;
+use crate::sessions::Current;
+use crate::shapes;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use broker::{Answer, Command};
+use model::record::UserDefinition;
+use model::{Password, ShortStr};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Begins a session of whoever knows a password.
+pub(crate) async fn begin(
+    State(api): State<Api>,
+    Extension(entrance): Extension<Arc<Entrance>>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let arrival = Arrival::of(request.extensions());
+    let local = is_local(request.extensions());
+    let before = request.extensions().get::<Current>().cloned();
+    let Body(body) = Body::from_request(request, &()).await?;
+    let mut body = Reader::new("", &body)?;
+    let name = body.required_text("username")?;
+    let password = body.required_text("password")?;
+    // A name that is too long is nobody's.
+    let user = ShortStr::try_from(name).unwrap_or_default();
+    let login = entrance.login_by(arrival, &user, password);
+    let attempt = { entrance.attempts.begin(login) }.map_err(Failure::TooManyLogins)?;
+    let turn = api.turn().await;
+    let refused_at = Instant::now() + REFUSAL_DELAY;
+    let asked = Command::Authenticate {
+        user,
+        password: Password::new(password.to_owned()),
+        local,
+    };
+    let answer = api.ask(asked).await;
+    drop(turn);
+    let (user, mark) = match answer {
+        Ok(Answer::User(user, mark)) => (user, mark),
+        Ok(_) | Err(Failure::LoginRefused) => {
+            attempt.failed();
+            tokio::time::sleep_until(refused_at).await;
+            return Err(Failure::LoginRefused);
+        }
+        Err(other) => return Err(other),
+    };
+    attempt.succeeded();
+    let caller = Caller(user);
+    caller.check_comes_in()?;
+    if let Some(before) = before {
+        entrance.sessions.end(&before.id);
+    }
+    let vouched = Vouched {
+        user: caller.0.name.detached(),
+        mark,
+    };
+    let begun = entrance.sessions.begin(vouched);
+    let cookie = set_cookie(Some(&begun.id), arrival.over_tls);
+    let body = Json(shape(&caller.0, &begun));
+    Ok((StatusCode::CREATED, [(header::SET_COOKIE, cookie)], body).into_response())
+}
+
+/// The session of a request, as far as it belongs to one.
+pub(crate) async fn show(
+    Extension(Caller(user)): Extension<Caller>,
+    session: Option<Extension<Current>>,
+) -> Result<Json<Value>, Failure> {
+    let Extension(session) = session.ok_or(Failure::LoginWanted)?;
+    Ok(Json(shape(&user, &session)))
+}
+
+/// Ends it.
+pub(crate) async fn end(
+    Extension(entrance): Extension<Arc<Entrance>>,
+    session: Option<Extension<Current>>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let Extension(session) = session.ok_or(Failure::LoginWanted)?;
+    entrance.sessions.end(&session.id);
+    let forget = set_cookie(None, Arrival::of(request.extensions()).over_tls);
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, forget)]).into_response())
+}
+
+fn shape(user: &UserDefinition, session: &Current) -> Value {
+    json!({
+        "name": user.name.as_str(),
+        "tags": shapes::names(&user.tags),
+        "csrf": session.csrf,
+    })
+}
