@@ -2,9 +2,10 @@
 
 use crate::answer::Failure;
 use crate::endpoints::Api;
+use crate::entrance::USER_MARK;
 use crate::vhosts;
 use axum::extract::{RawPathParams, Request, State};
-use axum::http::{Extensions, HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine;
@@ -179,8 +180,11 @@ pub(crate) async fn guard(
         _ => allow(&api, &caller, needs, vhost).await?,
     }
     request.extensions_mut().insert(caller);
-    request.extensions_mut().insert(mark);
-    Ok(next.run(request).await)
+    let mut response = next.run(request).await;
+    let mark = HeaderValue::from_str(&format!("{:032x}", mark.0));
+    let mark = mark.expect("digits are a header's value");
+    response.headers_mut().insert(USER_MARK, mark);
+    Ok(response)
 }
 
 /// Whether a request comes from this machine.

@@ -11,13 +11,14 @@ use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// So many failures are let pass in a [`WINDOW`].
 const FAILURES_MAX: u32 = 5;
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// So many logins may be looked at while nobody knows yet how they end: a tool may begin with several at once.
+/// So many logins of one party may be looked at while nobody knows yet how they end; the others wait for that.
 const UNDECIDED_MAX: u32 = 16;
 
 /// Of so many addresses and users is kept what failed, and of so many logins that they were right.
@@ -29,6 +30,8 @@ pub(crate) struct Attempts {
     kept: Mutex<Kept>,
     /// Passwords are told apart by a hash with a key that only this process has.
     hasher: RandomState,
+    /// Told when it is known how a login ended.
+    decided: Notify,
 }
 
 #[derive(Default)]
@@ -75,27 +78,40 @@ impl Attempts {
         }
     }
 
-    /// Whether the password may be looked at; if not, how long it is until it may.
-    pub(crate) fn begin(&self, login: Login) -> Result<Attempt<'_>, Duration> {
+    /// Waits until the password may be looked at; or says for how long it may not.
+    pub(crate) async fn begin(&self, login: Login) -> Result<Attempt<'_>, Duration> {
+        loop {
+            let decided = self.decided.notified();
+            if let Some(proven) = self.admit(&login)? {
+                return Ok(Attempt {
+                    attempts: self,
+                    login,
+                    proven,
+                });
+            }
+            decided.await;
+        }
+    }
+
+    /// Whether it has been right before; nothing while there are too many of whom nobody knows yet.
+    fn admit(&self, login: &Login) -> Result<Option<bool>, Duration> {
         let now = Instant::now();
         let mut kept = self.lock();
-        let proven = kept.proven.contains_key(&login.proof);
-        if !proven {
-            if let Some(wait) = { login.whose.iter() }
-                .filter_map(|whose| kept.failed.get(whose)?.refuses_for(now))
-                .max()
-            {
-                return Err(wait);
-            }
-            for whose in &login.whose {
-                kept.failed_of(whose, now).undecided += 1;
-            }
+        if kept.proven.contains_key(&login.proof) {
+            return Ok(Some(true));
         }
-        Ok(Attempt {
-            attempts: self,
-            login,
-            proven,
-        })
+        let of = login.whose.iter();
+        let failed: Vec<_> = of.filter_map(|whose| kept.failed.get(whose)).collect();
+        if let Some(wait) = { failed.iter() }.filter_map(|of| of.refuses_for(now)).max() {
+            return Err(wait);
+        }
+        if failed.iter().any(|of| of.undecided >= UNDECIDED_MAX) {
+            return Ok(None);
+        }
+        for whose in &login.whose {
+            kept.failed_of(whose, now).undecided += 1;
+        }
+        Ok(Some(false))
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -144,6 +160,8 @@ impl Drop for Attempt<'_> {
                 failed.undecided = failed.undecided.saturating_sub(1);
             }
         }
+        drop(kept);
+        self.attempts.decided.notify_waiters();
     }
 }
 
@@ -177,9 +195,7 @@ impl Failed {
     fn refuses_for(&self, now: Instant) -> Option<Duration> {
         let age = now.duration_since(self.since);
         let many = age < WINDOW && self.count >= FAILURES_MAX;
-        let crowd = self.undecided >= UNDECIDED_MAX;
-        let wait = WINDOW.saturating_sub(age).max(Duration::from_secs(1));
-        (many || crowd).then_some(if many { wait } else { Duration::from_secs(1) })
+        many.then(|| WINDOW.saturating_sub(age))
     }
 }
 
@@ -200,8 +216,9 @@ mod tests {
         attempts.login(address.parse().expect("an address"), &user, secret)
     }
 
-    fn fail(attempts: &Attempts, address: &str, user: &str) -> Result<(), Duration> {
-        let attempt = attempts.begin(login(attempts, address, user, "guess"))?;
+    async fn fail(attempts: &Attempts, address: &str, user: &str) -> Result<(), Duration> {
+        let attempt = attempts.begin(login(attempts, address, user, "guess"));
+        let attempt = attempt.await?;
         attempt.failed();
         Ok(())
     }
@@ -211,23 +228,26 @@ mod tests {
         let attempts = Attempts::default();
         for number in 0..5 {
             assert_eq!(
-                fail(&attempts, "10.0.0.1", &format!("user {number}")),
+                fail(&attempts, "10.0.0.1", &format!("user {number}")).await,
                 Ok(())
             );
         }
-        assert_eq!(fail(&attempts, "10.0.0.1", "other"), Err(WINDOW));
-        assert_eq!(fail(&attempts, "10.0.0.2", "user 1"), Ok(()));
+        assert_eq!(fail(&attempts, "10.0.0.1", "other").await, Err(WINDOW));
+        assert_eq!(fail(&attempts, "10.0.0.2", "user 1").await, Ok(()));
         for number in 3..8 {
-            assert_eq!(fail(&attempts, &format!("10.0.1.{number}"), "ada"), Ok(()));
+            assert_eq!(
+                fail(&attempts, &format!("10.0.1.{number}"), "ada").await,
+                Ok(())
+            );
         }
-        assert_eq!(fail(&attempts, "10.0.0.9", "ada"), Err(WINDOW));
+        assert_eq!(fail(&attempts, "10.0.0.9", "ada").await, Err(WINDOW));
         assert_eq!(
-            fail(&attempts, "127.0.0.1", "ada"),
+            fail(&attempts, "127.0.0.1", "ada").await,
             Ok(()),
             "not on the machine"
         );
         tokio::time::advance(WINDOW).await;
-        assert_eq!(fail(&attempts, "10.0.0.1", "ada"), Ok(()));
+        assert_eq!(fail(&attempts, "10.0.0.1", "ada").await, Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
@@ -235,35 +255,50 @@ mod tests {
         let attempts = Attempts::default();
         for number in 0..5 {
             let address = format!("2001:db8::{number}");
-            assert_eq!(fail(&attempts, &address, &format!("user {number}")), Ok(()));
+            assert_eq!(
+                fail(&attempts, &address, &format!("user {number}")).await,
+                Ok(())
+            );
         }
-        assert!(fail(&attempts, "2001:db8::77", "other").is_err());
-        assert!(fail(&attempts, "2001:db8:0:1::77", "other").is_ok());
+        assert!(fail(&attempts, "2001:db8::77", "other").await.is_err());
+        assert!(fail(&attempts, "2001:db8:0:1::77", "other").await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_was_right_goes_on_where_others_fail() {
         let attempts = Attempts::default();
         let right = || login(&attempts, "10.0.0.1", "ada", "right");
-        attempts.begin(right()).expect("nothing failed").succeeded();
-        while fail(&attempts, "10.0.0.1", "ada").is_ok() {}
-        let again = attempts.begin(right()).expect("it was right");
+        attempts
+            .begin(right())
+            .await
+            .expect("nothing failed")
+            .succeeded();
+        while fail(&attempts, "10.0.0.1", "ada").await.is_ok() {}
+        let again = attempts.begin(right()).await.expect("it was right");
         // The password was changed meanwhile.
         again.failed();
-        assert!(attempts.begin(right()).is_err());
+        assert!(attempts.begin(right()).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_tried_all_at_once_is_counted_too() {
+    async fn what_is_tried_all_at_once_waits_for_its_turn() {
         let attempts = Attempts::default();
+        let guess = || login(&attempts, "10.0.0.1", "ada", "guess");
         let mut tried = Vec::new();
-        while let Ok(attempt) = attempts.begin(login(&attempts, "10.0.0.1", "ada", "guess")) {
-            tried.push(attempt);
+        for _ in 0..UNDECIDED_MAX {
+            tried.push(attempts.begin(guess()).await.expect("nothing failed"));
         }
-        assert_eq!(tried.len(), 16);
-        // Whoever hangs up leaves nothing behind.
-        drop(tried);
-        assert!(fail(&attempts, "10.0.0.1", "ada").is_ok());
+        let waiting = tokio::time::timeout(Duration::from_secs(1), attempts.begin(guess()));
+        assert!(waiting.await.is_err(), "it waits");
+        let one = tried.pop().expect("there are some");
+        let next = attempts.begin(guess());
+        let (next, ()) = tokio::join!(next, async { one.failed() });
+        drop(next.expect("it may be looked at"));
+        for one in tried {
+            one.failed();
+        }
+        let refused = attempts.begin(guess()).await.err();
+        assert!(refused.is_some_and(|wait| wait <= WINDOW), "{refused:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -272,9 +307,13 @@ mod tests {
         for number in 0..6_000_u32 {
             let address = std::net::Ipv4Addr::from(0x0a00_0000 | number).to_string();
             let user = format!("user {number}");
-            assert!(fail(&attempts, &address, &user).is_ok());
+            assert!(fail(&attempts, &address, &user).await.is_ok());
             let right = login(&attempts, &address, &user, "right");
-            attempts.begin(right).expect("little failed").succeeded();
+            attempts
+                .begin(right)
+                .await
+                .expect("little failed")
+                .succeeded();
         }
         let kept = attempts.lock();
         assert!(kept.failed.len() <= KEPT_MAX && kept.proven.len() <= KEPT_MAX);

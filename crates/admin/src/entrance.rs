@@ -43,7 +43,7 @@ impl Arrival {
 /// Tells the entrance, wherever it is, that the session is over.
 pub(crate) const SESSION_OVER: HeaderName = HeaderName::from_static("landfall-session-over");
 
-/// The mark of the user that the answer is about: nodes tell it each other.
+/// The mark of the user whom the request was from: tells the entrance, wherever it is, that somebody was let in.
 pub const USER_MARK: HeaderName = HeaderName::from_static("landfall-user-mark");
 
 const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
@@ -123,15 +123,20 @@ impl Entrance {
     /// Somebody says a password with the request.
     async fn try_login(&self, request: Request, next: Next) -> Result<Response, Failure> {
         let attempt = match self.login(&request) {
-            Some(login) => Some(self.attempts.begin(login).map_err(Failure::TooManyLogins)?),
+            Some(login) => {
+                let begun = self.attempts.begin(login).await;
+                Some(begun.map_err(Failure::TooManyLogins)?)
+            }
             None => None,
         };
         let response = next.run(request).await;
-        // Who it is is asked again after a password that was wrong, and then only.
+        // Who it is is asked again after a password that was wrong, and then only. Where nobody is asked (the probes),
+        // nothing was shown.
         let refused = response.headers().contains_key(header::WWW_AUTHENTICATE);
+        let let_in = response.headers().contains_key(USER_MARK);
         match attempt {
+            Some(attempt) if let_in => attempt.succeeded(),
             Some(attempt) if refused => attempt.failed(),
-            Some(attempt) if response.status().as_u16() < 500 => attempt.succeeded(),
             _ => {}
         }
         Ok(response)

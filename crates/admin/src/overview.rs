@@ -3,12 +3,9 @@
 use crate::access::Caller;
 use crate::answer::Failure;
 use crate::endpoints::Api;
-use crate::entrance::USER_MARK;
 use crate::shapes;
 use axum::extract::State;
-use axum::http::HeaderName;
 use axum::{Extension, Json};
-use broker::Mark;
 use serde_json::{Value, json};
 
 /// What the types of exchanges are for.
@@ -55,12 +52,8 @@ pub(crate) async fn overview(State(api): State<Api>) -> Result<Json<Value>, Fail
     })))
 }
 
-pub(crate) async fn whoami(
-    Extension(Caller(user)): Extension<Caller>,
-    Extension(Mark(mark)): Extension<Mark>,
-) -> ([(HeaderName, String); 1], Json<Value>) {
-    let body = json!({"name": user.name.as_str(), "tags": shapes::names(&user.tags)});
-    ([(USER_MARK, format!("{mark:032x}"))], Json(body))
+pub(crate) async fn whoami(Extension(Caller(user)): Extension<Caller>) -> Json<Value> {
+    Json(json!({"name": user.name.as_str(), "tags": shapes::names(&user.tags)}))
 }
 
 pub(crate) async fn cluster_name(State(api): State<Api>) -> Json<Value> {

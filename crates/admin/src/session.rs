@@ -34,7 +34,8 @@ pub(crate) async fn begin(
     // A name that is too long is nobody's.
     let user = ShortStr::try_from(name).unwrap_or_default();
     let login = entrance.login_by(arrival, &user, password);
-    let attempt = { entrance.attempts.begin(login) }.map_err(Failure::TooManyLogins)?;
+    let attempt = entrance.attempts.begin(login).await;
+    let attempt = attempt.map_err(Failure::TooManyLogins)?;
     let turn = api.turn().await;
     let refused_at = Instant::now() + REFUSAL_DELAY;
     let asked = Command::Authenticate {

@@ -11,7 +11,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 #[cfg(feature = "tls")]
 use {
-    rustls::pki_types::ServerName, std::pin::Pin, std::sync::Arc, tokio::io::AsyncWrite,
+    rustls::pki_types::ServerName, std::pin::Pin, tokio::io::AsyncWrite,
     tokio_rustls::TlsConnector, tokio_rustls::client::TlsStream,
 };
 

@@ -23,7 +23,6 @@ use crate::unfinished::Unfinished;
 use conversation::Bridge;
 use model::{ConnectionId, FieldTable, Limits};
 use numbers::Numbers;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;

@@ -5,6 +5,7 @@ use broker::Recovery;
 use model::{ChannelNumber, Limits, Method, Position};
 use server::clock::Clock;
 use server::config::{Config, ServeArgs};
+use server::listen::Entry;
 use server::server::{Parts, run};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -52,7 +53,10 @@ fn start(disk: &Disk) -> InProcess {
             let parts = Parts {
                 store: Box::new(Recording::new(store, log_there)),
                 broker: recovery.finish(clock.now()),
-                listeners: vec![listener],
+                listeners: vec![Entry {
+                    listener,
+                    tls: None,
+                }],
                 admin_listeners: Vec::new(),
                 clock,
             };

@@ -30,6 +30,7 @@ fn start(scratch: &Scratch, certificates: &Certificates, more: &[&str]) -> Landf
 
 /// Where the log says that it listens with TLS.
 fn amqps(server: &Landfall) -> SocketAddr {
+    wait_for(server, " (TLS)");
     let log = server.log();
     let before = log.split(" (TLS)").next().expect("it listens with TLS");
     let address = before.rsplit([' ', '"', '=']).next().unwrap_or_default();

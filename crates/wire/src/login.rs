@@ -60,3 +60,22 @@ fn credentials(user: &[u8], password: &[u8]) -> Option<Credentials> {
         password: Password::new(text(password)?),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn external_says_no_more_than_a_name() {
+        let read = |response| read_response("EXTERNAL", &Bytes::from_static(response));
+        let said = |user: &str| {
+            Ok(Credentials {
+                user: user.to_owned(),
+                password: Password::new(String::new()),
+            })
+        };
+        assert_eq!(read(b""), said(""));
+        assert_eq!(read(b"guest\0x"), said("guest\0x"));
+        assert_eq!(read(b"\xff"), Err(LoginError::External));
+    }
+}

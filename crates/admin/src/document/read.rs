@@ -379,7 +379,8 @@ pub(crate) fn user(
     let hash = entry.text("password_hash")?;
     let password = entry.text("password")?;
     let hashing = match entry.text("hashing_algorithm")? {
-        // A hash without a word is RabbitMQ's; a password is hashed as well as it can be.
+        // A hash without a word is RabbitMQ's, unless it says itself what it is; a password is hashed as well as it can be.
+        None if hash.is_some_and(|hash| hash.starts_with("$argon2id$")) => Hashing::Argon2id,
         None if password.is_none_or(str::is_empty) => Hashing::default(),
         None => Hashing::Argon2id,
         Some(name) => Hashing::named(name).ok_or_else(|| {

@@ -1,13 +1,13 @@
 //! An operator over the real heart, whose lane is in memory and lands at once.
 
 use crate::journey::{Journey, Wanted};
-use crate::{AskError, Content, Operator, Reading};
+use crate::{AskError, Content, Operator, Reading, fits_slowly};
 use broker::{Answer, Broker, Command, CommandId, CommandRefused, Effect, Input, Opened, Recovery};
 use bytes::Bytes;
 use model::method::{basic, queue};
 use model::{
-    ChannelNumber, ConnectionId, DeliveryTag, FieldTable, Limits, MessageRecord, Method, Position,
-    Properties, Publish, QueueId, Record, ShortStr, Timestamp,
+    ChannelNumber, ConnectionId, DeliveryTag, FieldTable, Limits, MessageRecord, Method, Password,
+    Position, Properties, Publish, QueueId, Record, ShortStr, Timestamp,
 };
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -53,6 +53,36 @@ impl Real {
     fn with<T>(&self, act: impl FnOnce(&mut Heart) -> T) -> T {
         let heart = self.0.lock();
         act(&mut heart.expect("no test panics while it holds the lock"))
+    }
+
+    fn obey(&self, command: Command) -> Result<Answer, CommandRefused> {
+        let answer = self.with(|heart| {
+            heart.input(Input::Command(CommandId(1), command));
+            heart.answer.take()
+        });
+        answer.expect("all has landed and was read")
+    }
+
+    /// Looks at slow passwords as the server does.
+    fn authenticate(
+        &self,
+        user: ShortStr,
+        password: Password,
+        local: bool,
+    ) -> Result<Answer, CommandRefused> {
+        let asked = Command::Authenticate {
+            user: user.clone(),
+            password: password.clone(),
+            local,
+        };
+        match self.obey(asked)? {
+            Answer::Slow(slow) if fits_slowly(&slow.hash, password.as_str()) => {
+                let mark = slow.mark;
+                self.obey(Command::User { user, mark, local })
+            }
+            Answer::Slow(_) => Err(CommandRefused::AccessRefused("wrong password".into())),
+            answer => Ok(answer),
+        }
     }
 
     pub(super) fn declare(&self, queue: &str, arguments: FieldTable) {
@@ -166,11 +196,14 @@ impl Operator for Real {
         &self,
         command: Command,
     ) -> Pin<Box<dyn Future<Output = Result<Answer, AskError>> + Send + '_>> {
-        let answer = self.with(|heart| {
-            heart.input(Input::Command(CommandId(1), command));
-            heart.answer.take()
-        });
-        let answer = answer.expect("all has landed and was read");
+        let answer = match command {
+            Command::Authenticate {
+                user,
+                password,
+                local,
+            } => self.authenticate(user, password, local),
+            command => self.obey(command),
+        };
         Box::pin(std::future::ready(answer.map_err(AskError::from)))
     }
 

@@ -83,7 +83,7 @@ async fn a_session_begins_is_told_and_ends() {
     let expected = format!(r#"{{"csrf":"{csrf}","name":"guest","tags":["administrator"]}}"#);
     assert_eq!((code, said), (200, expected));
     assert_eq!(browser.ask(&api, "GET /api/users", &[]).await.0, 200);
-    let token: &[_] = &[("x-csrf-token", csrf)];
+    let token: &[_] = &[("x-csrf-token", csrf.as_str())];
     let ended = browser
         .send(&api, "DELETE /api/landfall/session", token, "")
         .await;
@@ -207,6 +207,9 @@ async fn who_may_nothing_gets_no_session() {
 async fn guesses_are_refused_after_five() {
     let api = Api::new();
     let right = logged_in(&api).await;
+    // A probe is answered whoever asks: that shows nothing.
+    let trick = "guest:trick";
+    assert_eq!(api.ask_as(trick, "GET", "/healthz/live", "").await.0, 200);
     for attempt in 0..5 {
         let (code, _) = api.ask_as("guest:guess", "GET", "/api/whoami", "").await;
         assert_eq!(code, 401, "{attempt}");
@@ -216,6 +219,7 @@ async fn guesses_are_refused_after_five() {
     let expected = r#"{"error":"too_many_requests","reason":"too many logins have failed"}"#;
     assert_eq!((code, &*said), (429, expected));
     assert_eq!(before.elapsed(), Duration::ZERO, "it costs nothing");
+    assert_eq!(api.ask_as(trick, "GET", "/api/whoami", "").await.0, 429);
     assert_eq!(right.ask(&api, "GET /api/whoami", &[]).await.0, 200);
     let mut browser = Browser::default();
     assert_eq!(

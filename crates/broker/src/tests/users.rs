@@ -95,7 +95,6 @@ fn a_slow_password_is_looked_at_by_the_shell_and_counts_while_it_is_the_same() {
         "operator slow-user ada
          landed
          login 1 ada secret
-         login 1 ada -
          operator authenticate ada secret
          login 1 ada (checked)
          operator user ada changed
@@ -111,8 +110,6 @@ fn a_slow_password_is_looked_at_by_the_shell_and_counts_while_it_is_the_same() {
                 operator: made
             login 1 ada secret
                 1 look at the password beside the loop
-            login 1 ada -
-                1 login refused: wrong password
             operator authenticate ada secret
                 operator: look at the password beside the loop
             login 1 ada (checked)

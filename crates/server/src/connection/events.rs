@@ -3,7 +3,7 @@
 use super::{Connection, End};
 use broker::{Input, Opened};
 use model::method::connection;
-use model::{ConnectionError, ReplyCode, ShortStr};
+use model::{ConnectionError, ReplyCode};
 use tracing::info;
 use wire::Event;
 
