@@ -107,7 +107,7 @@ async function follow(page) {
   await page.goto(`${url}/dead`);
   await page.getByRole("button", { name: "Out of attempts" }).click();
   await shoot(page, "walk-1-parked");
-  await page.getByRole("table").getByRole("button").first().click();
+  await page.locator(".line .opener").first().click();
   await page.getByRole("link", { name: "Journey" }).click();
   await page.getByText(/^Parked/).first().waitFor();
   await page.getByText("onerror=alert(1)").first().waitFor();
@@ -125,7 +125,7 @@ async function follow(page) {
   await page.getByRole("button", { name: "Take them out" }).click();
   await page.getByText("Message 1 of 1").waitFor();
   await page.goto(journey);
-  await page.getByText("Acknowledged", { exact: true }).waitFor();
+  await page.getByText(/^Acknowledged/).first().waitFor();
   await page.getByText("It is gone: acknowledged.").waitFor();
   await shoot(page, "walk-3-acknowledged");
 }
@@ -197,7 +197,7 @@ async function everyPage(look) {
     await page.goto(url + to);
     await page.locator(".page h1, .page h2").first().waitFor();
     await page.waitForLoadState("load");
-    await page.waitForTimeout(400);
+    await page.waitForTimeout(250);
     const sideways = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
     assert.ok(sideways <= 0, `${name} in ${look.name} is ${sideways} pixels too wide`);
     await shoot(page, `${name}-${look.name}`);

@@ -38,8 +38,9 @@ export function useLogin() {
     },
     logout: async () => {
       await request("DELETE", SESSION_PATH).catch(() => undefined);
-      client.clear();
       client.setQueryData(SESSION, null);
+      // What the next user may not see is not kept.
+      client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== SESSION[0] });
     },
   };
 }

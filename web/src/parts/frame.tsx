@@ -1,11 +1,13 @@
 // What pages are put together from: head, cards, tiles, notices, empty states, tabs.
 
-import { CircleAlert, CircleCheck, Info, TriangleAlert, type LucideIcon } from "lucide-react";
+import { CircleAlert, CircleCheck, Copy, Info, TriangleAlert, type LucideIcon } from "lucide-react";
 import { useEffect, type ReactNode } from "react";
 import { Link, useSearchParams } from "react-router";
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { Refused } from "../api/request";
+import { IconButton } from "./buttons";
 import { Dot, Tip, type Place } from "./show";
+import { useToast } from "./toasts";
 
 interface PageProps {
   title: string;
@@ -136,10 +138,16 @@ export function Empty({ icon: Icon, title, children }: { icon: LucideIcon; title
 
 /** Text to copy into a terminal or an editor. */
 export function Code({ children, tall = false }: { children: string; tall?: boolean }) {
+  const toast = useToast();
+  const copy = () => void navigator.clipboard.writeText(children).then(() => toast("Copied.", "good"));
   return (
-    <pre className={`code${tall ? " tall" : ""}`} tabIndex={0}>
-      {children}
-    </pre>
+    <div className="code-box">
+      <pre className={`code${tall ? " tall" : ""}`} tabIndex={0}>
+        {children}
+      </pre>
+      {/* Browsers have a clipboard for pages that came over TLS or from this machine. */}
+      {window.isSecureContext && <IconButton icon={Copy} name="Copy" onClick={copy} />}
+    </div>
   );
 }
 

@@ -22,7 +22,7 @@ const LOOK = 100;
 /** So many bytes of each body come with the list. */
 const BODY = 4096;
 
-const times: Partial<Record<State, { title: string; of: (message: Message) => number | undefined }>> = {
+const timesOf: Partial<Record<State, { title: string; of: (message: Message) => number | undefined }>> = {
   delayed: { title: "Due", of: (message) => message.due },
   parked: { title: "Parked", of: (message) => message.parked },
   unacked: { title: "Given up", of: (message) => message.holder?.due ?? undefined },
@@ -61,7 +61,7 @@ export function QueueMessages({ queue }: { queue: Queue }) {
     refetchInterval: refresh === 0 ? false : refresh * 2,
   });
   const messages = pages.data?.pages.flatMap((page) => page.messages) ?? [];
-  const told = times[state];
+  const told = timesOf[state];
   return (
     <>
       <div className="tools">
@@ -179,6 +179,7 @@ function Filtered({ queue, state, close }: { queue: Queue; state: State; close: 
   const [which, setWhich] = useState(0);
   const [words, setWords] = useState<Record<string, string>>({});
   const [header, setHeader] = useState({ key: "", value: "" });
+  const [times, setTimes] = useState<Record<string, string>>({});
   const fields: [string, string, string][] = [
     ["reason", "Reason", "rejected, expired, maxlen, delivery_limit"],
     ["queue", "Queue of the last death", ""],
@@ -189,6 +190,7 @@ function Filtered({ queue, state, close }: { queue: Queue; state: State; close: 
   if (!chosen) return null;
   const filter: Record<string, unknown> = Object.fromEntries(Object.entries(words).filter(([, value]) => value !== ""));
   if (header.key !== "") filter["headers"] = { [header.key]: header.value };
+  for (const [key, value] of Object.entries(times)) if (value !== "") filter[key] = new Date(value).getTime();
   const all = Object.keys(filter).length === 0;
   const act = async () => {
     const lost = `${all ? "All" : "Those"} ${state} messages of ${queue.name}${all ? "" : ` that fit ${JSON.stringify(filter)}`} ${chosen.says}`;
@@ -210,6 +212,12 @@ function Filtered({ queue, state, close }: { queue: Queue; state: State; close: 
         </Field>
         <Field label="is">
           <Input value={header.value} change={(value) => setHeader({ ...header, value })} placeholder="value" />
+        </Field>
+        <Field label="Published from">
+          <Input value={times["accepted_from"] ?? ""} change={(value) => setTimes({ ...times, accepted_from: value })} type="datetime-local" />
+        </Field>
+        <Field label="and before">
+          <Input value={times["accepted_before"] ?? ""} change={(value) => setTimes({ ...times, accepted_before: value })} type="datetime-local" />
         </Field>
       </div>
     </Dialog>
