@@ -7,8 +7,8 @@ use crate::node::{self, Node};
 use crate::operator::{About, Operator, Reading};
 use crate::reader::Mistake;
 use crate::{
-    audit, cluster, definitions, limits, messages, overview, permissions, policies, queues,
-    topology, users, vhosts,
+    audit, bindings, cluster, declare, definitions, get as got, limits, messages, overview,
+    permissions, policies, publish, queues, topology, users, vhosts,
 };
 use axum::Router;
 use axum::extract::{FromRequest, Request};
@@ -121,6 +121,10 @@ endpoints! {
     GET "/api/queues" Management "queues, their arguments, and how many messages they have" => topology::queues;
     GET "/api/queues/{vhost}" Vhost "a virtual host's" => topology::queues_of_vhost;
     GET "/api/queues/{vhost}/{name}" Vhost "one queue" => topology::queue;
+    PUT "/api/queues/{vhost}/{name}" Vhost "declares it: `durable`, `auto_delete`, `arguments`" => declare::put_queue;
+    DELETE "/api/queues/{vhost}/{name}" Vhost "deletes it; `?if-empty=true`, `?if-unused=true`" => declare::delete_queue;
+    DELETE "/api/queues/{vhost}/{name}/contents" Vhost "purges it: what is ready goes" => declare::purge_queue;
+    POST "/api/queues/{vhost}/{name}/get" Vhost "its next messages, to look at or to take: `ackmode`, `count`, `encoding`, `truncate`" => got::get;
     GET "/api/landfall/queues" Management "queues with what is in them by state, their rules in force, and of those that deduplicate how many messages they remember and how many they have known again since the start" => queues::list;
     GET "/api/landfall/queues/{vhost}" Vhost "a virtual host's" => queues::of_vhost;
     GET "/api/landfall/queues/{vhost}/{name}" Vhost "one queue, and its oldest message" => queues::one;
@@ -131,8 +135,19 @@ endpoints! {
     GET "/api/exchanges" Management "exchanges and their arguments" => topology::exchanges;
     GET "/api/exchanges/{vhost}" Vhost "a virtual host's" => topology::exchanges_of_vhost;
     GET "/api/exchanges/{vhost}/{name}" Vhost "one exchange; the default one is `amq.default`" => topology::exchange;
+    PUT "/api/exchanges/{vhost}/{name}" Vhost "declares it: `type`, `durable`, `auto_delete`, `internal`, `arguments`" => declare::put_exchange;
+    DELETE "/api/exchanges/{vhost}/{name}" Vhost "deletes it; `?if-unused=true`" => declare::delete_exchange;
+    POST "/api/exchanges/{vhost}/{name}/publish" Vhost "publishes a message: `routing_key`, `payload`, `payload_encoding`, `properties`; answers when it has landed" => publish::publish;
     GET "/api/bindings" Management "bindings" => topology::bindings;
     GET "/api/bindings/{vhost}" Vhost "a virtual host's" => topology::bindings_of_vhost;
+    GET "/api/bindings/{vhost}/e/{source}/q/{destination}" Vhost "those between an exchange and a queue" => bindings::list::<false>;
+    POST "/api/bindings/{vhost}/e/{source}/q/{destination}" Vhost "binds a queue: `routing_key`, `arguments`" => bindings::make::<false>;
+    GET "/api/bindings/{vhost}/e/{source}/q/{destination}/{props}" Vhost "one of them, by its `properties_key`" => bindings::one::<false>;
+    DELETE "/api/bindings/{vhost}/e/{source}/q/{destination}/{props}" Vhost "unbinds it" => bindings::remove::<false>;
+    GET "/api/bindings/{vhost}/e/{source}/e/{destination}" Vhost "those between two exchanges" => bindings::list::<true>;
+    POST "/api/bindings/{vhost}/e/{source}/e/{destination}" Vhost "binds an exchange: `routing_key`, `arguments`" => bindings::make::<true>;
+    GET "/api/bindings/{vhost}/e/{source}/e/{destination}/{props}" Vhost "one of them, by its `properties_key`" => bindings::one::<true>;
+    DELETE "/api/bindings/{vhost}/e/{source}/e/{destination}/{props}" Vhost "unbinds it" => bindings::remove::<true>;
     GET "/api/queues/{vhost}/{name}/bindings" Vhost "those that lead to a queue" => topology::bindings_of_queue;
     GET "/api/exchanges/{vhost}/{name}/bindings/source" Vhost "those that lead away from an exchange" => topology::bindings_from;
     GET "/api/exchanges/{vhost}/{name}/bindings/destination" Vhost "those that lead to an exchange" => topology::bindings_to;
