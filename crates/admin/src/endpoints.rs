@@ -7,8 +7,8 @@ use crate::node::{self, Node};
 use crate::operator::{About, Operator, Reading};
 use crate::reader::Mistake;
 use crate::{
-    audit, bindings, cluster, declare, definitions, get as got, limits, messages, overview,
-    permissions, policies, publish, queues, topology, users, vhosts,
+    audit, bindings, cluster, declare, definitions, features, get as got, limits, messages,
+    overview, parameters, permissions, policies, publish, queues, topology, users, vhosts,
 };
 use axum::Router;
 use axum::extract::{FromRequest, Request};
@@ -113,6 +113,28 @@ endpoints! {
     PUT "/api/policies/{vhost}/{name}" Policymaker "sets `pattern`, `definition`, `priority`, `apply-to`" => policies::set;
     DELETE "/api/policies/{vhost}/{name}" Policymaker "removes it" => policies::remove;
 
+    GET "/api/parameters" Management "parameters of virtual hosts: their limits" => parameters::list;
+    GET "/api/parameters/{component}" Management "a component's; the one that has any is `vhost-limits`" => parameters::of_component;
+    GET "/api/parameters/{component}/{vhost}" Vhost "a virtual host's" => parameters::of_vhost;
+    GET "/api/parameters/{component}/{vhost}/{name}" Vhost "one parameter" => parameters::one;
+    PUT "/api/parameters/{component}/{vhost}/{name}" Administrator "sets it; 400 for a component that is not there" => parameters::set;
+    DELETE "/api/parameters/{component}/{vhost}/{name}" Administrator "clears it" => parameters::remove;
+    GET "/api/global-parameters" Management "parameters of the cluster: its name" => parameters::list_global;
+    GET "/api/global-parameters/{name}" Management "one of them" => parameters::one_global;
+
+    GET "/api/feature-flags" Management "features that tools ask for; all are on" => features::flags;
+    PUT "/api/feature-flags/{name}/enable" Administrator "204, for it is on; 400 for one that is not known" => features::enable;
+    GET "/api/deprecated-features" Management "none" => features::none;
+    GET "/api/deprecated-features/used" Management "none" => features::none;
+    GET "/api/extensions" Management "of the management pages: none" => features::none;
+    GET "/api/shovels" Management "none" => features::none;
+    GET "/api/shovels/{vhost}" Vhost "none" => features::none_of_vhost;
+    GET "/api/federation-links" Management "none" => features::none;
+    GET "/api/federation-links/{vhost}" Vhost "none" => features::none_of_vhost;
+    GET "/api/auth" Nobody "how to log in: with a name and a password" => features::auth;
+    GET "/api/aliveness-test/{vhost}" Vhost "sends a message through the queue `aliveness-test`" => features::aliveness;
+    POST "/api/rebalance/queues" Administrator "as `/api/landfall/cluster/rebalance`; where there is no cluster there is nothing to do" => features::rebalance;
+
     GET "/api/definitions" Administrator "everything, as a document" => definitions::export;
     POST "/api/definitions" Administrator "imports a document; answers what was made and what was ignored" => definitions::import;
     GET "/api/definitions/{vhost}" Administrator "a virtual host, as a document without its name" => definitions::export_vhost;
@@ -183,11 +205,12 @@ pub fn is_of_node(path: &str) -> bool {
         "/api/health/checks/alarms",
         "/api/health/checks/virtual-hosts",
     ];
-    const OF_NODE: [&str; 4] = [
+    const OF_NODE: [&str; 5] = [
         "/healthz/",
         "/api/health/",
         "/api/nodes",
         "/api/landfall/cluster",
+        "/api/rebalance/",
     ];
     !OF_BROKER.contains(&path) && OF_NODE.iter().any(|beginning| path.starts_with(beginning))
 }

@@ -6,6 +6,7 @@ mod access;
 mod cluster;
 mod declaring;
 mod endpoints;
+mod features;
 mod getting;
 mod hostile;
 mod import;
