@@ -27,6 +27,8 @@ pub(crate) enum Failure {
     Forbidden(&'static str),
     /// Logged in, and may not: 401 as RabbitMQ says it, without asking again who it is.
     NotAllowed(&'static str),
+    /// The broker refuses what this user wants: 401, as above.
+    NotPermitted(String),
     /// 404.
     NotFound,
     /// 404, in the broker's words.
@@ -43,6 +45,8 @@ pub(crate) enum Failure {
     Stopping,
     /// Something that it depends on does not answer: 503.
     Silent(String),
+    /// Nothing more is taken in for the moment: 503.
+    Short(String),
     /// Another node has to be asked: 503.
     Elsewhere(String),
 }
@@ -59,6 +63,8 @@ impl From<AskError> for Failure {
             AskError::Refused(CommandRefused::NotFound(what)) => Self::Missing(what),
             AskError::Refused(CommandRefused::Invalid(what)) => Self::BadRequest(what),
             AskError::Refused(CommandRefused::AccessRefused(_)) => Self::LoginRefused,
+            AskError::Refused(CommandRefused::NotPermitted(what)) => Self::NotPermitted(what),
+            AskError::Refused(CommandRefused::Short(what)) => Self::Short(what),
             AskError::Unreadable(what) => Self::Unreadable(what),
             AskError::Stopping => Self::Stopping,
             AskError::Elsewhere(_) => Self::Elsewhere(error.to_string()),
@@ -86,6 +92,10 @@ impl IntoResponse for Failure {
             }
             Self::Forbidden(reason) => (StatusCode::FORBIDDEN, "forbidden", *reason),
             Self::NotAllowed(reason) => (StatusCode::UNAUTHORIZED, "not_authorised", *reason),
+            Self::NotPermitted(reason) => {
+                let code = StatusCode::UNAUTHORIZED;
+                (code, "not_authorised", reason.as_str())
+            }
             Self::Unreadable(reason) => {
                 let code = StatusCode::SERVICE_UNAVAILABLE;
                 (code, "unreadable", reason.as_str())
@@ -104,7 +114,7 @@ impl IntoResponse for Failure {
                 let reason = "the request was not complete in time";
                 (StatusCode::REQUEST_TIMEOUT, "timeout", reason)
             }
-            Self::Silent(reason) => {
+            Self::Silent(reason) | Self::Short(reason) => {
                 let code = StatusCode::SERVICE_UNAVAILABLE;
                 (code, "unavailable", reason.as_str())
             }

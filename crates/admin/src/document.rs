@@ -4,7 +4,7 @@ mod read;
 mod write;
 
 pub(crate) use read::{policy, read, user, vhost};
-pub(crate) use write::{write, write_vhost};
+pub(crate) use write::{limits_parameter, write, write_vhost};
 
 use broker::Definitions;
 

@@ -8,8 +8,8 @@ use crate::node::{self, Node};
 use crate::operator::{About, Operator, Reading};
 use crate::reader::Mistake;
 use crate::{
-    audit, cluster, definitions, limits, messages, overview, permissions, policies, queues,
-    session, topology, users, vhosts,
+    audit, bindings, cluster, declare, definitions, features, get as got, limits, messages,
+    overview, parameters, permissions, policies, publish, queues, session, topology, users, vhosts,
 };
 use axum::Router;
 use axum::extract::{FromRequest, Request};
@@ -117,6 +117,28 @@ endpoints! {
     PUT "/api/policies/{vhost}/{name}" Policymaker "sets `pattern`, `definition`, `priority`, `apply-to`" => policies::set;
     DELETE "/api/policies/{vhost}/{name}" Policymaker "removes it" => policies::remove;
 
+    GET "/api/parameters" Management "parameters of virtual hosts: their limits" => parameters::list;
+    GET "/api/parameters/{component}" Management "a component's; the one that has any is `vhost-limits`" => parameters::of_component;
+    GET "/api/parameters/{component}/{vhost}" Vhost "a virtual host's" => parameters::of_vhost;
+    GET "/api/parameters/{component}/{vhost}/{name}" Vhost "one parameter" => parameters::one;
+    PUT "/api/parameters/{component}/{vhost}/{name}" Administrator "sets it; 400 for a component that is not there" => parameters::set;
+    DELETE "/api/parameters/{component}/{vhost}/{name}" Administrator "clears it" => parameters::remove;
+    GET "/api/global-parameters" Management "parameters of the cluster: its name" => parameters::list_global;
+    GET "/api/global-parameters/{name}" Management "one of them" => parameters::one_global;
+
+    GET "/api/feature-flags" Management "features that tools ask for; all are on" => features::flags;
+    PUT "/api/feature-flags/{name}/enable" Administrator "204, for it is on; 400 for one that is not known" => features::enable;
+    GET "/api/deprecated-features" Management "none" => features::none;
+    GET "/api/deprecated-features/used" Management "none" => features::none;
+    GET "/api/extensions" Management "of the management pages: none" => features::none;
+    GET "/api/shovels" Management "none" => features::none;
+    GET "/api/shovels/{vhost}" Vhost "none" => features::none_of_vhost;
+    GET "/api/federation-links" Management "none" => features::none;
+    GET "/api/federation-links/{vhost}" Vhost "none" => features::none_of_vhost;
+    GET "/api/auth" Nobody "how to log in: with a name and a password" => features::auth;
+    GET "/api/aliveness-test/{vhost}" Vhost "sends a message through the queue `aliveness-test`" => features::aliveness;
+    POST "/api/rebalance/queues" Administrator "as `/api/landfall/cluster/rebalance`; where there is no cluster there is nothing to do" => features::rebalance;
+
     GET "/api/definitions" Administrator "everything, as a document" => definitions::export;
     POST "/api/definitions" Administrator "imports a document; answers what was made and what was ignored" => definitions::import;
     GET "/api/definitions/{vhost}" Administrator "a virtual host, as a document without its name" => definitions::export_vhost;
@@ -125,6 +147,10 @@ endpoints! {
     GET "/api/queues" Management "queues, their arguments, and how many messages they have" => topology::queues;
     GET "/api/queues/{vhost}" Vhost "a virtual host's" => topology::queues_of_vhost;
     GET "/api/queues/{vhost}/{name}" Vhost "one queue" => topology::queue;
+    PUT "/api/queues/{vhost}/{name}" Vhost "declares it: `durable`, `auto_delete`, `arguments`" => declare::put_queue;
+    DELETE "/api/queues/{vhost}/{name}" Vhost "deletes it; `?if-empty=true`, `?if-unused=true`" => declare::delete_queue;
+    DELETE "/api/queues/{vhost}/{name}/contents" Vhost "purges it: what is ready goes" => declare::purge_queue;
+    POST "/api/queues/{vhost}/{name}/get" Vhost "its next messages, to look at or to take: `ackmode`, `count`, `encoding`, `truncate`" => got::get;
     GET "/api/landfall/queues" Management "queues with what is in them by state, their rules in force, and of those that deduplicate how many messages they remember and how many they have known again since the start" => queues::list;
     GET "/api/landfall/queues/{vhost}" Vhost "a virtual host's" => queues::of_vhost;
     GET "/api/landfall/queues/{vhost}/{name}" Vhost "one queue, and its oldest message" => queues::one;
@@ -135,8 +161,19 @@ endpoints! {
     GET "/api/exchanges" Management "exchanges and their arguments" => topology::exchanges;
     GET "/api/exchanges/{vhost}" Vhost "a virtual host's" => topology::exchanges_of_vhost;
     GET "/api/exchanges/{vhost}/{name}" Vhost "one exchange; the default one is `amq.default`" => topology::exchange;
+    PUT "/api/exchanges/{vhost}/{name}" Vhost "declares it: `type`, `durable`, `auto_delete`, `internal`, `arguments`" => declare::put_exchange;
+    DELETE "/api/exchanges/{vhost}/{name}" Vhost "deletes it; `?if-unused=true`" => declare::delete_exchange;
+    POST "/api/exchanges/{vhost}/{name}/publish" Vhost "publishes a message: `routing_key`, `payload`, `payload_encoding`, `properties`; answers when it has landed" => publish::publish;
     GET "/api/bindings" Management "bindings" => topology::bindings;
     GET "/api/bindings/{vhost}" Vhost "a virtual host's" => topology::bindings_of_vhost;
+    GET "/api/bindings/{vhost}/e/{source}/q/{destination}" Vhost "those between an exchange and a queue" => bindings::list::<false>;
+    POST "/api/bindings/{vhost}/e/{source}/q/{destination}" Vhost "binds a queue: `routing_key`, `arguments`" => bindings::make::<false>;
+    GET "/api/bindings/{vhost}/e/{source}/q/{destination}/{props}" Vhost "one of them, by its `properties_key`" => bindings::one::<false>;
+    DELETE "/api/bindings/{vhost}/e/{source}/q/{destination}/{props}" Vhost "unbinds it" => bindings::remove::<false>;
+    GET "/api/bindings/{vhost}/e/{source}/e/{destination}" Vhost "those between two exchanges" => bindings::list::<true>;
+    POST "/api/bindings/{vhost}/e/{source}/e/{destination}" Vhost "binds an exchange: `routing_key`, `arguments`" => bindings::make::<true>;
+    GET "/api/bindings/{vhost}/e/{source}/e/{destination}/{props}" Vhost "one of them, by its `properties_key`" => bindings::one::<true>;
+    DELETE "/api/bindings/{vhost}/e/{source}/e/{destination}/{props}" Vhost "unbinds it" => bindings::remove::<true>;
     GET "/api/queues/{vhost}/{name}/bindings" Vhost "those that lead to a queue" => topology::bindings_of_queue;
     GET "/api/exchanges/{vhost}/{name}/bindings/source" Vhost "those that lead away from an exchange" => topology::bindings_from;
     GET "/api/exchanges/{vhost}/{name}/bindings/destination" Vhost "those that lead to an exchange" => topology::bindings_to;
@@ -172,12 +209,13 @@ pub fn is_of_node(path: &str) -> bool {
         "/api/health/checks/alarms",
         "/api/health/checks/virtual-hosts",
     ];
-    const OF_NODE: [&str; 5] = [
+    const OF_NODE: [&str; 6] = [
         "/healthz/",
         "/api/health/",
         "/api/nodes",
         "/api/landfall/cluster",
         SESSION_PATH,
+        "/api/rebalance/",
     ];
     !OF_BROKER.contains(&path) && OF_NODE.iter().any(|beginning| path.starts_with(beginning))
 }

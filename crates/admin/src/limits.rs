@@ -104,6 +104,23 @@ async fn change_vhost(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// All limits of a virtual host at once.
+pub(crate) async fn replace_vhosts(
+    api: &Api,
+    vhost: &str,
+    max_connections: Option<u64>,
+    max_queues: Option<u64>,
+) -> Result<StatusCode, Failure> {
+    let there = api.definitions().await?;
+    let changed = VhostDefinition {
+        max_connections,
+        max_queues,
+        ..vhosts::find(&there, vhost)?.clone()
+    };
+    api.change(Command::PutVhost(changed)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 fn no_limit(limit: &str) -> Failure {
     Failure::BadRequest(format!("there is no limit '{limit}'"))
 }

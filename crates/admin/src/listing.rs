@@ -3,6 +3,7 @@
 use crate::answer::Failure;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
+use regex::{Regex, RegexBuilder};
 use serde_json::{Value as Json, json};
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -10,6 +11,9 @@ use std::collections::HashMap;
 /// The most entries of a page, as with RabbitMQ.
 const PAGE_SIZE_MAX: usize = 500;
 const PAGE_SIZE: usize = 100;
+
+/// The compiled form of a pattern may take so much memory, in bytes.
+const COMPILED_BYTES_MAX: usize = 1024 * 1024;
 
 /// What the query of a list's path asks for.
 #[derive(Debug, Default)]
@@ -19,8 +23,39 @@ pub(crate) struct Wanted {
     reverse: bool,
     /// Which page, and how large.
     page: Option<(usize, usize)>,
-    /// A part of the names wanted.
-    name: Option<String>,
+    /// Of a page: which names are wanted.
+    names: Option<Names>,
+}
+
+/// Some names; capitals are like small letters, as with RabbitMQ.
+#[derive(Debug)]
+enum Names {
+    /// Those with this in them, in small letters.
+    With(String),
+    /// Those that match.
+    Like(Regex),
+}
+
+impl Names {
+    /// Whoever asks may send any pattern, so it is matched in linear time.
+    fn like(pattern: &str) -> Result<Self, Failure> {
+        let compiled = RegexBuilder::new(pattern)
+            .case_insensitive(true)
+            .size_limit(COMPILED_BYTES_MAX)
+            .build();
+        let compiled = compiled.map_err(|error| {
+            let text = format!("'{pattern}' is not a regular expression: {error}");
+            Failure::BadRequest(text)
+        });
+        compiled.map(Self::Like)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        match self {
+            Self::With(part) => name.to_lowercase().contains(part),
+            Self::Like(pattern) => pattern.is_match(name),
+        }
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Wanted {
@@ -42,23 +77,25 @@ impl Wanted {
                 .filter(|number| (1..=most).contains(number))
                 .ok_or_else(|| Failure::BadRequest(format!("{key} must be from 1 to {most}"))),
         };
-        if text("use_regex").is_some_and(|flag| flag == "true") {
-            return Err(Failure::BadRequest("use_regex is not supported".into()));
-        }
+        let is_set = |key: &str| text(key).is_some_and(|flag| flag == "true");
         let columns = text("columns").map(|text| text.split(',').map(str::to_owned).collect());
-        let page = text("page").is_some() && text("pagination").is_none_or(|flag| flag != "false");
+        // KEDA asks for a page with `pagination=false` beside it, and wants the page.
+        let page = text("page").map(|_| {
+            let page = number("page", 1, usize::MAX)?;
+            Ok::<_, Failure>((page, number("page_size", PAGE_SIZE, PAGE_SIZE_MAX)?))
+        });
+        let page = page.transpose()?;
+        let name = text("name").filter(|_| page.is_some());
+        let names = name.map(|name| match is_set("use_regex") {
+            true => Names::like(name),
+            false => Ok(Names::With(name.to_lowercase())),
+        });
         Ok(Self {
             columns,
             sort: text("sort").cloned(),
-            reverse: text("sort_reverse").is_some_and(|flag| flag == "true"),
-            page: match page {
-                true => Some((
-                    number("page", 1, usize::MAX)?,
-                    number("page_size", PAGE_SIZE, PAGE_SIZE_MAX)?,
-                )),
-                false => None,
-            },
-            name: text("name").cloned(),
+            reverse: is_set("sort_reverse"),
+            page,
+            names: names.transpose()?,
         })
     }
 
@@ -80,12 +117,8 @@ impl Wanted {
             ));
         };
         let total = items.len();
-        if let Some(part) = &self.name {
-            items.retain(|item| {
-                item["name"]
-                    .as_str()
-                    .is_some_and(|name| name.contains(part))
-            });
+        if let Some(names) = &self.names {
+            items.retain(|item| item["name"].as_str().is_some_and(|name| names.has(name)));
         }
         let filtered = items.len();
         let pages = filtered.div_ceil(page_size).max(1);

@@ -1,12 +1,11 @@
 //! Messages as JSON: where they are and what they say, with RabbitMQ's names where it has them.
 
-use crate::fields;
 use crate::operator::Content;
+use crate::properties;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use broker::snapshot::{Holder, MessageStatus, Stands};
-use model::Properties;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 /// A message; with the beginning of its body where that is wanted.
 pub(crate) fn message(status: &MessageStatus, content: &Content, body_most: usize) -> Json {
@@ -21,7 +20,7 @@ pub(crate) fn message(status: &MessageStatus, content: &Content, body_most: usiz
         "accepted": message.accepted.0,
         "exchange": message.exchange.as_str(),
         "routing_key": message.routing_key.as_str(),
-        "properties": properties(&message.properties),
+        "properties": properties::shape(&message.properties),
         "payload_bytes": content.body_length,
     });
     match &status.stands {
@@ -55,7 +54,7 @@ fn holder(holder: &Holder) -> Json {
 }
 
 /// Text as it is, everything else in base64. A text that was cut may end within a letter.
-fn payload(content: &Content) -> (String, &'static str) {
+pub(crate) fn payload(content: &Content) -> (String, &'static str) {
     let body = &content.message.body;
     let text = match std::str::from_utf8(body) {
         Ok(text) => Some(text),
@@ -68,35 +67,4 @@ fn payload(content: &Content) -> (String, &'static str) {
         Some(text) => (text.to_owned(), "string"),
         None => (STANDARD.encode(body), "base64"),
     }
-}
-
-fn properties(properties: &Properties) -> Json {
-    let texts = [
-        ("content_type", properties.content_type()),
-        ("content_encoding", properties.content_encoding()),
-        ("correlation_id", properties.correlation_id()),
-        ("reply_to", properties.reply_to()),
-        ("expiration", properties.expiration()),
-        ("message_id", properties.message_id()),
-        ("type", properties.kind()),
-        ("user_id", properties.user_id()),
-        ("app_id", properties.app_id()),
-        ("cluster_id", properties.cluster_id()),
-    ];
-    let numbers = [
-        ("delivery_mode", properties.delivery_mode().map(u64::from)),
-        ("priority", properties.priority().map(u64::from)),
-        ("timestamp", properties.timestamp()),
-    ];
-    let texts = texts
-        .into_iter()
-        .filter_map(|(name, text)| Some((name.to_owned(), Json::from(text?))));
-    let numbers = numbers
-        .into_iter()
-        .filter_map(|(name, number)| Some((name.to_owned(), Json::from(number?))));
-    let mut map: Map<String, Json> = texts.chain(numbers).collect();
-    if let Some(headers) = properties.headers() {
-        map.insert("headers".to_owned(), fields::object(headers));
-    }
-    Json::Object(map)
 }

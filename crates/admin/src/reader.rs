@@ -103,15 +103,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A whole number.
+    /// A whole number; also as a text, which `rabbitmqadmin` writes.
     pub(crate) fn integer(&mut self, key: &'static str) -> Result<Option<i64>, Mistake> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(json) => {
-                let integer = json.as_i64().map(Some);
-                integer.ok_or_else(|| self.expected(key, "a whole number"))
-            }
-        }
+        let integer = match self.get(key) {
+            None => return Ok(None),
+            Some(Json::String(text)) => text.parse().ok(),
+            Some(json) => json.as_i64(),
+        };
+        let integer = integer.map(Some);
+        integer.ok_or_else(|| self.expected(key, "a whole number"))
     }
 
     /// A limit: negative is none, as with RabbitMQ.

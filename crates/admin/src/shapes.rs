@@ -216,20 +216,22 @@ pub(crate) fn default_binding(queue: &NamedQueue) -> NamedBinding {
     }
 }
 
+/// A text as a part of a path.
+pub(crate) fn path_part(text: &str) -> String {
+    let coded = text.bytes().map(|byte| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+            char::from(byte).to_string()
+        }
+        other => format!("%{other:02X}"),
+    });
+    coded.collect()
+}
+
 /// How a binding is called among those between the same two: its routing key, and where there are arguments a
 /// digest of them.
 pub(crate) fn properties_key(binding: &NamedBinding) -> String {
     // RabbitMQ writes the key as a part of a path.
-    let key: String = binding
-        .routing_key
-        .bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
-                char::from(byte).to_string()
-            }
-            other => format!("%{other:02X}"),
-        })
-        .collect();
+    let key = path_part(&binding.routing_key);
     if !binding.arguments.is_empty() {
         // FNV-1a: the same on every machine and for ever.
         let digest = (binding.arguments.as_bytes().iter()).fold(0x811c_9dc5_u32, |digest, byte| {

@@ -4,13 +4,17 @@ mod fake;
 
 mod access;
 mod cluster;
+mod declaring;
 mod endpoints;
+mod features;
+mod getting;
 mod hostile;
 mod import;
 mod journeys;
 mod lists;
 mod matrix;
 mod messages;
+mod publishing;
 mod real;
 mod sessions;
 mod transcript;
@@ -81,11 +85,15 @@ impl Api {
 
     /// Asks for each line `METHOD path [body]`, and writes down what was answered.
     async fn transcript(&self, lines: &str) -> String {
+        self.transcript_as("guest:guest", lines).await
+    }
+
+    async fn transcript_as(&self, user: &str, lines: &str) -> String {
         let mut written = String::new();
         for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let mut parts = line.splitn(3, ' ');
             let mut part = || parts.next().unwrap_or_default();
-            let (code, body) = self.ask(part(), part(), part()).await;
+            let (code, body) = self.ask_as(user, part(), part(), part()).await;
             let answered = format!("{line}\n  {code} {body}");
             writeln!(written, "{}", answered.trim_end()).expect("strings take everything");
         }

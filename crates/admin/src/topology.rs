@@ -4,14 +4,12 @@ use crate::access::Caller;
 use crate::answer::Failure;
 use crate::endpoints::Api;
 use crate::listing::Wanted;
+use crate::on_behalf::exchange_named;
 use crate::{queues, shapes, vhosts};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use broker::{Definitions, NamedBinding, NamedExchange};
 use serde_json::Value;
-
-/// The default exchange's name in paths, where an empty name cannot stand.
-const DEFAULT: &str = "amq.default";
 
 pub(crate) async fn queues(
     State(api): State<Api>,
@@ -71,18 +69,13 @@ pub(crate) async fn exchanges_of_vhost(
     wanted.of(own.map(|exchange| exchange_shape(&exchange)))
 }
 
-/// An exchange's own name for its name in a path.
-fn named(path: &str) -> &str {
-    if path == DEFAULT { "" } else { path }
-}
-
-fn find_exchange(
+pub(crate) fn find_exchange(
     definitions: &Definitions,
     vhost: &str,
     name: &str,
 ) -> Result<NamedExchange, Failure> {
     all_exchanges(definitions)
-        .find(|of| of.vhost == *vhost && of.definition.name == *named(name))
+        .find(|of| of.vhost == *vhost && of.definition.name == *exchange_named(name))
         .ok_or(Failure::NotFound)
 }
 
@@ -95,19 +88,27 @@ pub(crate) async fn exchange(
     Ok(wanted.one(&exchange_shape(&found)))
 }
 
-/// All bindings, those of the default exchange among them, that `which` wants.
+/// All bindings, those of the default exchange among them.
+pub(crate) fn all_bindings(definitions: &Definitions) -> impl Iterator<Item = NamedBinding> {
+    let default = definitions.queues.iter().map(shapes::default_binding);
+    default.chain(definitions.bindings.iter().cloned())
+}
+
+/// A binding, and how it is called among those between the same two.
+pub(crate) fn binding_shape(binding: &NamedBinding) -> Value {
+    let mut shape = shapes::binding(binding);
+    shape["properties_key"] = shapes::properties_key(binding).into();
+    shape
+}
+
+/// Those that `which` wants.
 fn some_bindings(
     definitions: &Definitions,
     wanted: &Wanted,
     which: impl Fn(&NamedBinding) -> bool,
 ) -> Result<Json<Value>, Failure> {
-    let default = definitions.queues.iter().map(shapes::default_binding);
-    let all = default.chain(definitions.bindings.iter().cloned());
-    wanted.of(all.filter(which).map(|binding| {
-        let mut shape = shapes::binding(&binding);
-        shape["properties_key"] = shapes::properties_key(&binding).into();
-        shape
-    }))
+    let meant = all_bindings(definitions).filter(which);
+    wanted.of(meant.map(|binding| binding_shape(&binding)))
 }
 
 pub(crate) async fn bindings(
@@ -154,7 +155,7 @@ pub(crate) async fn bindings_from(
     let definitions = api.definitions().await?;
     find_exchange(&definitions, &vhost, &name)?;
     some_bindings(&definitions, &wanted, |binding| {
-        binding.vhost == *vhost && binding.source == *named(&name)
+        binding.vhost == *vhost && binding.source == *exchange_named(&name)
     })
 }
 

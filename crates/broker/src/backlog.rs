@@ -307,6 +307,15 @@ impl Backlog {
         page
     }
 
+    /// The messages that are handed out next, in this order, of those that have landed.
+    pub(crate) fn next(&self, landed: Position, most: usize) -> Vec<Ready> {
+        let mut next = Vec::new();
+        for level in self.levels.iter().rev() {
+            next.extend(level.page(Position::NONE, landed, most - next.len()));
+        }
+        next
+    }
+
     /// The bytes of the messages that wait, where the queue limits them.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes

@@ -13,14 +13,20 @@ use model::{Position, QueueId};
 pub(crate) const NOT_THERE: &str = "it does not wait there any more";
 
 impl Chosen {
-    /// The positions, if they are not too many: each command is a bounded piece of work.
+    /// The positions, if they are not too many.
     pub(crate) fn checked_positions(&self) -> Result<&[Position], CommandRefused> {
-        if self.positions.len() > PAGE_MAX {
-            let text = format!("more than {PAGE_MAX} messages at a time");
-            return Err(CommandRefused::Invalid(text));
-        }
+        check_count(self.positions.len())?;
         Ok(&self.positions)
     }
+}
+
+/// Each command is a bounded piece of work.
+pub(crate) fn check_count(messages: usize) -> Result<(), CommandRefused> {
+    if messages > PAGE_MAX {
+        let text = format!("more than {PAGE_MAX} messages at a time");
+        return Err(CommandRefused::Invalid(text));
+    }
+    Ok(())
 }
 
 impl Broker {

@@ -7,12 +7,13 @@ use crate::access::Right;
 use crate::audit::Account;
 use crate::definitions::Definitions;
 use crate::password::{Mark, Slow};
-use crate::snapshot::{Look, Page, QueueStatus, State};
+use crate::snapshot::{Look, MessageStatus, Page, QueueStatus, State};
+use model::method::{exchange, queue};
 use model::record::{
     PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
     VhostDefinition,
 };
-use model::{Password, Position, ShortStr};
+use model::{Password, Position, Publish, ShortStr};
 
 /// Tells the shell which command an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -114,6 +115,49 @@ pub enum Command {
     Fire(Chosen),
     /// Messages that wait are not wanted any more.
     Cancel(Chosen),
+    /// What a client could do as well, as that user.
+    OnBehalf(OnBehalf),
+}
+
+/// What a user asks for as on a channel.
+#[derive(Debug)]
+pub struct OnBehalf {
+    /// Whose permissions count.
+    pub user: ShortStr,
+    /// In which virtual host.
+    pub vhost: ShortStr,
+    /// What.
+    pub deed: Deed,
+}
+
+/// One thing that a client could do as well.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the names are the protocol's")]
+pub enum Deed {
+    DeclareQueue(queue::Declare),
+    DeleteQueue(queue::Delete),
+    PurgeQueue(queue::Purge),
+    DeclareExchange(exchange::Declare),
+    DeleteExchange(exchange::Delete),
+    BindQueue(queue::Bind),
+    UnbindQueue(queue::Unbind),
+    BindExchange(exchange::Bind),
+    UnbindExchange(exchange::Unbind),
+    Publish(Publish),
+    /// The messages that would be handed out next, to be looked at.
+    Peek {
+        queue: ShortStr,
+        /// At most so many, and at most a thousand.
+        most: usize,
+    },
+    /// basic.get of messages that were seen, settled at once. What is not ready any more is left alone.
+    Take {
+        queue: ShortStr,
+        /// At most a thousand.
+        positions: Vec<Position>,
+        /// basic.reject for good, instead of basic.ack.
+        reject: bool,
+    },
 }
 
 /// Messages that an operator wants something done with.
@@ -151,6 +195,18 @@ pub enum Answer {
     Messages(Page),
     /// What was done with messages, and has landed.
     Outcome(Outcome),
+    /// The message has landed in every queue that takes it.
+    Published {
+        /// Whether there is any.
+        routed: bool,
+    },
+    /// The messages that would be handed out next, in this order.
+    Next {
+        /// How many there are in all.
+        ready: u64,
+        /// The first of them.
+        messages: Vec<MessageStatus>,
+    },
 }
 
 /// What became of chosen messages.
@@ -183,4 +239,10 @@ pub enum CommandRefused {
     /// No such user, another password, or not from there.
     #[error("{0}")]
     AccessRefused(String),
+    /// The user may not do that.
+    #[error("{0}")]
+    NotPermitted(String),
+    /// There is too little memory or room on the disk to take more in.
+    #[error("{0}")]
+    Short(String),
 }

@@ -282,7 +282,7 @@ impl Broker {
     }
 
     /// Where one consumer is to get everything nobody else can take something away.
-    fn refuse_single_active(&self, queue: QueueId) -> Result<(), Refusal> {
+    pub(crate) fn refuse_single_active(&self, queue: QueueId) -> Result<(), Refusal> {
         if !self.queues[&queue].rules.single_active_consumer {
             return Ok(());
         }

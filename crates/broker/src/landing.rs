@@ -64,6 +64,12 @@ struct PendingConfirm {
 }
 
 impl Confirms {
+    /// What the last publish waits for, and whether a queue refused it; `None` where nothing is to be confirmed.
+    pub(crate) fn last(&self) -> Option<(Position, bool)> {
+        let last = self.pending.back()?;
+        Some((last.needs, last.refused))
+    }
+
     /// Takes the publishes that have landed; the answers to them, as few as possible.
     fn release(&mut self, landed: Position) -> SmallVec<[Method; 1]> {
         let mut answers = SmallVec::new();
@@ -127,7 +133,7 @@ impl Landing {
 
     /// Replies from here on wait for this record.
     pub(crate) fn answers_wait_for(&mut self, position: Position) {
-        self.answers_wait_for = position;
+        self.answers_wait_for = self.answers_wait_for.max(position);
     }
 
     pub(crate) fn end_turn(&mut self) {

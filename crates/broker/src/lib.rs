@@ -13,7 +13,7 @@
 //! all of it comes back after a crash (`checkpoint`, `recover`). `journey` tells what happened to messages, and `audit`
 //! balances how many came, went and are here. Operators have their own door: what they ask for
 //! (`command`, `definitions`, `snapshot`) and how it is done (`operate`, `import`, `export`; `choose` and `redrive` for
-//! messages), on users and what they may do
+//! messages; `on_behalf` for what clients could do as well), on users and what they may do
 //! (`access`, `permit`, `quota`, `pattern`, `password`, `login`), virtual hosts (`vhosts`) and policies (`policy`).
 
 mod input;
@@ -31,7 +31,9 @@ pub mod journey;
 
 mod backlog;
 mod command;
-pub use command::{Answer, Chosen, Command, CommandId, CommandRefused, Outcome, Stayed};
+pub use command::{
+    Answer, Chosen, Command, CommandId, CommandRefused, Deed, OnBehalf, Outcome, Stayed,
+};
 
 mod definitions;
 pub use definitions::{Definitions, NamedBinding, NamedExchange, NamedQueue};
@@ -49,6 +51,7 @@ pub use access::Right;
 mod export;
 mod import;
 mod numbered;
+mod on_behalf;
 mod operate;
 mod pattern;
 mod permit;

@@ -116,6 +116,7 @@ impl Broker {
                 false
             }
             Command::Look(look) => return self.look(&look).map(Some),
+            Command::OnBehalf(asked) => return self.on_behalf(now, id, asked).map(Some),
             Command::Cancel(chosen) => {
                 let outcome = self.cancel_messages(&chosen)?;
                 return Ok(Some(Answer::Outcome(outcome)));

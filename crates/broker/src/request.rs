@@ -124,7 +124,12 @@ impl Broker {
         }
     }
 
-    fn call(&mut self, now: Timestamp, id: ChannelId, method: Method) -> Result<(), Refusal> {
+    pub(crate) fn call(
+        &mut self,
+        now: Timestamp,
+        id: ChannelId,
+        method: Method,
+    ) -> Result<(), Refusal> {
         self.permit_method(id, &method)?;
         match method {
             Method::BasicAck(ack) => self.ack(now, id, &ack),

@@ -22,7 +22,7 @@ impl Shortage {
     }
 
     /// For connection.blocked, in RabbitMQ's words.
-    fn reason(self) -> ShortStr {
+    pub(crate) fn reason(self) -> ShortStr {
         ShortStr::from_static(match (self.memory, self.disk) {
             (true, true) => "low on memory & disk",
             (true, false) => "low on memory",

@@ -24,6 +24,7 @@ mod journeys;
 mod late;
 mod limits;
 mod looking;
+mod on_behalf;
 mod operator_history;
 mod patterns;
 mod permissions;

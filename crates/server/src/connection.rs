@@ -74,7 +74,12 @@ const FLUSH_MAX: Duration = Duration::from_secs(5);
 /// Serves one client until it is gone.
 ///
 /// A client that is one too many is served up to connection.open, where it is told so.
-pub(crate) async fn serve(house: Arc<House>, id: ConnectionId, visitor: Visitor, is_one_too_many: bool) {
+pub(crate) async fn serve(
+    house: Arc<House>,
+    id: ConnectionId,
+    visitor: Visitor,
+    is_one_too_many: bool,
+) {
     let Visitor {
         mut socket,
         peer,

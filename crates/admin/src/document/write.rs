@@ -76,7 +76,7 @@ fn topology(
     let policies = (definitions.policies.iter()).filter(|policy| of(&policy.vhost));
     let parameters = (definitions.vhosts.iter()).filter(|vhost| of(&vhost.name));
     json!({
-        "parameters": parameters.filter_map(limits).map(&scoped).collect::<Json>(),
+        "parameters": parameters.filter_map(limits_parameter).map(&scoped).collect::<Json>(),
         "policies": policies.map(shapes::policy).map(&scoped).collect::<Json>(),
         "queues": queues.map(|queue| {
             let mut shape = shapes::queue(queue);
@@ -120,7 +120,7 @@ impl Durable<'_> {
 }
 
 /// RabbitMQ keeps a virtual host's limits as a parameter of it.
-fn limits(vhost: &VhostDefinition) -> Option<Json> {
+pub(crate) fn limits_parameter(vhost: &VhostDefinition) -> Option<Json> {
     let limits = shapes::vhost_limits(vhost);
     let set = limits.as_object().is_some_and(|limits| !limits.is_empty());
     set.then(|| {

@@ -115,7 +115,8 @@ impl Fake {
             Command::Permitted { .. }
             | Command::Redrive(_)
             | Command::Fire(_)
-            | Command::Cancel(_) => Err(CommandRefused::NotFound("no messages here".into())),
+            | Command::Cancel(_)
+            | Command::OnBehalf(_) => Err(CommandRefused::NotFound("no messages here".into())),
         }
     }
 }

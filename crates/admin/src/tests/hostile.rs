@@ -57,6 +57,15 @@ fn any_body() -> impl Strategy<Value = Value> {
         "state",
         "all",
         "positions",
+        "routing_key",
+        "payload",
+        "payload_encoding",
+        "properties",
+        "delivery_mode",
+        "ackmode",
+        "count",
+        "encoding",
+        "truncate",
         "filter",
         "headers",
         "accepted_from",
@@ -110,7 +119,7 @@ proptest! {
     #[test]
     fn any_request_is_answered(
         endpoint in prop::sample::select((0..ENDPOINTS.len()).collect::<Vec<_>>()),
-        parts in prop::collection::vec(any_part(), 3),
+        parts in prop::collection::vec(any_part(), 4),
         query in "[a-z_]{0,12}(=[0-9a-z,%.-]{0,9})?",
         body in any_body(),
     ) {
@@ -120,7 +129,7 @@ proptest! {
             .path
             .split('/')
             .map(|part| match part.starts_with('{') {
-                true => parts.next().expect("no path has more than three").clone(),
+                true => parts.next().expect("no path has more than four").clone(),
                 false => part.to_owned(),
             })
             .collect();

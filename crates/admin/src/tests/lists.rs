@@ -75,8 +75,11 @@ async fn pages_columns_and_order() {
             GET /api/exchanges?page=9
             GET /api/exchanges?page=0
             GET /api/exchanges?page=1&page_size=501
-            GET /api/exchanges?page=1&use_regex=true&name=.
-            GET /api/exchanges?page=1&pagination=false&columns=name
+            GET /api/exchanges?page=1&use_regex=true&name=%5Eamq.(t|M)&columns=name
+            GET /api/exchanges?page=1&use_regex=true&name=(
+            GET /api/exchanges?page=1&use_regex=true&name=((a%7B99%7D)%7B99%7D)%7B99%7D
+            GET /api/exchanges?page=1&name=FAN&columns=name&page_size=5&pagination=false
+            GET /api/exchanges?name=fan&pagination=false&columns=name
             ",
         )
         .await;
@@ -93,9 +96,15 @@ async fn pages_columns_and_order() {
           400 {"error":"bad_request","reason":"page must be from 1 to 18446744073709551615"}
         GET /api/exchanges?page=1&page_size=501
           400 {"error":"bad_request","reason":"page_size must be from 1 to 500"}
-        GET /api/exchanges?page=1&use_regex=true&name=.
-          400 {"error":"bad_request","reason":"use_regex is not supported"}
-        GET /api/exchanges?page=1&pagination=false&columns=name
+        GET /api/exchanges?page=1&use_regex=true&name=%5Eamq.(t|M)&columns=name
+          200 {"filtered_count":2,"item_count":2,"items":[{"name":"amq.match"},{"name":"amq.topic"}],"page":1,"page_count":1,"page_size":100,"total_count":7}
+        GET /api/exchanges?page=1&use_regex=true&name=(
+          400 {"error":"bad_request","reason":"'(' is not a regular expression: regex parse error:\n    (\n    ^\nerror: unclosed group"}
+        GET /api/exchanges?page=1&use_regex=true&name=((a%7B99%7D)%7B99%7D)%7B99%7D
+          400 {"error":"bad_request","reason":"'((a{99}){99}){99}' is not a regular expression: Compiled regex exceeds size limit of 1048576 bytes."}
+        GET /api/exchanges?page=1&name=FAN&columns=name&page_size=5&pagination=false
+          200 {"filtered_count":1,"item_count":1,"items":[{"name":"amq.fanout"}],"page":1,"page_count":1,"page_size":5,"total_count":7}
+        GET /api/exchanges?name=fan&pagination=false&columns=name
           200 [{"name":""},{"name":"amq.direct"},{"name":"amq.fanout"},{"name":"amq.headers"},{"name":"amq.match"},{"name":"amq.rabbitmq.trace"},{"name":"amq.topic"}]
     "#]].assert_eq(&transcript);
 }

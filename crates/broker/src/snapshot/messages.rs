@@ -132,6 +132,12 @@ fn waiting(ready: &Ready, stands: Stands) -> MessageStatus {
     }
 }
 
+impl From<&Ready> for MessageStatus {
+    fn from(ready: &Ready) -> Self {
+        waiting(ready, Stands::Ready)
+    }
+}
+
 fn parked_message(parked: ParkedMessage) -> MessageStatus {
     MessageStatus {
         position: parked.position,

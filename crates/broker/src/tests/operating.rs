@@ -1,7 +1,7 @@
 //! What operators ask for, in the words of scripts.
 
 use super::script::{arguments, short};
-use crate::command::{Answer, Chosen, Command, CommandId, CommandRefused};
+use crate::command::{Answer, Chosen, Command, CommandId, CommandRefused, OnBehalf};
 use crate::definitions::Definitions;
 use crate::snapshot::{Cursor, Look, MessageStatus, Page, QueueStatus, Stands, State};
 use crate::{Input, Login, Mark, Proof, Right, password_hash};
@@ -150,6 +150,11 @@ pub(super) fn command(words: &[&str]) -> Command {
         ["cancel", vhost, queue, state, ref positions @ ..] => {
             Command::Cancel(chosen(vhost, queue, state, positions))
         }
+        ["for", user, vhost, ref request @ ..] => Command::OnBehalf(OnBehalf {
+            user: short(user),
+            vhost: short(vhost),
+            deed: super::on_behalf::deed(request),
+        }),
         _ => panic!("what is {words:?}?"),
     }
 }
@@ -200,6 +205,13 @@ pub(super) fn show_answer(_: CommandId, answer: &Result<Answer, CommandRefused>)
         Ok(Answer::Accounts(accounts)) => super::auditing::show_accounts(accounts),
         Ok(Answer::Queues(queues)) => show_queues(queues),
         Ok(Answer::Messages(page)) => show_page(page),
+        Ok(Answer::Published { routed: true }) => "operator: published".into(),
+        Ok(Answer::Published { routed: false }) => "operator: no queue takes it".into(),
+        Ok(Answer::Next { ready, messages }) => {
+            let mut shown = vec![format!("operator: {ready} ready")];
+            shown.extend(messages.iter().map(show_message));
+            shown.join("\n        ")
+        }
         Ok(Answer::Outcome(outcome)) => {
             let stayed = outcome.stayed.iter();
             let stayed = stayed.map(|one| format!("#{} stayed: {}", one.position, one.why));
@@ -210,6 +222,8 @@ pub(super) fn show_answer(_: CommandId, answer: &Result<Answer, CommandRefused>)
         Err(CommandRefused::NotFound(why)) => format!("operator: not found: {why}"),
         Err(CommandRefused::Invalid(why)) => format!("operator: invalid: {why}"),
         Err(CommandRefused::AccessRefused(why)) => format!("operator: refused: {why}"),
+        Err(CommandRefused::NotPermitted(why)) => format!("operator: not permitted: {why}"),
+        Err(CommandRefused::Short(why)) => format!("operator: short: {why}"),
     }
 }
 

@@ -254,18 +254,23 @@ fn on_channel(place: &str, request: &[&str]) -> Input {
         ["undeliverable", tag] => {
             Input::Undeliverable(connection, channel, DeliveryTag(number(tag)))
         }
-        ["publish", exchange, key, body, flags @ ..] => {
-            let publish = Publish {
-                exchange: short(exchange),
-                routing_key: short(key),
-                mandatory: flags.contains(&"mandatory"),
-                immediate: flags.contains(&"immediate"),
-                properties: properties(flags),
-                body: body.to_string().into(),
-            };
-            Input::Publish(connection, channel, publish)
-        }
+        ["publish", message @ ..] => Input::Publish(connection, channel, publish(message)),
         _ => Input::Method(connection, channel, method(request)),
+    }
+}
+
+/// `EXCHANGE KEY BODY` with flags behind it.
+pub(super) fn publish(words: &[&str]) -> Publish {
+    let [exchange, key, body, flags @ ..] = words else {
+        panic!("what is {words:?}?");
+    };
+    Publish {
+        exchange: short(exchange),
+        routing_key: short(key),
+        mandatory: flags.contains(&"mandatory"),
+        immediate: flags.contains(&"immediate"),
+        properties: properties(flags),
+        body: body.to_string().into(),
     }
 }
 
@@ -339,7 +344,7 @@ pub(super) fn arguments(flags: &[&str]) -> FieldTable {
     table.build()
 }
 
-fn method(request: &[&str]) -> Method {
+pub(super) fn method(request: &[&str]) -> Method {
     let has = |flag: &str| request.contains(&flag);
     let no_wait = has("no-wait");
     match *request {

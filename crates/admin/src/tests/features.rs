@@ -1,0 +1,214 @@
+//! What tools ask a server before they use it, over the real heart.
+
+use super::Api;
+use super::real::Real;
+use expect_test::expect;
+
+#[tokio::test]
+async fn tools_find_what_they_look_for() {
+    let transcript = Api::over(Real::new())
+        .transcript(
+            r#"
+            GET /api/feature-flags?columns=name,state
+            PUT /api/feature-flags/quorum_queue/enable {"name":"quorum_queue"}
+            PUT /api/feature-flags/time_travel/enable {}
+            GET /api/deprecated-features
+            GET /api/deprecated-features/used
+            GET /api/extensions
+            GET /api/shovels
+            GET /api/shovels/%2F
+            GET /api/federation-links
+            GET /api/federation-links/none
+            GET /api/auth
+            GET /api/aliveness-test/%2F
+            GET /api/aliveness-test/%2F
+            GET /api/aliveness-test/none
+            GET /api/queues?columns=name,messages
+            POST /api/rebalance/queues
+            "#,
+        )
+        .await;
+    expect![[r#"
+        GET /api/feature-flags?columns=name,state
+          200 [{"name":"classic_queue_type_delivery_support","state":"enabled"},{"name":"implicit_default_bindings","state":"enabled"},{"name":"message_containers","state":"enabled"},{"name":"quorum_queue","state":"enabled"},{"name":"stream_queue","state":"enabled"},{"name":"tracking_records_in_ets","state":"enabled"},{"name":"user_limits","state":"enabled"},{"name":"virtual_host_metadata","state":"enabled"}]
+        PUT /api/feature-flags/quorum_queue/enable {"name":"quorum_queue"}
+          204
+        PUT /api/feature-flags/time_travel/enable {}
+          400 {"error":"bad_request","reason":"there is no feature flag 'time_travel'"}
+        GET /api/deprecated-features
+          200 []
+        GET /api/deprecated-features/used
+          200 []
+        GET /api/extensions
+          200 []
+        GET /api/shovels
+          200 []
+        GET /api/shovels/%2F
+          200 []
+        GET /api/federation-links
+          200 []
+        GET /api/federation-links/none
+          404 {"error":"Object Not Found","reason":"Not Found"}
+        GET /api/auth
+          200 {"oauth_enabled":false}
+        GET /api/aliveness-test/%2F
+          200 {"status":"ok"}
+        GET /api/aliveness-test/%2F
+          200 {"status":"ok"}
+        GET /api/aliveness-test/none
+          404 {"error":"Object Not Found","reason":"no vhost 'none'"}
+        GET /api/queues?columns=name,messages
+          200 [{"messages":0,"name":"aliveness-test"}]
+        POST /api/rebalance/queues
+          204
+    "#]].assert_eq(&transcript);
+}
+
+#[tokio::test]
+async fn parameters_are_limits_of_vhosts_and_nothing_else() {
+    let transcript = Api::over(Real::new())
+        .transcript(
+            r#"
+            GET /api/parameters
+            PUT /api/parameters/vhost-limits/%2F/limits {"value":{"max-queues":3,"max-connections":-1}}
+            GET /api/parameters
+            GET /api/parameters/vhost-limits
+            GET /api/parameters/shovel
+            GET /api/parameters/vhost-limits/%2F
+            GET /api/parameters/vhost-limits/none
+            GET /api/parameters/vhost-limits/%2F/limits
+            GET /api/parameters/shovel/%2F/mine
+            GET /api/vhost-limits
+            PUT /api/parameters/shovel/%2F/mine {"value":{"src-uri":"amqp://"}}
+            PUT /api/parameters/vhost-limits/%2F/mine {"value":{}}
+            PUT /api/parameters/vhost-limits/%2F/limits {}
+            DELETE /api/parameters/shovel/%2F/mine
+            DELETE /api/parameters/vhost-limits/%2F/limits
+            GET /api/parameters
+            GET /api/global-parameters
+            GET /api/global-parameters/cluster_name
+            GET /api/global-parameters/mine
+            "#,
+        )
+        .await;
+    expect![[r#"
+        GET /api/parameters
+          200 []
+        PUT /api/parameters/vhost-limits/%2F/limits {"value":{"max-queues":3,"max-connections":-1}}
+          204
+        GET /api/parameters
+          200 [{"component":"vhost-limits","name":"limits","value":{"max-queues":3},"vhost":"/"}]
+        GET /api/parameters/vhost-limits
+          200 [{"component":"vhost-limits","name":"limits","value":{"max-queues":3},"vhost":"/"}]
+        GET /api/parameters/shovel
+          200 []
+        GET /api/parameters/vhost-limits/%2F
+          200 [{"component":"vhost-limits","name":"limits","value":{"max-queues":3},"vhost":"/"}]
+        GET /api/parameters/vhost-limits/none
+          404 {"error":"Object Not Found","reason":"Not Found"}
+        GET /api/parameters/vhost-limits/%2F/limits
+          200 {"component":"vhost-limits","name":"limits","value":{"max-queues":3},"vhost":"/"}
+        GET /api/parameters/shovel/%2F/mine
+          404 {"error":"Object Not Found","reason":"Not Found"}
+        GET /api/vhost-limits
+          200 [{"value":{"max-queues":3},"vhost":"/"}]
+        PUT /api/parameters/shovel/%2F/mine {"value":{"src-uri":"amqp://"}}
+          400 {"error":"bad_request","reason":"Validation failed: component shovel not found"}
+        PUT /api/parameters/vhost-limits/%2F/mine {"value":{}}
+          400 {"error":"bad_request","reason":"Validation failed: name not recognised: 'mine'"}
+        PUT /api/parameters/vhost-limits/%2F/limits {}
+          400 {"error":"bad_request","reason":"'value': an object is expected"}
+        DELETE /api/parameters/shovel/%2F/mine
+          404 {"error":"Object Not Found","reason":"Not Found"}
+        DELETE /api/parameters/vhost-limits/%2F/limits
+          204
+        GET /api/parameters
+          200 []
+        GET /api/global-parameters
+          200 [{"name":"cluster_name","value":"test"}]
+        GET /api/global-parameters/cluster_name
+          200 {"name":"cluster_name","value":"test"}
+        GET /api/global-parameters/mine
+          404 {"error":"Object Not Found","reason":"Not Found"}
+    "#]]
+    .assert_eq(&transcript);
+}
+
+/// What KEDA's scaler of RabbitMQ asks, and what it reads of the answers.
+#[tokio::test]
+async fn keda_finds_its_queues() {
+    let real = Real::new();
+    for queue in ["orders-1", "Orders-2", "other"] {
+        real.declare(queue, model::FieldTable::new());
+    }
+    let path =
+        "/api/queues/%2F?page=1&use_regex=true&pagination=false&name=%5Eorders-.*%24&page_size=100";
+    let answer = Api::over(real).get(path).await;
+    let items = answer["items"].as_array().expect("a list");
+    let names: Vec<_> = items.iter().map(|item| item["name"].as_str()).collect();
+    assert_eq!(names, [Some("Orders-2"), Some("orders-1")]);
+    for field in ["messages", "messages_ready", "messages_unacknowledged"] {
+        assert!(items.iter().all(|item| item[field] == 0), "{field}");
+    }
+    assert_eq!(answer["page_count"], 1);
+}
+
+/// What Terraform's provider does to make a binding, to read it and to destroy it.
+#[tokio::test]
+async fn terraform_makes_reads_and_destroys() {
+    let api = Api::over(Real::new());
+    let overview = api.get("/api/overview").await;
+    let version = overview["rabbitmq_version"].as_str().expect("a version");
+    let numbers: Vec<u32> = version.split('.').flat_map(str::parse).collect();
+    assert!(numbers >= vec![3, 7, 0], "{version}");
+    let transcript = api
+        .transcript(
+            r#"
+            PUT /api/vhosts/tf {}
+            PUT /api/permissions/tf/guest {"configure":".*","write":".*","read":".*"}
+            PUT /api/exchanges/tf/x {"type":"direct","durable":true,"auto_delete":false,"arguments":{}}
+            PUT /api/queues/tf/q {"durable":true,"auto_delete":false,"arguments":{"x-queue-type":"quorum","x-delivery-limit":5}}
+            POST /api/bindings/tf/e/x/q/q {"routing_key":"k","arguments":{}}
+            GET /api/bindings/tf
+            GET /api/queues/tf/q?columns=name,vhost,durable,auto_delete,arguments
+            GET /api/exchanges/tf/x
+            GET /api/exchanges/tf/y
+            DELETE /api/bindings/tf/e/x/q/q/k
+            DELETE /api/queues/tf/q
+            DELETE /api/exchanges/tf/x
+            DELETE /api/vhosts/tf
+            GET /api/queues/tf/q
+            "#,
+        )
+        .await;
+    expect![[r#"
+        PUT /api/vhosts/tf {}
+          201
+        PUT /api/permissions/tf/guest {"configure":".*","write":".*","read":".*"}
+          204
+        PUT /api/exchanges/tf/x {"type":"direct","durable":true,"auto_delete":false,"arguments":{}}
+          201
+        PUT /api/queues/tf/q {"durable":true,"auto_delete":false,"arguments":{"x-queue-type":"quorum","x-delivery-limit":5}}
+          201
+        POST /api/bindings/tf/e/x/q/q {"routing_key":"k","arguments":{}}
+          201
+        GET /api/bindings/tf
+          200 [{"arguments":{},"destination":"q","destination_type":"queue","properties_key":"q","routing_key":"q","source":"","vhost":"tf"},{"arguments":{},"destination":"q","destination_type":"queue","properties_key":"k","routing_key":"k","source":"x","vhost":"tf"}]
+        GET /api/queues/tf/q?columns=name,vhost,durable,auto_delete,arguments
+          200 {"arguments":{"x-delivery-limit":5,"x-queue-type":"quorum"},"auto_delete":false,"durable":true,"name":"q","vhost":"tf"}
+        GET /api/exchanges/tf/x
+          200 {"arguments":{},"auto_delete":false,"durable":true,"internal":false,"name":"x","type":"direct","vhost":"tf"}
+        GET /api/exchanges/tf/y
+          404 {"error":"Object Not Found","reason":"Not Found"}
+        DELETE /api/bindings/tf/e/x/q/q/k
+          204
+        DELETE /api/queues/tf/q
+          204
+        DELETE /api/exchanges/tf/x
+          204
+        DELETE /api/vhosts/tf
+          204
+        GET /api/queues/tf/q
+          404 {"error":"Object Not Found","reason":"no vhost 'tf'"}
+    "#]].assert_eq(&transcript);
+}
