@@ -132,6 +132,19 @@ pub const ARGUMENTS: &[Argument] = &[
     row(Consumer, "x-cancel-on-ha-failover", Flag, false, Kept, "there is no mirror to fail over to"),
 ];
 
+/// What a queue has for life: messages stand by their priorities, consumers by the order in which they came, and what a queue
+/// remembers by what it was told to.
+const FOR_LIFE: &[&str] = &[
+    "x-queue-type",
+    "x-max-priority",
+    "x-single-active-consumer",
+    "x-message-deduplication",
+    "x-cache-size",
+    "x-cache-ttl",
+    "x-deduplication-header",
+    "x-deduplication-property",
+];
+
 /// What refuses a declaration: which declaration, of what.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Declaration<'a> {
@@ -197,9 +210,29 @@ impl Declaration<'_> {
         received: &FieldTable,
         current: &FieldTable,
     ) -> Result<(), Refusal> {
+        self.same(received, current, |argument| argument.compared)
+    }
+
+    /// Refuses one in which an argument differs that a queue has for life.
+    pub(crate) fn same_for_life(
+        &self,
+        received: &FieldTable,
+        current: &FieldTable,
+    ) -> Result<(), Refusal> {
+        self.same(received, current, |argument| {
+            FOR_LIFE.contains(&argument.name)
+        })
+    }
+
+    fn same(
+        &self,
+        received: &FieldTable,
+        current: &FieldTable,
+        counts: impl Fn(&Argument) -> bool,
+    ) -> Result<(), Refusal> {
         let compared = ARGUMENTS
             .iter()
-            .filter(|argument| argument.of == self.of && argument.compared);
+            .filter(|argument| argument.of == self.of && counts(argument));
         for Argument { name, .. } in compared {
             let (received, current) = (meant(name, received), meant(name, current));
             let same = match (received, current) {

@@ -16,8 +16,8 @@ use crate::{Broker, bind};
 use model::method::queue;
 use model::record::{Destination, Ending, QueueDefinition};
 use model::{
-    ChannelError, ConnectionId, Definition, MethodId, QueueId, Record, ReplyCode, ShortStr,
-    Timestamp,
+    ChannelError, ConnectionId, DeclareMismatch, Definition, FieldTable, MethodId, QueueId, Record,
+    ReplyCode, ShortStr, Timestamp,
 };
 
 impl Broker {
@@ -89,11 +89,34 @@ impl Broker {
             what: &what,
             method: queue::Declare::ID,
         };
+        if self.declare_mismatch == DeclareMismatch::Keep {
+            declaration.check(&declare.arguments)?;
+            return Ok(known);
+        }
         declaration.same_flag("durable", declare.durable, current.durable)?;
         declaration.same_flag("auto_delete", declare.auto_delete, current.auto_delete)?;
         declaration.check(&declare.arguments)?;
-        declaration.same_arguments(&declare.arguments, &current.arguments)?;
-        Ok(known)
+        let same = declaration.same_arguments(&declare.arguments, &current.arguments);
+        if same.is_err() && self.declare_mismatch == DeclareMismatch::Update {
+            declaration.same_for_life(&declare.arguments, &current.arguments)?;
+            self.change_arguments(now, known, declare.arguments.detached());
+            return Ok(known);
+        }
+        same.map(|()| known)
+    }
+
+    /// A queue that is there gets other arguments: they have landed before the declaration is answered.
+    fn change_arguments(&mut self, now: Timestamp, id: QueueId, arguments: FieldTable) {
+        let queue = self.queues.get_mut(&id).expect("it is known");
+        let index = queue.vhost;
+        queue.definition.arguments = arguments;
+        let definition = queue.definition.clone();
+        let vhost = self.vhosts[index.0].name.clone();
+        self.land_definition(Definition::QueueMade {
+            vhost,
+            queue: definition,
+        });
+        self.renew_rules_of(now, index, id);
     }
 
     pub(crate) fn make_queue(

@@ -124,7 +124,7 @@ use connection::{ChannelId, Connection, Consumer, ConsumerId};
 use deduplication::Deduplication;
 use journey::Journey;
 use landing::Landing;
-use model::{ConnectionId, Limits, QueueId, ShortStr, Timestamp};
+use model::{ConnectionId, DeclareMismatch, Limits, QueueId, ShortStr, Timestamp};
 use policy::Policies;
 use publishers::Publishers;
 use queue::Queue;
@@ -146,6 +146,7 @@ pub struct Broker {
     quota: Quota,
     /// Users who may only come from this machine.
     loopback_users: Vec<ShortStr>,
+    declare_mismatch: DeclareMismatch,
     /// In boxes: a map that grows moves what is in it, and keeps room for more.
     queues: FxHashMap<QueueId, Box<Queue>>,
     /// The lowest queue id that was never used.
@@ -192,6 +193,7 @@ impl Broker {
             policies: Policies::default(),
             quota: Quota::default(),
             loopback_users: limits.loopback_users.clone(),
+            declare_mismatch: limits.declare_mismatch,
             queues: FxHashMap::default(),
             next_queue: QueueId(1),
             connections: FxHashMap::default(),

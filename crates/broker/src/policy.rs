@@ -175,21 +175,27 @@ impl Broker {
         let mut queues: Vec<QueueId> = queues.copied().collect();
         queues.sort_unstable();
         for id in queues {
-            let rules = self.rules_of(index, &self.queues[&id].definition);
-            let last = self.landing.last();
-            let queue = self.queues.get_mut(&id).expect("just listed");
-            if *queue.rules != rules {
-                self.refusing_queues -= usize::from(queue.rules.refuses_publishes());
-                self.refusing_queues += usize::from(rules.refuses_publishes());
-                self.deduplication
-                    .follow(id, rules.deduplication.as_deref());
-                self.delaying_queues -= usize::from(queue.rules.delivery_delay.is_some());
-                self.delaying_queues += usize::from(rules.delivery_delay.is_some());
-                queue.change_rules(now, last, rules);
-                self.activate(id);
-            }
+            self.renew_rules_of(now, index, id);
         }
         self.renew_alternates(index);
+    }
+
+    /// What a queue's owner asked for, or its policy, has changed.
+    pub(crate) fn renew_rules_of(&mut self, now: Timestamp, index: VhostIndex, id: QueueId) {
+        let rules = self.rules_of(index, &self.queues[&id].definition);
+        let last = self.landing.last();
+        let queue = self.queues.get_mut(&id).expect("whoever asks has seen it");
+        if *queue.rules == rules {
+            return;
+        }
+        self.refusing_queues -= usize::from(queue.rules.refuses_publishes());
+        self.refusing_queues += usize::from(rules.refuses_publishes());
+        self.deduplication
+            .follow(id, rules.deduplication.as_deref());
+        self.delaying_queues -= usize::from(queue.rules.delivery_delay.is_some());
+        self.delaying_queues += usize::from(rules.delivery_delay.is_some());
+        queue.change_rules(now, last, rules);
+        self.activate(id);
     }
 
     /// Exchanges pass on what they cannot route to the alternate that they or their policies name.

@@ -39,4 +39,4 @@ pub mod record;
 pub use record::{Definition, MessageRecord, Record};
 
 mod limits;
-pub use limits::{Limits, TABLE_DEPTH_MAX};
+pub use limits::{DeclareMismatch, Limits, TABLE_DEPTH_MAX, UnknownMismatch};

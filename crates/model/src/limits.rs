@@ -1,6 +1,7 @@
 //! Limits: what keeps memory bounded whatever clients do (promise P9).
 
 use crate::ShortStr;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// The deepest nesting of tables and arrays that is read: a decoder that follows any depth can be made to
@@ -50,6 +51,39 @@ pub struct Limits {
     pub transactions_bytes_max: usize,
     /// Users who may only connect from this machine: by default the one whose password everybody knows.
     pub loopback_users: Vec<ShortStr>,
+    /// What happens when a queue that is there is declared with other arguments.
+    pub declare_mismatch: DeclareMismatch,
+}
+
+/// What happens when a queue that is there is declared with other arguments: with RabbitMQ each change of an argument costs
+/// either the queue or the channel of everybody who has not heard of it yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeclareMismatch {
+    /// The declaration is refused with 406 (PRECONDITION_FAILED).
+    #[default]
+    Error,
+    /// The queue stays as it is, and the declaration is answered as if it had asked for that.
+    Keep,
+    /// The queue gets the arguments that are asked for. A declaration that asks for what a queue cannot change is refused.
+    Update,
+}
+
+/// Text that names none of them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is none of error, keep and update")]
+pub struct UnknownMismatch(String);
+
+impl FromStr for DeclareMismatch {
+    type Err = UnknownMismatch;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMismatch> {
+        match text {
+            "error" => Ok(Self::Error),
+            "keep" => Ok(Self::Keep),
+            "update" => Ok(Self::Update),
+            other => Err(UnknownMismatch(other.to_owned())),
+        }
+    }
 }
 
 impl Limits {
@@ -82,6 +116,7 @@ impl Default for Limits {
             landing_bytes_max: 32 * 1024 * 1024,
             transactions_bytes_max: 64 * 1024 * 1024,
             loopback_users: vec![ShortStr::from_static("guest")],
+            declare_mismatch: DeclareMismatch::Error,
         }
     }
 }

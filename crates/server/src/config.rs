@@ -143,6 +143,8 @@ options! {
         "Most bindings";
     unacked_max: u32, "LANDFALL_UNACKED_MAX", "N", "1000000",
         "Most deliveries of one channel that wait for acknowledgements; then its consumers get no more";
+    declare_mismatch: String, "LANDFALL_DECLARE_MISMATCH", "error|keep|update", "error",
+        "When a queue that is there is declared with other arguments: refuse (406), keep the queue as it is, or update it";
     consumer_timeout: Span, "LANDFALL_CONSUMER_TIMEOUT", "TIME", "30m",
         "Time that consumers may take to acknowledge where neither they nor their queues say otherwise; 0 for any";
     unfinished_bytes_max: Size, "LANDFALL_UNFINISHED_BYTES_MAX", "SIZE", "256MiB",
@@ -340,6 +342,7 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
             landing_bytes_max: bytes(decided.landing_bytes_max),
             transactions_bytes_max: bytes(decided.transactions_bytes_max),
             loopback_users,
+            declare_mismatch: { decided.declare_mismatch.parse() }.context("declare-mismatch")?,
         }),
     })
 }

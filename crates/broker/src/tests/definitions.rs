@@ -1,7 +1,8 @@
 //! Definitions: declare-ok after landing, equivalence, exclusive and auto-delete, refusals with RabbitMQ's texts.
 
-use super::script::check;
+use super::script::{check, check_with, limits};
 use expect_test::expect;
+use model::{DeclareMismatch, Limits};
 
 #[test]
 fn answers_wait_until_the_definitions_they_speak_of_have_landed() {
@@ -404,6 +405,121 @@ fn purge_takes_what_is_ready() {
                 land #7 waiting in 1: 3 ready (failed 1, lost 0)
             1.1 declare q passive
                 1.1 queue.declare-ok q 1 0
+        "#]],
+    );
+}
+
+#[test]
+fn where_that_is_wanted_a_queue_declared_otherwise_stays_as_it_is() {
+    check_with(
+        Limits {
+            declare_mismatch: DeclareMismatch::Keep,
+            ..limits()
+        },
+        "connect 1
+         1.1 open
+         1.1 declare q durable x-max-length=1
+         landed
+         1.1 declare q x-max-length=9 x-max-priority=3
+         1.1 publish - q a
+         1.1 publish - q b
+         landed
+         1.1 declare q x-max-length=-1",
+        expect![[r#"
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 declare q durable x-max-length=1
+                land #2 queue 1 q
+            landed
+                1.1 queue.declare-ok q 0 0
+            1.1 declare q x-max-length=9 x-max-priority=3
+                1.1 queue.declare-ok q 0 0
+            1.1 publish - q a
+                land #3 message a for [1]
+            1.1 publish - q b
+                land #4 message b for [1]
+            landed
+                land #5 dropped in 1: #3+1
+            1.1 declare q x-max-length=-1
+                1.1 channel.close 406 PRECONDITION_FAILED - invalid arg 'x-max-length' for queue 'q' in vhost '/': expected an integer of at least 0, got the value '-1' of type 'signedint' (50, 10)
+        "#]],
+    );
+}
+
+#[test]
+fn where_that_is_wanted_a_queue_declared_otherwise_is_changed_for_good() {
+    check_with(
+        Limits {
+            declare_mismatch: DeclareMismatch::Update,
+            ..limits()
+        },
+        "connect 1
+         1.1 open
+         1.1 declare q durable x-max-length=3
+         landed
+         1.1 publish - q a
+         1.1 publish - q b
+         landed
+         1.1 declare q durable x-max-length=1
+         landed
+         1.1 declare q durable x-max-length=1
+         crash
+         connect 2
+         2.1 open
+         2.1 publish - q c
+         landed
+         2.1 declare q durable
+         landed
+         2.1 publish - q d
+         landed
+         2.1 declare q durable x-max-priority=3
+         2.2 open
+         2.2 declare q x-max-length=1",
+        expect![[r#"
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 declare q durable x-max-length=3
+                land #2 queue 1 q
+            landed
+                1.1 queue.declare-ok q 0 0
+            1.1 publish - q a
+                land #3 message a for [1]
+            1.1 publish - q b
+                land #4 message b for [1]
+            landed
+            1.1 declare q durable x-max-length=1
+                land #5 queue 1 q
+                land #6 dropped in 1: #3+1
+            landed
+                1.1 queue.declare-ok q 2 0
+            1.1 declare q durable x-max-length=1
+                1.1 queue.declare-ok q 1 0
+            crash
+            connect 2
+                2.0 connection.open-ok
+            2.1 open
+                2.1 channel.open-ok
+            2.1 publish - q c
+                land #7 message c for [1]
+            landed
+                land #8 dropped in 1: #4+1
+            2.1 declare q durable
+                land #9 queue 1 q
+            landed
+                2.1 queue.declare-ok q 1 0
+            2.1 publish - q d
+                land #10 message d for [1]
+            landed
+            2.1 declare q durable x-max-priority=3
+                2.1 channel.close 406 PRECONDITION_FAILED - inequivalent arg 'x-max-priority' for queue 'q' in vhost '/': received the value '3' of type 'signedint' but current is none (50, 10)
+            2.2 open
+                2.2 channel.open-ok
+            2.2 declare q x-max-length=1
+                2.2 channel.close 406 PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q' in vhost '/': received 'false' but current is 'true' (50, 10)
         "#]],
     );
 }
