@@ -1,11 +1,12 @@
 //! `landfall`: the server, and the commands that go with it.
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use server::config::ServeArgs;
 use server::manage::{
-    AuditArgs, ClusterArgs, DefinitionsArgs, MessageArgs, PermissionArgs, QueueArgs, UserArgs,
-    VhostArgs,
+    AuditArgs, ClusterArgs, ConnectionArgs, DefinitionsArgs, MessageArgs, PermissionArgs,
+    PolicyArgs, QueueArgs, StatusArgs, TopArgs, UserArgs, VhostArgs,
 };
 use server::migrate::{MigrateArgs, migrate};
 use server::receive::{ReceiveArgs, receive};
@@ -41,12 +42,21 @@ enum Command {
     Send(SendArgs),
     /// Receive messages as lines, each acknowledged once it is written
     Receive(ReceiveArgs),
+    /// One look at a running server: what there is, how much goes through, what should be looked at. Ends with 0 if all is
+    /// well, 3 if something should be looked at, 1 if no server answers
+    Status(StatusArgs),
+    /// A running server, live on the terminal
+    Top(TopArgs),
     /// Users of a running server: list, make, change, remove
     User(UserArgs),
     /// Virtual hosts of a running server: list, make, remove
     Vhost(VhostArgs),
     /// What users may do in virtual hosts: list, set, clear
     Permission(PermissionArgs),
+    /// Policies of a running server, also those of operators: list, set, clear
+    Policy(PolicyArgs),
+    /// Connections and consumers of a running server: list, close
+    Connection(ConnectionArgs),
     /// Queues of a running server and their messages: list, show, peek, redrive, fire, cancel
     Queue(QueueArgs),
     /// All definitions of a running server as one file, as RabbitMQ writes and reads it
@@ -58,6 +68,11 @@ enum Command {
     Audit(AuditArgs),
     /// The cluster of a running server: status, drain, rebalance
     Cluster(ClusterArgs),
+    /// Print a script that completes these commands in a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
 }
 
 fn main() -> ExitCode {
@@ -74,20 +89,28 @@ fn main() -> ExitCode {
         Command::Permission(args) => server::manage::permission(args),
         Command::Message(args) => server::manage::message(args),
         Command::Audit(args) => server::manage::audit(args),
-        Command::Cluster(args) => match server::manage::cluster(args) {
-            Ok(code) => return code,
-            Err(error) => Err(error),
-        },
+        Command::Policy(args) => server::manage::policy(args),
+        Command::Connection(args) => server::manage::connection(args),
+        Command::Top(args) => server::manage::top(args),
+        Command::Status(args) => return ended(server::manage::status(args)),
+        Command::Cluster(args) => return ended(server::manage::cluster(args)),
+        Command::Completions { shell } => {
+            let mut command = CommandLine::command();
+            clap_complete::generate(shell, &mut command, "landfall", &mut std::io::stdout());
+            Ok(())
+        }
         Command::Queue(args) => server::manage::queue(args),
         Command::Definitions(args) => server::manage::definitions(args),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("landfall: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ended(done.map(|()| ExitCode::SUCCESS))
+}
+
+/// How the process ends.
+fn ended(done: anyhow::Result<ExitCode>) -> ExitCode {
+    done.unwrap_or_else(|error| {
+        eprintln!("landfall: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 /// Runs one of the commands that talk to a server.

@@ -1,24 +1,34 @@
-//! The commands of operators: `landfall user`, `vhost`, `permission`, `queue`, `definitions`, `audit`, `message`,
-//! `cluster`, each a few requests to a running server's HTTP API.
+//! The commands of operators: `landfall status`, `top`, `user`, `vhost`, `permission`, `policy`, `queue`, `connection`,
+//! `definitions`, `audit`, `message`, `cluster`, each a few requests to a running server's HTTP API.
 
 mod api;
 mod audit;
 mod cluster;
+mod connection;
 mod definitions;
+mod figure;
 mod message;
 mod permission;
+mod policy;
 mod queue;
+mod sight;
+mod status;
 mod table;
+mod top;
 mod user;
 mod vhost;
 
 pub use audit::{AuditArgs, audit};
 pub use cluster::{ClusterArgs, cluster};
+pub use connection::{ConnectionArgs, connection};
 pub use definitions::{DefinitionsArgs, definitions};
 pub use message::{MessageArgs, message};
 pub use permission::{PermissionArgs, permission};
+pub use policy::{PolicyArgs, policy};
 pub use queue::{QueueArgs, queue};
+pub use status::{StatusArgs, status};
 pub(crate) use table::table;
+pub use top::{TopArgs, top};
 pub use user::{UserArgs, user};
 pub use vhost::{VhostArgs, vhost};
 

@@ -360,3 +360,56 @@ fn read(file: impl AsRef<Path>) -> Value {
     let text = std::fs::read_to_string(file).expect("it was written");
     serde_json::from_str(&text).expect("JSON")
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_counts_at_once_for_queues_that_are_there() {
+    let scratch = Scratch::new();
+    let server = start(&scratch);
+    let api = server.api();
+    let connection = connect(&server, "guest:guest", "%2f")
+        .await
+        .expect("let in");
+    let channel = connection.create_channel().await.expect("a channel");
+    let declared = channel.queue_declare(
+        "orders".into(),
+        QueueDeclareOptions::durable(),
+        FieldTable::default(),
+    );
+    declared.await.expect("it is made");
+
+    let set = [
+        "policy",
+        "set",
+        "short",
+        "^orders$",
+        r#"{"max-length": 10}"#,
+    ];
+    assert_eq!(landfall(api, &set), "policy 'short' is made\n");
+    assert_eq!(landfall(api, &set), "policy 'short' is changed\n");
+    let listed = landfall(api, &["policy", "list"]);
+    assert!(listed.contains("max-length=10"), "{listed}");
+    let rules = || -> Value {
+        let shown = landfall(api, &["queue", "show", "orders", "--json"]);
+        let shown: Value = serde_json::from_str(&shown).expect("JSON");
+        shown["rules"]["x-max-length"].clone()
+    };
+    assert_eq!(rules(), 10);
+    let cleared = landfall(api, &["policy", "clear", "short"]);
+    assert_eq!(cleared, "policy 'short' is removed\n");
+    assert_eq!(rules(), Value::Null);
+
+    let said = refused(api, &["policy", "set", "bad", ".*", "max-length=10"]);
+    assert!(said.contains("the definition is no JSON"), "{said}");
+    let said = refused(api, &["policy", "clear", "short"]);
+    assert!(
+        said.contains("there is no policy 'short' in vhost '/'"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_commands_are_completed_in_a_shell() {
+    let script = landfall("", &["completions", "bash"]);
+    assert!(script.contains("complete -F _landfall"), "{script}");
+    assert!(script.contains("definitions"), "{script}");
+}

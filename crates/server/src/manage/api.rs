@@ -6,7 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use std::time::Duration;
-use ureq::http::{Request, StatusCode};
+use ureq::http::request::Builder;
+use ureq::http::{Request, Response, StatusCode};
 
 /// The server may be landing a large document.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -80,6 +81,14 @@ impl Api {
         self.tell("DELETE", path)
     }
 
+    /// Closes a connection of a client, who is told the reason.
+    pub(super) fn close(&self, path: &str, reason: &str) -> Result<()> {
+        let request = self.request("DELETE", path).header("x-reason", reason);
+        let wrong = || format!("'{reason}' cannot be a reason: it is sent in a header");
+        let response = self.agent.run(request.body(()).with_context(wrong)?);
+        self.done(self.read(response)?)
+    }
+
     fn content(&self, answered: (StatusCode, Vec<u8>)) -> Result<Value> {
         let body = answered.1.clone();
         self.done(answered)?;
@@ -116,10 +125,7 @@ impl Api {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<(StatusCode, Vec<u8>)> {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.url))
-            .header("authorization", &self.login);
+        let request = self.request(method, path);
         let wrong = || format!("'{}' is no address (--admin-url)", self.url);
         let response = match body {
             Some(body) => {
@@ -128,6 +134,20 @@ impl Api {
             }
             None => self.agent.run(request.body(()).with_context(wrong)?),
         };
+        self.read(response)
+    }
+
+    fn request(&self, method: &str, path: &str) -> Builder {
+        Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .header("authorization", &self.login)
+    }
+
+    fn read(
+        &self,
+        response: Result<Response<ureq::Body>, ureq::Error>,
+    ) -> Result<(StatusCode, Vec<u8>)> {
         let mut response = response
             .map_err(|error| anyhow!("no server answers at {} (--admin-url): {error}", self.url))?;
         let read = response

@@ -20,14 +20,17 @@ pub(super) fn say(text: &str) -> Result<()> {
     writeln!(std::io::stdout(), "{text}").context("cannot write to standard output")
 }
 
-/// The columns by their JSON names, below each other.
+/// The columns by their JSON names, below each other; `queue.name` is the name in the queue.
 pub(crate) fn table(list: &Value, columns: &[&str]) -> String {
     let rows = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    let heads = columns.iter().map(|column| (*column).replace('_', " "));
+    let heads = columns.iter().map(|column| column.replace(['_', '.'], " "));
     let mut lines: Vec<Vec<String>> = vec![heads.collect()];
-    lines.extend(
-        (rows.iter()).map(|row| columns.iter().map(|column| cell(&row[*column])).collect()),
-    );
+    lines.extend((rows.iter()).map(|row| {
+        columns
+            .iter()
+            .map(|column| cell(found(row, column)))
+            .collect()
+    }));
     let width = |column: usize| {
         let widths = lines.iter().map(|line| line[column].chars().count());
         widths.max().unwrap_or_default()
@@ -43,6 +46,10 @@ pub(crate) fn table(list: &Value, columns: &[&str]) -> String {
         text.push('\n');
     }
     text
+}
+
+fn found<'a>(row: &'a Value, column: &str) -> &'a Value {
+    column.split('.').fold(row, |value, name| &value[name])
 }
 
 /// A value as text that cannot command a terminal.

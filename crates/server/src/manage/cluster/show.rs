@@ -1,5 +1,6 @@
 //! A cluster's status for people.
 
+use super::super::figure::span;
 use super::super::table::{cell, table};
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
@@ -113,18 +114,6 @@ fn standby(one: &Value) -> Value {
     let lag = one["lag_ms"].as_u64();
     row.insert("lag".into(), lag.map(|ms| format!("{ms} ms")).into());
     Value::Object(row)
-}
-
-/// How long, in the two largest units.
-fn span(time: Duration) -> String {
-    let seconds = time.as_secs();
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
-        (0, _, _) => format!("{hours}h {minutes}m"),
-        _ => format!("{days}d {hours}h"),
-    }
 }
 
 #[cfg(test)]
