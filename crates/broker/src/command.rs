@@ -134,6 +134,8 @@ pub struct OnBehalf {
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the names are the protocol's")]
 pub enum Deed {
+    /// Nothing: whether the user may be there at all.
+    Enter,
     DeclareQueue(queue::Declare),
     DeleteQueue(queue::Delete),
     PurgeQueue(queue::Purge),
