@@ -111,11 +111,17 @@ endpoints! {
     PUT "/api/user-limits/{user}/{limit}" Administrator "sets `max-connections` or `max-channels` to `value`" => limits::set_user;
     DELETE "/api/user-limits/{user}/{limit}" Administrator "lifts it" => limits::lift_user;
 
-    GET "/api/policies" Management "the policies that the user may see" => policies::list;
-    GET "/api/policies/{vhost}" Vhost "a virtual host's" => policies::of_vhost;
-    GET "/api/policies/{vhost}/{name}" Vhost "one policy" => policies::one;
-    PUT "/api/policies/{vhost}/{name}" Policymaker "sets `pattern`, `definition`, `priority`, `apply-to`" => policies::set;
-    DELETE "/api/policies/{vhost}/{name}" Policymaker "removes it" => policies::remove;
+    GET "/api/policies" Management "the policies that the user may see" => policies::list::<false>;
+    GET "/api/policies/{vhost}" Vhost "a virtual host's" => policies::of_vhost::<false>;
+    GET "/api/policies/{vhost}/{name}" Vhost "one policy" => policies::one::<false>;
+    PUT "/api/policies/{vhost}/{name}" Policymaker "sets `pattern`, `definition`, `priority`, `apply-to`" => policies::set::<false>;
+    DELETE "/api/policies/{vhost}/{name}" Policymaker "removes it" => policies::remove::<false>;
+
+    GET "/api/operator-policies" Management "the operator policies that the user may see" => policies::list::<true>;
+    GET "/api/operator-policies/{vhost}" Vhost "a virtual host's" => policies::of_vhost::<true>;
+    GET "/api/operator-policies/{vhost}/{name}" Vhost "one operator policy" => policies::one::<true>;
+    PUT "/api/operator-policies/{vhost}/{name}" Administrator "sets `pattern`, `definition`, `priority`, `apply-to`: limits that count whatever others say" => policies::set::<true>;
+    DELETE "/api/operator-policies/{vhost}/{name}" Administrator "removes it" => policies::remove::<true>;
 
     GET "/api/parameters" Management "parameters of virtual hosts: their limits" => parameters::list;
     GET "/api/parameters/{component}" Management "a component's; the one that has any is `vhost-limits`" => parameters::of_component;
