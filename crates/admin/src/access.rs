@@ -3,14 +3,14 @@
 use crate::answer::Failure;
 use crate::endpoints::Api;
 use crate::entrance::USER_MARK;
-use crate::vhosts;
+use crate::{on_behalf, vhosts};
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use broker::{Answer, Command, Definitions, Mark, Right};
+use broker::{Answer, Command, Deed, Definitions, Mark, Right};
 use model::record::UserDefinition;
 use model::{Password, ShortStr};
 use std::time::Duration;
@@ -52,6 +52,9 @@ pub enum Needs {
     Cluster,
     /// A permission in the virtual host that the path names; not for `administrator` and `monitoring`.
     Vhost,
+    /// A permission in the virtual host that the path names, whatever the tags: what is done there is done as by a
+    /// client of the user's, and each thing asks for its own permission.
+    AsClient,
     /// To read from the queue that the path names.
     Read,
     /// To configure the queue that the path names.
@@ -71,6 +74,7 @@ impl Needs {
             Self::Monitoring => "monitoring",
             Self::Cluster => "monitoring; from this machine while no node serves",
             Self::Vhost => "management, a permission in the vhost",
+            Self::AsClient => "management, the permissions of a client",
             Self::Read => "management, to read from the queue",
             Self::Configure => "management, to configure the queue",
             Self::Policymaker => "policymaker, a permission in the vhost",
@@ -268,12 +272,24 @@ async fn allow_at_queue(
     }
 }
 
+/// A virtual host in which the user has no permission is closed to administrators as it is to their clients.
+async fn allow_as_client(api: &Api, caller: &Caller, vhost: &str) -> Result<(), Failure> {
+    if !caller.0.is("administrator") {
+        caller.check_manages()?;
+    }
+    on_behalf::ask(api, caller, vhost, Deed::Enter).await?;
+    Ok(())
+}
+
 async fn allow(
     api: &Api,
     caller: &Caller,
     needs: Needs,
     vhost: Option<&str>,
 ) -> Result<(), Failure> {
+    if let (Needs::AsClient, Some(vhost)) = (needs, vhost) {
+        return allow_as_client(api, caller, vhost).await;
+    }
     if caller.0.is("administrator") {
         return Ok(());
     }
@@ -290,7 +306,11 @@ async fn allow(
         }
         Needs::Vhost if caller.sees_all() => return Ok(()),
         // Those that name a queue were asked of its permissions.
-        Needs::Vhost | Needs::Policymaker | Needs::Read | Needs::Configure => {}
+        Needs::Vhost
+        | Needs::Policymaker
+        | Needs::Read
+        | Needs::Configure
+        | Needs::AsClient => {}
     }
     let definitions = api.definitions().await?;
     if vhost.is_some_and(|vhost| caller.has_permission_in(vhost, &definitions)) {

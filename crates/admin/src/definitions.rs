@@ -92,6 +92,8 @@ fn tell(there: &Definitions, document: &Document) -> Value {
     told.section("policies", &there.policies, &new.policies, |of| {
         (&of.vhost, &of.name)
     });
+    let (known, made) = (&there.operator_policies, &new.operator_policies);
+    told.section("operator_policies", known, made, |of| (&of.vhost, &of.name));
     told.section("queues", &there.queues, &new.queues, |of| {
         (&of.vhost, &of.name)
     });

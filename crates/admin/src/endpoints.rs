@@ -111,11 +111,17 @@ endpoints! {
     PUT "/api/user-limits/{user}/{limit}" Administrator "sets `max-connections` or `max-channels` to `value`" => limits::set_user;
     DELETE "/api/user-limits/{user}/{limit}" Administrator "lifts it" => limits::lift_user;
 
-    GET "/api/policies" Management "the policies that the user may see" => policies::list;
-    GET "/api/policies/{vhost}" Vhost "a virtual host's" => policies::of_vhost;
-    GET "/api/policies/{vhost}/{name}" Vhost "one policy" => policies::one;
-    PUT "/api/policies/{vhost}/{name}" Policymaker "sets `pattern`, `definition`, `priority`, `apply-to`" => policies::set;
-    DELETE "/api/policies/{vhost}/{name}" Policymaker "removes it" => policies::remove;
+    GET "/api/policies" Management "the policies that the user may see" => policies::list::<false>;
+    GET "/api/policies/{vhost}" Vhost "a virtual host's" => policies::of_vhost::<false>;
+    GET "/api/policies/{vhost}/{name}" Vhost "one policy" => policies::one::<false>;
+    PUT "/api/policies/{vhost}/{name}" Policymaker "sets `pattern`, `definition`, `priority`, `apply-to`" => policies::set::<false>;
+    DELETE "/api/policies/{vhost}/{name}" Policymaker "removes it" => policies::remove::<false>;
+
+    GET "/api/operator-policies" Management "the operator policies that the user may see" => policies::list::<true>;
+    GET "/api/operator-policies/{vhost}" Vhost "a virtual host's" => policies::of_vhost::<true>;
+    GET "/api/operator-policies/{vhost}/{name}" Vhost "one operator policy" => policies::one::<true>;
+    PUT "/api/operator-policies/{vhost}/{name}" Administrator "sets `pattern`, `definition`, `priority`, `apply-to`: limits that count whatever others say" => policies::set::<true>;
+    DELETE "/api/operator-policies/{vhost}/{name}" Administrator "removes it" => policies::remove::<true>;
 
     GET "/api/parameters" Management "parameters of virtual hosts: their limits" => parameters::list;
     GET "/api/parameters/{component}" Management "a component's; the one that has any is `vhost-limits`" => parameters::of_component;
@@ -136,7 +142,7 @@ endpoints! {
     GET "/api/federation-links" Management "none" => features::none;
     GET "/api/federation-links/{vhost}" Vhost "none" => features::none_of_vhost;
     GET "/api/auth" Nobody "how to log in: with a name and a password" => features::auth;
-    GET "/api/aliveness-test/{vhost}" Vhost "sends a message through the queue `aliveness-test`" => features::aliveness;
+    GET "/api/aliveness-test/{vhost}" AsClient "sends a message through the queue `aliveness-test`" => features::aliveness;
     POST "/api/rebalance/queues" Administrator "as `/api/landfall/cluster/rebalance`; where there is no cluster there is nothing to do" => features::rebalance;
 
     GET "/api/definitions" Administrator "everything, as a document" => definitions::export;
@@ -147,10 +153,10 @@ endpoints! {
     GET "/api/queues" Management "queues, their arguments, and how many messages they have" => topology::queues;
     GET "/api/queues/{vhost}" Vhost "a virtual host's" => topology::queues_of_vhost;
     GET "/api/queues/{vhost}/{name}" Vhost "one queue" => topology::queue;
-    PUT "/api/queues/{vhost}/{name}" Vhost "declares it: `durable`, `auto_delete`, `arguments`" => declare::put_queue;
-    DELETE "/api/queues/{vhost}/{name}" Vhost "deletes it; `?if-empty=true`, `?if-unused=true`" => declare::delete_queue;
-    DELETE "/api/queues/{vhost}/{name}/contents" Vhost "purges it: what is ready goes" => declare::purge_queue;
-    POST "/api/queues/{vhost}/{name}/get" Vhost "its next messages, to look at or to take: `ackmode`, `count`, `encoding`, `truncate`" => got::get;
+    PUT "/api/queues/{vhost}/{name}" AsClient "declares it: `durable`, `auto_delete`, `arguments`" => declare::put_queue;
+    DELETE "/api/queues/{vhost}/{name}" AsClient "deletes it; `?if-empty=true`, `?if-unused=true`" => declare::delete_queue;
+    DELETE "/api/queues/{vhost}/{name}/contents" AsClient "purges it: what is ready goes" => declare::purge_queue;
+    POST "/api/queues/{vhost}/{name}/get" AsClient "its next messages, to look at or to take: `ackmode`, `count`, `encoding`, `truncate`" => got::get;
     GET "/api/landfall/queues" Management "queues with what is in them by state, their rules in force, and of those that deduplicate how many messages they remember and how many they have known again since the start" => queues::list;
     GET "/api/landfall/queues/{vhost}" Vhost "a virtual host's" => queues::of_vhost;
     GET "/api/landfall/queues/{vhost}/{name}" Vhost "one queue, and its oldest message" => queues::one;
@@ -161,19 +167,19 @@ endpoints! {
     GET "/api/exchanges" Management "exchanges and their arguments" => topology::exchanges;
     GET "/api/exchanges/{vhost}" Vhost "a virtual host's" => topology::exchanges_of_vhost;
     GET "/api/exchanges/{vhost}/{name}" Vhost "one exchange; the default one is `amq.default`" => topology::exchange;
-    PUT "/api/exchanges/{vhost}/{name}" Vhost "declares it: `type`, `durable`, `auto_delete`, `internal`, `arguments`" => declare::put_exchange;
-    DELETE "/api/exchanges/{vhost}/{name}" Vhost "deletes it; `?if-unused=true`" => declare::delete_exchange;
-    POST "/api/exchanges/{vhost}/{name}/publish" Vhost "publishes a message: `routing_key`, `payload`, `payload_encoding`, `properties`; answers when it has landed" => publish::publish;
+    PUT "/api/exchanges/{vhost}/{name}" AsClient "declares it: `type`, `durable`, `auto_delete`, `internal`, `arguments`" => declare::put_exchange;
+    DELETE "/api/exchanges/{vhost}/{name}" AsClient "deletes it; `?if-unused=true`" => declare::delete_exchange;
+    POST "/api/exchanges/{vhost}/{name}/publish" AsClient "publishes a message: `routing_key`, `payload`, `payload_encoding`, `properties`; answers when it has landed" => publish::publish;
     GET "/api/bindings" Management "bindings" => topology::bindings;
     GET "/api/bindings/{vhost}" Vhost "a virtual host's" => topology::bindings_of_vhost;
     GET "/api/bindings/{vhost}/e/{source}/q/{destination}" Vhost "those between an exchange and a queue" => bindings::list::<false>;
-    POST "/api/bindings/{vhost}/e/{source}/q/{destination}" Vhost "binds a queue: `routing_key`, `arguments`" => bindings::make::<false>;
+    POST "/api/bindings/{vhost}/e/{source}/q/{destination}" AsClient "binds a queue: `routing_key`, `arguments`" => bindings::make::<false>;
     GET "/api/bindings/{vhost}/e/{source}/q/{destination}/{props}" Vhost "one of them, by its `properties_key`" => bindings::one::<false>;
-    DELETE "/api/bindings/{vhost}/e/{source}/q/{destination}/{props}" Vhost "unbinds it" => bindings::remove::<false>;
+    DELETE "/api/bindings/{vhost}/e/{source}/q/{destination}/{props}" AsClient "unbinds it" => bindings::remove::<false>;
     GET "/api/bindings/{vhost}/e/{source}/e/{destination}" Vhost "those between two exchanges" => bindings::list::<true>;
-    POST "/api/bindings/{vhost}/e/{source}/e/{destination}" Vhost "binds an exchange: `routing_key`, `arguments`" => bindings::make::<true>;
+    POST "/api/bindings/{vhost}/e/{source}/e/{destination}" AsClient "binds an exchange: `routing_key`, `arguments`" => bindings::make::<true>;
     GET "/api/bindings/{vhost}/e/{source}/e/{destination}/{props}" Vhost "one of them, by its `properties_key`" => bindings::one::<true>;
-    DELETE "/api/bindings/{vhost}/e/{source}/e/{destination}/{props}" Vhost "unbinds it" => bindings::remove::<true>;
+    DELETE "/api/bindings/{vhost}/e/{source}/e/{destination}/{props}" AsClient "unbinds it" => bindings::remove::<true>;
     GET "/api/queues/{vhost}/{name}/bindings" Vhost "those that lead to a queue" => topology::bindings_of_queue;
     GET "/api/exchanges/{vhost}/{name}/bindings/source" Vhost "those that lead away from an exchange" => topology::bindings_from;
     GET "/api/exchanges/{vhost}/{name}/bindings/destination" Vhost "those that lead to an exchange" => topology::bindings_to;

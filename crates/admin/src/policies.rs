@@ -1,4 +1,4 @@
-//! `/api/policies`.
+//! `/api/policies` and `/api/operator-policies`.
 
 use crate::access::Caller;
 use crate::answer::{Failure, put};
@@ -14,66 +14,82 @@ use broker::{Command, Definitions};
 use model::record::PolicyDefinition;
 use serde_json::Value;
 
-pub(crate) async fn list(
+/// The operators' policies, or the others.
+fn all<const OPERATORS: bool>(definitions: &Definitions) -> &[PolicyDefinition] {
+    if OPERATORS {
+        &definitions.operator_policies
+    } else {
+        &definitions.policies
+    }
+}
+
+pub(crate) async fn list<const OPERATORS: bool>(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
     let definitions = api.definitions().await?;
-    let seen =
-        (definitions.policies.iter()).filter(|policy| caller.sees(&policy.vhost, &definitions));
+    let all = all::<OPERATORS>(&definitions).iter();
+    let seen = all.filter(|policy| caller.sees(&policy.vhost, &definitions));
     wanted.of(seen.map(shapes::policy))
 }
 
-pub(crate) async fn of_vhost(
+pub(crate) async fn of_vhost<const OPERATORS: bool>(
     State(api): State<Api>,
     Path(vhost): Path<String>,
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
     let definitions = api.definitions().await?;
     let vhost = &vhosts::find(&definitions, &vhost)?.name;
-    let own = (definitions.policies.iter()).filter(|policy| policy.vhost == *vhost);
+    let all = all::<OPERATORS>(&definitions).iter();
+    let own = all.filter(|policy| policy.vhost == *vhost);
     wanted.of(own.map(shapes::policy))
 }
 
-fn find<'a>(
+fn find<'a, const OPERATORS: bool>(
     definitions: &'a Definitions,
     vhost: &str,
     policy: &str,
 ) -> Result<&'a PolicyDefinition, Failure> {
-    let mut policies = definitions.policies.iter();
+    let mut policies = all::<OPERATORS>(definitions).iter();
     policies
         .find(|of| of.vhost == *vhost && of.name == *policy)
         .ok_or(Failure::NotFound)
 }
 
-pub(crate) async fn one(
+pub(crate) async fn one<const OPERATORS: bool>(
     State(api): State<Api>,
     Path((vhost, policy)): Path<(String, String)>,
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
     let definitions = api.definitions().await?;
-    Ok(wanted.one(&shapes::policy(find(&definitions, &vhost, &policy)?)))
+    let found = find::<OPERATORS>(&definitions, &vhost, &policy)?;
+    Ok(wanted.one(&shapes::policy(found)))
 }
 
-pub(crate) async fn set(
+pub(crate) async fn set<const OPERATORS: bool>(
     State(api): State<Api>,
     Path((vhost, policy)): Path<(String, String)>,
     Body(body): Body,
 ) -> Result<StatusCode, Failure> {
     let asked = document::policy(&mut Reader::new("", &body)?, name(&vhost)?, name(&policy)?)?;
-    Ok(put(api.change(Command::PutPolicy(asked)).await?))
+    let command = match OPERATORS {
+        true => Command::PutOperatorPolicy(asked),
+        false => Command::PutPolicy(asked),
+    };
+    Ok(put(api.change(command).await?))
 }
 
-pub(crate) async fn remove(
+pub(crate) async fn remove<const OPERATORS: bool>(
     State(api): State<Api>,
     Path((vhost, policy)): Path<(String, String)>,
 ) -> Result<StatusCode, Failure> {
-    find(&*api.definitions().await?, &vhost, &policy)?;
-    let asked = Command::RemovePolicy {
-        vhost: name(&vhost)?,
-        name: name(&policy)?,
+    find::<OPERATORS>(&*api.definitions().await?, &vhost, &policy)?;
+    let (vhost, name) = (name(&vhost)?, name(&policy)?);
+    let command = match OPERATORS {
+        true => Command::RemoveOperatorPolicy { vhost, name },
+        false => Command::RemovePolicy { vhost, name },
     };
-    api.change(asked).await?;
+    api.change(command).await?;
     Ok(StatusCode::NO_CONTENT)
 }

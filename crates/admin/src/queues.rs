@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 /// A queue as our own tools see it.
 fn shape(queue: &QueueStatus) -> Value {
     let mut shape = shapes::queue_status(queue);
-    shape["policy"] = queue.policy.as_deref().into();
     shape["rules"] = fields::to_json(&queue.in_force);
     if let Some(status) = queue.deduplication {
         let (remembered, duplicates) = (status.remembered, status.duplicates);

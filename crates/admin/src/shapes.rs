@@ -145,6 +145,10 @@ pub(crate) fn queue_status(queue: &QueueStatus) -> Json {
         "exclusive": queue.exclusive,
         "arguments": fields::to_json(&queue.arguments),
         "type": queue_type(&queue.arguments),
+        "policy": queue.policy.as_deref(),
+        "operator_policy": queue.operator_policy.as_deref(),
+        "effective_policy_definition": fields::to_json(&queue.effective),
+        "delivery_limit": delivery_limit(queue),
         "state": "running",
         "consumers": queue.consumers,
         "messages": counts.total(),
@@ -154,6 +158,13 @@ pub(crate) fn queue_status(queue: &QueueStatus) -> Json {
         "messages_parked": counts.parked,
         "messages_leaving": counts.leaving,
     })
+}
+
+/// How often its messages may come back, in the words that NServiceBus looks for.
+fn delivery_limit(queue: &QueueStatus) -> Json {
+    let limit = queue.in_force.get("x-delivery-limit");
+    let limit = limit.and_then(Value::as_integer);
+    limit.map_or_else(|| "unlimited".into(), Json::from)
 }
 
 /// The type that a queue was declared with.

@@ -14,6 +14,7 @@ mod journeys;
 mod lists;
 mod matrix;
 mod messages;
+mod operator_policies;
 mod publishing;
 mod real;
 mod sessions;

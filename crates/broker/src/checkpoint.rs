@@ -112,6 +112,8 @@ impl Broker {
         }
         let policies = self.policies.definitions().cloned();
         definitions.extend(policies.map(Definition::PolicyMade));
+        let operators = self.policies.operators_definitions().cloned();
+        definitions.extend(operators.map(Definition::OperatorPolicyMade));
         for id in self.queue_ids() {
             let queue = &self.queues[&id];
             let vhost = self.vhosts[queue.vhost.0].name.clone();

@@ -83,6 +83,15 @@ pub enum Command {
         /// The policy's name.
         name: ShortStr,
     },
+    /// Make or replace an operator policy.
+    PutOperatorPolicy(PolicyDefinition),
+    /// Remove an operator policy.
+    RemoveOperatorPolicy {
+        /// The virtual host's name.
+        vhost: ShortStr,
+        /// The policy's name.
+        name: ShortStr,
+    },
     /// Make everything in it. What is there already is replaced (users, permissions, policies, what is said of
     /// virtual hosts) or kept as it is (queues, exchanges, bindings).
     Import(Box<Definitions>),
@@ -134,6 +143,8 @@ pub struct OnBehalf {
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the names are the protocol's")]
 pub enum Deed {
+    /// Nothing: whether the user may be there at all.
+    Enter,
     DeclareQueue(queue::Declare),
     DeleteQueue(queue::Delete),
     PurgeQueue(queue::Purge),

@@ -16,6 +16,7 @@ pub struct Definitions {
     pub permissions: Vec<PermissionDefinition>,
     pub topic_permissions: Vec<TopicPermissionDefinition>,
     pub policies: Vec<PolicyDefinition>,
+    pub operator_policies: Vec<PolicyDefinition>,
     /// Exclusive queues end with their connections and are left out.
     pub queues: Vec<NamedQueue>,
     /// Those that every virtual host has are left out.

@@ -12,6 +12,7 @@ impl Broker {
             permissions: self.access.permissions.values().cloned().collect(),
             topic_permissions: self.access.topic_permissions.values().cloned().collect(),
             policies: self.policies.definitions().cloned().collect(),
+            operator_policies: self.policies.operators_definitions().cloned().collect(),
             ..Definitions::default()
         };
         for (_, vhost) in self.all_vhosts() {

@@ -5,7 +5,7 @@ use crate::command::CommandRefused;
 use crate::definitions::{Definitions, NamedBinding};
 use crate::operate::{check_permission, check_topic_permission, check_user, check_vhost};
 use crate::route::{Exchange, Vhost};
-use crate::{Broker, policy};
+use crate::{Broker, operator_policy, policy};
 use model::record::{Destination, QueueDefinition, VhostDefinition};
 use model::{FieldTable, MethodId, ShortStr, Timestamp};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -33,8 +33,14 @@ impl Broker {
         for made in &definitions.policies {
             self.put_policy(made.clone());
         }
+        for made in &definitions.operator_policies {
+            self.put_operator_policy(made.clone());
+        }
         // Once for all: each looks at every queue.
-        let vhosts = definitions.policies.iter().map(|made| &made.vhost);
+        let policies = definitions.policies.iter();
+        let vhosts = policies
+            .chain(&definitions.operator_policies)
+            .map(|made| &made.vhost);
         for vhost in vhosts.collect::<BTreeSet<_>>() {
             self.renew_rules(now, vhost);
         }
@@ -122,6 +128,10 @@ impl Broker {
         for made in &definitions.policies {
             policy::check(made).map_err(invalid)?;
             in_vhost(&made.vhost, &format!("policy '{}'", made.name))?;
+        }
+        for made in &definitions.operator_policies {
+            operator_policy::check(made).map_err(invalid)?;
+            in_vhost(&made.vhost, &format!("operator policy '{}'", made.name))?;
         }
         for made in &definitions.queues {
             let what = format!("queue '{}' in vhost '{}'", made.name, made.vhost);

@@ -14,7 +14,8 @@
 //! balances how many came, went and are here. Operators have their own door: what they ask for
 //! (`command`, `definitions`, `snapshot`) and how it is done (`operate`, `import`, `export`; `choose` and `redrive` for
 //! messages; `on_behalf` for what clients could do as well), on users and what they may do
-//! (`access`, `permit`, `quota`, `pattern`, `password`, `login`), virtual hosts (`vhosts`) and policies (`policy`).
+//! (`access`, `permit`, `quota`, `pattern`, `password`, `login`), virtual hosts (`vhosts`) and policies (`policy`,
+//! `operator_policy`).
 
 mod input;
 pub use input::{Input, Login, Opened, Proof, Written};
@@ -53,6 +54,7 @@ mod import;
 mod numbered;
 mod on_behalf;
 mod operate;
+mod operator_policy;
 mod pattern;
 mod permit;
 mod policy;

@@ -99,6 +99,7 @@ impl Broker {
         before: Position,
     ) -> Result<Answer, Failed> {
         let (method, gone) = match deed {
+            Deed::Enter => return Ok(Answer::Done { made: false }),
             Deed::DeclareQueue(declare) => (Method::QueueDeclare(declare), None),
             Deed::DeleteQueue(delete) => (Method::QueueDelete(delete), Some("no such queue")),
             Deed::PurgeQueue(purge) => (Method::QueuePurge(purge), None),

@@ -100,6 +100,10 @@ impl Broker {
                 is_new
             }
             Command::RemovePolicy { vhost, name } => self.remove_policy(now, vhost, name)?,
+            Command::PutOperatorPolicy(made) => self.set_operator_policy(now, made)?,
+            Command::RemoveOperatorPolicy { vhost, name } => {
+                self.remove_operator_policy(now, vhost, name)?
+            }
             Command::Permitted {
                 user,
                 vhost,

@@ -3,6 +3,7 @@
 
 use crate::Broker;
 use crate::arguments::{ARGUMENTS, Declaration, Of};
+use crate::operator_policy::limited;
 use crate::pattern::Pattern;
 use crate::reply_to::is_reply_name;
 use crate::route::{Vhost, VhostIndex};
@@ -11,11 +12,16 @@ use model::record::{ExchangeDefinition, PolicyDefinition, QueueDefinition};
 use model::{Definition, FieldTable, MethodId, QueueId, ShortStr, TableBuilder, Timestamp, Value};
 use std::collections::BTreeMap;
 
-/// All policies, by virtual host and name.
+/// All policies.
 #[derive(Debug, Default)]
 pub(crate) struct Policies {
-    known: BTreeMap<(ShortStr, ShortStr), Policy>,
+    known: Known,
+    /// Those that limit what the others and the owners of queues say.
+    operators: Known,
 }
+
+/// Policies by virtual host and name.
+type Known = BTreeMap<(ShortStr, ShortStr), Policy>;
 
 #[derive(Debug)]
 struct Policy {
@@ -63,31 +69,17 @@ impl Policies {
     /// Takes in what was defined of policies; other definitions are nothing to it.
     pub(crate) fn learn(&mut self, definition: &Definition) {
         match definition {
-            Definition::PolicyMade(made) => {
-                let made = PolicyDefinition {
-                    vhost: made.vhost.detached(),
-                    name: made.name.detached(),
-                    apply_to: made.apply_to.detached(),
-                    definition: made.definition.detached(),
-                    ..made.clone()
-                };
-                let of = (made.vhost.clone(), made.name.clone());
-                // Checked before it was kept; one that does not compile matches nothing.
-                let pattern = Pattern::new(&made.pattern).unwrap_or_default();
-                let definition = made;
-                self.known.insert(
-                    of,
-                    Policy {
-                        definition,
-                        pattern,
-                    },
-                );
-            }
+            Definition::PolicyMade(made) => keep(&mut self.known, made),
             Definition::PolicyRemoved { vhost, name } => {
                 self.known.remove(&(vhost.clone(), name.clone()));
             }
+            Definition::OperatorPolicyMade(made) => keep(&mut self.operators, made),
+            Definition::OperatorPolicyRemoved { vhost, name } => {
+                self.operators.remove(&(vhost.clone(), name.clone()));
+            }
             Definition::VhostRemoved { vhost } => {
                 self.known.retain(|(of, _), _| of != vhost);
+                self.operators.retain(|(of, _), _| of != vhost);
             }
             _ => {}
         }
@@ -97,17 +89,41 @@ impl Policies {
         self.known.values().map(|policy| &policy.definition)
     }
 
+    pub(crate) fn operators_definitions(&self) -> impl Iterator<Item = &PolicyDefinition> {
+        self.operators.values().map(|policy| &policy.definition)
+    }
+
     pub(crate) fn contains(&self, vhost: &ShortStr, name: &ShortStr) -> bool {
         self.known.contains_key(&(vhost.clone(), name.clone()))
     }
 
-    /// What a queue's owner asked for under the policy that counts for it, as arguments.
+    pub(crate) fn contains_operators(&self, vhost: &ShortStr, name: &ShortStr) -> bool {
+        self.operators.contains_key(&(vhost.clone(), name.clone()))
+    }
+
+    /// What a queue's owner asked for under the policies that count for it, as arguments.
     pub(crate) fn in_force(&self, vhost: &ShortStr, queue: &QueueDefinition) -> FieldTable {
-        match self.of_queue(vhost, queue) {
-            Some(policy) if !is_reply_name(&queue.name) => {
-                under(&queue.arguments, &policy.definition)
-            }
-            _ => queue.arguments.clone(),
+        if is_reply_name(&queue.name) {
+            return queue.arguments.clone();
+        }
+        let asked = match self.of_queue(vhost, queue) {
+            Some(policy) => under(&queue.arguments, &policy.definition),
+            None => queue.arguments.clone(),
+        };
+        match self.operators_of_queue(vhost, queue) {
+            Some(operators) => limited(&asked, &operators.definition, "x-"),
+            None => asked,
+        }
+    }
+
+    /// The rules that both policies of a queue come to, without what its owner asked for.
+    pub(crate) fn effective(&self, vhost: &ShortStr, queue: &QueueDefinition) -> FieldTable {
+        let policy = self.of_queue(vhost, queue);
+        let rules = policy.map(|policy| policy.definition.clone());
+        let rules = rules.unwrap_or_default();
+        match self.operators_of_queue(vhost, queue) {
+            Some(operators) => limited(&rules, &operators.definition, ""),
+            None => rules,
         }
     }
 
@@ -117,13 +133,16 @@ impl Policies {
         vhost: &ShortStr,
         queue: &QueueDefinition,
     ) -> Option<&PolicyDefinition> {
-        let kind = queue.arguments.get("x-queue-type").and_then(Value::as_str);
-        let of_its_kind = match kind {
-            Some("quorum") => "quorum_queues",
-            Some("stream") => "streams",
-            _ => "classic_queues",
-        };
-        self.of(vhost, &queue.name, &["all", "queues", of_its_kind])
+        matching(&self.known, vhost, &queue.name, &words_for(queue))
+    }
+
+    /// The operator policy that counts for a queue.
+    pub(crate) fn operators_of_queue(
+        &self,
+        vhost: &ShortStr,
+        queue: &QueueDefinition,
+    ) -> Option<&PolicyDefinition> {
+        matching(&self.operators, vhost, &queue.name, &words_for(queue))
     }
 
     /// The policy that counts for an exchange.
@@ -132,27 +151,60 @@ impl Policies {
         vhost: &ShortStr,
         exchange: &ExchangeDefinition,
     ) -> Option<&PolicyDefinition> {
-        self.of(vhost, &exchange.name, &["all", "exchanges"])
+        matching(&self.known, vhost, &exchange.name, &["all", "exchanges"])
     }
+}
 
-    fn of(&self, vhost: &ShortStr, name: &str, apply_to: &[&str]) -> Option<&PolicyDefinition> {
-        let of_vhost = self
-            .known
-            .range((vhost.clone(), ShortStr::empty())..)
-            .take_while(|((of, _), _)| of == vhost);
-        let matching = of_vhost.map(|(_, policy)| policy).filter(|policy| {
-            apply_to.contains(&policy.definition.apply_to.as_str()) && policy.pattern.matches(name)
-        });
-        // Among equals the first name counts, so that every start finds the same.
-        let highest = matching.reduce(|best, other| {
-            if other.definition.priority > best.definition.priority {
-                other
-            } else {
-                best
-            }
-        });
-        highest.map(|policy| &policy.definition)
-    }
+fn keep(known: &mut Known, made: &PolicyDefinition) {
+    let definition = PolicyDefinition {
+        vhost: made.vhost.detached(),
+        name: made.name.detached(),
+        apply_to: made.apply_to.detached(),
+        definition: made.definition.detached(),
+        ..made.clone()
+    };
+    let of = (definition.vhost.clone(), definition.name.clone());
+    // Checked before it was kept; one that does not compile matches nothing.
+    let pattern = Pattern::new(&definition.pattern).unwrap_or_default();
+    let policy = Policy {
+        definition,
+        pattern,
+    };
+    known.insert(of, policy);
+}
+
+/// What `apply-to` may say of policies that count for a queue.
+fn words_for(queue: &QueueDefinition) -> [&'static str; 3] {
+    let kind = queue.arguments.get("x-queue-type").and_then(Value::as_str);
+    let of_its_kind = match kind {
+        Some("quorum") => "quorum_queues",
+        Some("stream") => "streams",
+        _ => "classic_queues",
+    };
+    ["all", "queues", of_its_kind]
+}
+
+fn matching<'a>(
+    known: &'a Known,
+    vhost: &ShortStr,
+    name: &str,
+    apply_to: &[&str],
+) -> Option<&'a PolicyDefinition> {
+    let of_vhost = known
+        .range((vhost.clone(), ShortStr::empty())..)
+        .take_while(|((of, _), _)| of == vhost);
+    let matching = of_vhost.map(|(_, policy)| policy).filter(|policy| {
+        apply_to.contains(&policy.definition.apply_to.as_str()) && policy.pattern.matches(name)
+    });
+    // Among equals the first name counts, so that every start finds the same.
+    let highest = matching.reduce(|best, other| {
+        if other.definition.priority > best.definition.priority {
+            other
+        } else {
+            best
+        }
+    });
+    highest.map(|policy| &policy.definition)
 }
 
 impl Broker {

@@ -265,7 +265,9 @@ impl Recovery {
             | Definition::TopicPermissionMade(_)
             | Definition::TopicPermissionRemoved { .. }
             | Definition::PolicyMade(_)
-            | Definition::PolicyRemoved { .. } => {}
+            | Definition::PolicyRemoved { .. }
+            | Definition::OperatorPolicyMade(_)
+            | Definition::OperatorPolicyRemoved { .. } => {}
         }
     }
 

@@ -82,7 +82,11 @@ pub struct QueueStatus {
     pub arguments: FieldTable,
     /// The policy that counts for it.
     pub policy: Option<ShortStr>,
-    /// Its rules as arguments: its own, under the policy.
+    /// The operator policy that counts for it.
+    pub operator_policy: Option<ShortStr>,
+    /// The rules of both policies.
+    pub effective: FieldTable,
+    /// Its rules as arguments: its own, under the policies.
     pub in_force: FieldTable,
     pub consumers: u64,
     pub counts: Counts,

@@ -26,6 +26,7 @@ mod limits;
 mod looking;
 mod on_behalf;
 mod operator_history;
+mod operator_policies;
 mod patterns;
 mod permissions;
 mod policies;

@@ -144,6 +144,12 @@ pub enum Definition {
         vhost: ShortStr,
         name: ShortStr,
     },
+    /// A policy whose limits count whatever others say.
+    OperatorPolicyMade(PolicyDefinition),
+    OperatorPolicyRemoved {
+        vhost: ShortStr,
+        name: ShortStr,
+    },
 }
 
 /// An exchange.

@@ -199,6 +199,13 @@ const RULES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "Operator policies: of numbers the lower one counts, whoever said it",
+        &[
+            "the_operators_limit_counts_if_it_is_the_lower_one",
+            "of_two_numbers_the_lower_one_counts_and_the_rest_stays",
+        ],
+    ),
+    (
         "Policies: the one of the highest priority counts, of numbers the stricter one, else the declared argument",
         &[
             "a_queue_follows_a_new_policy_at_once",

@@ -29,6 +29,9 @@ const FINGERPRINTS: &[u8] = include_bytes!("golden/chunk-v1-fingerprints.bin");
 /// How many messages a queue has had, which version 1 gained before its first release.
 const TALLY: &[u8] = include_bytes!("golden/chunk-v1-tally.bin");
 
+/// Operator policies, which version 1 gained before its first release.
+const OPERATORS: &[u8] = include_bytes!("golden/chunk-v1-operators.bin");
+
 const EPOCH: u64 = 0x0102_0304_0506_0708;
 const SEGMENT: u64 = 42;
 const FIRST: u64 = 1_000_000_007;
@@ -280,6 +283,23 @@ fn fates_are_written_and_read_as_they_ever_were() {
 #[test]
 fn what_operators_define_is_written_and_read_as_it_ever_was() {
     same(ACCESS, &access());
+}
+
+#[test]
+fn operator_policies_are_written_and_read_as_they_ever_were() {
+    let made = Definition::OperatorPolicyMade(PolicyDefinition {
+        vhost: text("shop"),
+        name: text("short"),
+        pattern: "^orders".into(),
+        apply_to: text("queues"),
+        priority: -7,
+        definition: arguments(),
+    });
+    let removed = Definition::OperatorPolicyRemoved {
+        vhost: text("shop"),
+        name: text("short"),
+    };
+    same(OPERATORS, &[made, removed].map(Record::Definition));
 }
 
 /// The file holds the records, and nothing else.

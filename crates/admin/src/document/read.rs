@@ -204,6 +204,13 @@ impl Reading<'_> {
                 self.document.ignored.extend(limits.unknown());
                 self.limits.insert(vhost, read);
             }
+            Some(value) if component == "operator_policy" => {
+                let place = format!("operator policy '{name}' of '{vhost}'");
+                let mut value = Reader::new(place, value)?;
+                let read = policy(&mut value, vhost, name)?;
+                self.document.ignored.extend(value.unknown());
+                self.document.definitions.operator_policies.push(read);
+            }
             _ => self.ignore(
                 entry,
                 format_args!("no place for parameter '{name}' of component '{component}'"),

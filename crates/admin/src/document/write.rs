@@ -2,7 +2,7 @@
 
 use crate::{About, shapes};
 use broker::{Definitions, NamedBinding};
-use model::record::VhostDefinition;
+use model::record::{PolicyDefinition, VhostDefinition};
 use serde_json::{Value as Json, json};
 use std::collections::HashSet;
 
@@ -74,9 +74,11 @@ fn topology(
     let bindings = (definitions.bindings.iter())
         .filter(|binding| of(&binding.vhost) && durable.has_both_ends_of(binding));
     let policies = (definitions.policies.iter()).filter(|policy| of(&policy.vhost));
-    let parameters = (definitions.vhosts.iter()).filter(|vhost| of(&vhost.name));
+    let limited = (definitions.vhosts.iter()).filter(|vhost| of(&vhost.name));
+    let operators = (definitions.operator_policies.iter()).filter(|policy| of(&policy.vhost));
+    let parameters = (limited.filter_map(limits_parameter)).chain(operators.map(operator_policy));
     json!({
-        "parameters": parameters.filter_map(limits_parameter).map(&scoped).collect::<Json>(),
+        "parameters": parameters.map(&scoped).collect::<Json>(),
         "policies": policies.map(shapes::policy).map(&scoped).collect::<Json>(),
         "queues": queues.map(|queue| {
             let mut shape = shapes::queue(queue);
@@ -117,6 +119,20 @@ impl Durable<'_> {
                 self.queues.contains(&(binding.vhost.as_str(), destination))
             }
     }
+}
+
+/// RabbitMQ keeps an operator policy as a parameter.
+fn operator_policy(policy: &PolicyDefinition) -> Json {
+    let mut value = shapes::policy(policy);
+    if let Json::Object(map) = &mut value {
+        map.retain(|key, _| key != "name" && key != "vhost");
+    }
+    json!({
+        "component": "operator_policy",
+        "name": policy.name.as_str(),
+        "vhost": policy.vhost.as_str(),
+        "value": value,
+    })
 }
 
 /// RabbitMQ keeps a virtual host's limits as a parameter of it.

@@ -10,7 +10,7 @@ use broker::{
 use model::record::{
     Ending, Hashing, PermissionDefinition, Tally, UserDefinition, VhostDefinition,
 };
-use model::{Password, Position, ShortStr};
+use model::{FieldTable, Password, Position, ShortStr};
 use std::pin::Pin;
 use std::sync::Mutex;
 
@@ -86,6 +86,13 @@ impl Fake {
             Command::RemovePolicy { vhost, name } => {
                 remove(&mut all.policies, |of| of.vhost == vhost && of.name == name)
             }
+            Command::PutOperatorPolicy(new) => done(put(&mut all.operator_policies, new, |of| {
+                (of.vhost.clone(), of.name.clone())
+            })),
+            Command::RemoveOperatorPolicy { vhost, name } => {
+                let policies = &mut all.operator_policies;
+                remove(policies, |of| of.vhost == vhost && of.name == name)
+            }
             Command::Audit { queue, .. } if queue.is_some() => {
                 Err(CommandRefused::NotFound("no queue".into()))
             }
@@ -106,6 +113,7 @@ impl Fake {
                 all.permissions.extend(new.permissions);
                 all.topic_permissions.extend(new.topic_permissions);
                 all.policies.extend(new.policies);
+                all.operator_policies.extend(new.operator_policies);
                 all.queues.extend(new.queues);
                 all.exchanges.extend(new.exchanges);
                 all.bindings.extend(new.bindings);
@@ -185,6 +193,8 @@ fn seen(all: &Definitions, look: &Look) -> Result<Answer, CommandRefused> {
         auto_delete: queue.auto_delete,
         arguments: queue.arguments.clone(),
         policy: None,
+        operator_policy: None,
+        effective: FieldTable::new(),
         in_force: queue.arguments.clone(),
         consumers: 0,
         counts: Counts::default(),

@@ -212,3 +212,39 @@ async fn terraform_makes_reads_and_destroys() {
           404 {"error":"Object Not Found","reason":"no vhost 'tf'"}
     "#]].assert_eq(&transcript);
 }
+
+/// What NServiceBus's transport asks before it uses a server, and of each of its queues.
+#[tokio::test]
+async fn nservicebus_finds_what_it_needs() {
+    let api = Api::over(Real::new());
+    let overview = api.get("/api/overview").await;
+    assert!(overview["disable_stats"].is_boolean());
+    let flags = api.get("/api/feature-flags").await;
+    let flags = flags.as_array().expect("a list");
+    let is_on =
+        |flag: &&serde_json::Value| flag["name"] == "stream_queue" && flag["state"] == "enabled";
+    assert!(flags.iter().any(|flag| is_on(&flag)));
+    let transcript = api
+        .transcript(
+            r#"
+            PUT /api/queues/%2F/orders {"durable":true,"arguments":{"x-queue-type":"quorum"}}
+            GET /api/queues/%2F/orders?columns=name,type,arguments,delivery_limit,effective_policy_definition,policy,operator_policy
+            PUT /api/policies/%2F/nsb.orders.delivery-limit {"apply-to":"quorum_queues","definition":{"delivery-limit":7},"pattern":"^orders$","priority":0}
+            GET /api/queues/%2F/orders?columns=delivery_limit,effective_policy_definition,policy
+            GET /api/bindings/%2F/e/amq.default/q/orders?columns=source,destination,properties_key
+            "#,
+        )
+        .await;
+    expect![[r#"
+        PUT /api/queues/%2F/orders {"durable":true,"arguments":{"x-queue-type":"quorum"}}
+          201
+        GET /api/queues/%2F/orders?columns=name,type,arguments,delivery_limit,effective_policy_definition,policy,operator_policy
+          200 {"arguments":{"x-queue-type":"quorum"},"delivery_limit":"unlimited","effective_policy_definition":{},"name":"orders","operator_policy":null,"policy":null,"type":"quorum"}
+        PUT /api/policies/%2F/nsb.orders.delivery-limit {"apply-to":"quorum_queues","definition":{"delivery-limit":7},"pattern":"^orders$","priority":0}
+          201
+        GET /api/queues/%2F/orders?columns=delivery_limit,effective_policy_definition,policy
+          200 {"delivery_limit":7,"effective_policy_definition":{"delivery-limit":7},"policy":"nsb.orders.delivery-limit"}
+        GET /api/bindings/%2F/e/amq.default/q/orders?columns=source,destination,properties_key
+          200 [{"destination":"orders","properties_key":"orders","source":""}]
+    "#]].assert_eq(&transcript);
+}

@@ -23,6 +23,7 @@ async fn what_rabbitmq_exports_comes_in_and_goes_out_again() {
           "made": {
             "bindings": 3,
             "exchanges": 2,
+            "operator_policies": 0,
             "permissions": 1,
             "policies": 1,
             "queues": 2,
@@ -33,6 +34,7 @@ async fn what_rabbitmq_exports_comes_in_and_goes_out_again() {
           "there_already": {
             "bindings": 0,
             "exchanges": 0,
+            "operator_policies": 0,
             "permissions": 1,
             "policies": 0,
             "queues": 0,
@@ -170,19 +172,19 @@ async fn what_has_no_place_is_told() {
         .await;
     expect![[r#"
         POST /api/definitions {"zzz":1,"users":[{"name":"u","tags":"","password_hash":"","shoe_size":42}]}
-          200 {"ignored":["users[0]: unknown key 'shoe_size'","unknown key 'zzz'"],"made":{"bindings":0,"exchanges":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":1,"vhosts":0},"there_already":{"bindings":0,"exchanges":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0}}
+          200 {"ignored":["users[0]: unknown key 'shoe_size'","unknown key 'zzz'"],"made":{"bindings":0,"exchanges":0,"operator_policies":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":1,"vhosts":0},"there_already":{"bindings":0,"exchanges":0,"operator_policies":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0}}
         POST /api/definitions {"parameters":[{"component":"shovel","name":"s","vhost":"/","value":{}}]}
-          200 {"ignored":["parameters[0]: no place for parameter 's' of component 'shovel'"],"made":{"bindings":0,"exchanges":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0},"there_already":{"bindings":0,"exchanges":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0}}
+          200 {"ignored":["parameters[0]: no place for parameter 's' of component 'shovel'"],"made":{"bindings":0,"exchanges":0,"operator_policies":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0},"there_already":{"bindings":0,"exchanges":0,"operator_policies":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0}}
         POST /api/definitions {"parameters":[{"component":"vhost-limits","name":"limits","vhost":"none","value":{"max-queues":1}}]}
-          200 {"ignored":["parameters: limits of 'none', a virtual host that is not there"],"made":{"bindings":0,"exchanges":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0},"there_already":{"bindings":0,"exchanges":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0}}
+          200 {"ignored":["parameters: limits of 'none', a virtual host that is not there"],"made":{"bindings":0,"exchanges":0,"operator_policies":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0},"there_already":{"bindings":0,"exchanges":0,"operator_policies":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0}}
         POST /api/definitions {"global_parameters":[{"name":"cluster_name","value":"x"}]}
-          200 {"ignored":["global_parameters[0]: no place for global parameter 'cluster_name'"],"made":{"bindings":0,"exchanges":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0},"there_already":{"bindings":0,"exchanges":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0}}
+          200 {"ignored":["global_parameters[0]: no place for global parameter 'cluster_name'"],"made":{"bindings":0,"exchanges":0,"operator_policies":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0},"there_already":{"bindings":0,"exchanges":0,"operator_policies":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0}}
         POST /api/definitions {"exchanges":[{"name":"","vhost":"/","type":"direct"}],"queues":[{"name":"q","vhost":"/","exclusive":true}]}
-          200 {"ignored":["queues[0]: queue 'q' is exclusive: it ended with its connection","exchanges[0]: every virtual host has the default exchange"],"made":{"bindings":0,"exchanges":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0},"there_already":{"bindings":0,"exchanges":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0}}
+          200 {"ignored":["queues[0]: queue 'q' is exclusive: it ended with its connection","exchanges[0]: every virtual host has the default exchange"],"made":{"bindings":0,"exchanges":0,"operator_policies":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0},"there_already":{"bindings":0,"exchanges":0,"operator_policies":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0}}
         POST /api/definitions {"bindings":[{"source":"","vhost":"/","destination":"q","destination_type":"queue","routing_key":"q"}]}
-          200 {"ignored":["bindings[0]: every queue is bound to the default exchange"],"made":{"bindings":0,"exchanges":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0},"there_already":{"bindings":0,"exchanges":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0}}
+          200 {"ignored":["bindings[0]: every queue is bound to the default exchange"],"made":{"bindings":0,"exchanges":0,"operator_policies":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0},"there_already":{"bindings":0,"exchanges":0,"operator_policies":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0}}
         POST /api/definitions/%2F {"users":[{"name":"u"}],"queues":[{"name":"q","vhost":"elsewhere","durable":true}]}
-          200 {"ignored":["users: not of one virtual host"],"made":{"bindings":0,"exchanges":0,"permissions":0,"policies":0,"queues":1,"topic_permissions":0,"users":0,"vhosts":0},"there_already":{"bindings":0,"exchanges":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0}}
+          200 {"ignored":["users: not of one virtual host"],"made":{"bindings":0,"exchanges":0,"operator_policies":0,"permissions":0,"policies":0,"queues":1,"topic_permissions":0,"users":0,"vhosts":0},"there_already":{"bindings":0,"exchanges":0,"operator_policies":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0}}
         GET /api/queues?columns=name,vhost
           200 [{"name":"q","vhost":"/"}]
     "#]].assert_eq(&transcript);
@@ -207,13 +209,13 @@ async fn limits_alone_leave_the_rest_of_a_virtual_host_as_it_was() {
         PUT /api/vhosts/%2F {"description":"ours"}
           204
         POST /api/definitions {"parameters":[{"component":"vhost-limits","name":"limits","vhost":"/","value":{"max-queues":3}}]}
-          200 {"ignored":[],"made":{"bindings":0,"exchanges":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0},"there_already":{"bindings":0,"exchanges":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":1}}
+          200 {"ignored":[],"made":{"bindings":0,"exchanges":0,"operator_policies":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0},"there_already":{"bindings":0,"exchanges":0,"operator_policies":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":1}}
         GET /api/vhosts/%2F?columns=description
           200 {"description":"ours"}
         GET /api/vhost-limits
           200 [{"value":{"max-queues":3},"vhost":"/"}]
         POST /api/definitions {"vhosts":[{"name":"/"}]}
-          200 {"ignored":[],"made":{"bindings":0,"exchanges":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0},"there_already":{"bindings":0,"exchanges":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":1}}
+          200 {"ignored":[],"made":{"bindings":0,"exchanges":0,"operator_policies":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":0},"there_already":{"bindings":0,"exchanges":0,"operator_policies":0,"permissions":0,"policies":0,"queues":0,"topic_permissions":0,"users":0,"vhosts":1}}
         GET /api/vhosts/%2F?columns=description
           200 {"description":"ours"}
         GET /api/vhost-limits

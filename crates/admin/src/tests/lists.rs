@@ -40,9 +40,9 @@ async fn topology() {
         .await;
     expect![[r#"
         GET /api/queues
-          200 [{"arguments":{"x-queue-type":"quorum"},"auto_delete":false,"consumers":0,"durable":true,"exclusive":false,"messages":0,"messages_delayed":0,"messages_leaving":0,"messages_parked":0,"messages_ready":0,"messages_unacknowledged":0,"name":"q/1","state":"running","type":"quorum","vhost":"/"},{"arguments":{},"auto_delete":false,"consumers":0,"durable":false,"exclusive":false,"messages":0,"messages_delayed":0,"messages_leaving":0,"messages_parked":0,"messages_ready":0,"messages_unacknowledged":0,"name":"q2","state":"running","type":"classic","vhost":"/"}]
+          200 [{"arguments":{"x-queue-type":"quorum"},"auto_delete":false,"consumers":0,"delivery_limit":"unlimited","durable":true,"effective_policy_definition":{},"exclusive":false,"messages":0,"messages_delayed":0,"messages_leaving":0,"messages_parked":0,"messages_ready":0,"messages_unacknowledged":0,"name":"q/1","operator_policy":null,"policy":null,"state":"running","type":"quorum","vhost":"/"},{"arguments":{},"auto_delete":false,"consumers":0,"delivery_limit":"unlimited","durable":false,"effective_policy_definition":{},"exclusive":false,"messages":0,"messages_delayed":0,"messages_leaving":0,"messages_parked":0,"messages_ready":0,"messages_unacknowledged":0,"name":"q2","operator_policy":null,"policy":null,"state":"running","type":"classic","vhost":"/"}]
         GET /api/queues/%2F/q%2F1
-          200 {"arguments":{"x-queue-type":"quorum"},"auto_delete":false,"consumers":0,"durable":true,"exclusive":false,"messages":0,"messages_delayed":0,"messages_leaving":0,"messages_parked":0,"messages_ready":0,"messages_unacknowledged":0,"name":"q/1","state":"running","type":"quorum","vhost":"/"}
+          200 {"arguments":{"x-queue-type":"quorum"},"auto_delete":false,"consumers":0,"delivery_limit":"unlimited","durable":true,"effective_policy_definition":{},"exclusive":false,"messages":0,"messages_delayed":0,"messages_leaving":0,"messages_parked":0,"messages_ready":0,"messages_unacknowledged":0,"name":"q/1","operator_policy":null,"policy":null,"state":"running","type":"quorum","vhost":"/"}
         GET /api/queues/%2F/none
           404 {"error":"Object Not Found","reason":"Not Found"}
         GET /api/queues/none

@@ -42,7 +42,8 @@ fn may(needs: Needs, vhost: &str) -> &'static [&'static str] {
         Needs::Nobody => &USERS,
         Needs::Management => &USERS[1..],
         Needs::Monitoring | Needs::Cluster => &["monitoring", "administrator"],
-        Needs::Vhost | Needs::Read | Needs::Configure if own => &USERS[1..],
+        Needs::Vhost | Needs::AsClient | Needs::Read | Needs::Configure if own => &USERS[1..],
+        Needs::AsClient => &[],
         Needs::Vhost => &["monitoring", "administrator"],
         Needs::Policymaker if own => &["policymaker", "administrator"],
         Needs::Read | Needs::Configure | Needs::Policymaker | Needs::Administrator => {

@@ -58,7 +58,7 @@ async fn queues_are_counted_and_messages_shown_where_they_are() {
         .await;
     expect![[r#"
         GET /api/queues
-          200 [{"arguments":{"x-dead-letter-exchange":"","x-dead-letter-routing-key":"dead"},"auto_delete":false,"consumers":0,"durable":true,"exclusive":false,"messages":3,"messages_delayed":0,"messages_leaving":0,"messages_parked":0,"messages_ready":2,"messages_unacknowledged":1,"name":"work","state":"running","type":"classic","vhost":"/"}]
+          200 [{"arguments":{"x-dead-letter-exchange":"","x-dead-letter-routing-key":"dead"},"auto_delete":false,"consumers":0,"delivery_limit":"unlimited","durable":true,"effective_policy_definition":{},"exclusive":false,"messages":3,"messages_delayed":0,"messages_leaving":0,"messages_parked":0,"messages_ready":2,"messages_unacknowledged":1,"name":"work","operator_policy":null,"policy":null,"state":"running","type":"classic","vhost":"/"}]
         GET /api/queues/%2F/work?columns=messages,messages_ready,messages_unacknowledged
           200 {"messages":3,"messages_ready":2,"messages_unacknowledged":1}
         GET /api/queues/%2F/none

@@ -21,6 +21,7 @@ impl Broker {
         let definition = &queue.definition;
         let vhost = &self.vhosts[queue.vhost.0].name;
         let policy = self.policies.of_queue(vhost, definition);
+        let operators = self.policies.operators_of_queue(vhost, definition);
         QueueStatus {
             vhost: vhost.clone(),
             name: definition.name.clone(),
@@ -29,6 +30,8 @@ impl Broker {
             auto_delete: definition.auto_delete,
             arguments: definition.arguments.clone(),
             policy: policy.map(|policy| policy.name.clone()),
+            operator_policy: operators.map(|policy| policy.name.clone()),
+            effective: self.policies.effective(vhost, definition),
             in_force: self.in_force(queue.vhost, definition),
             consumers: queue.consumers.len() as u64,
             counts: self.counts(queue),

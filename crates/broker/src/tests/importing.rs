@@ -127,6 +127,16 @@ fn shop() -> Definitions {
                 .field("max-length", Value::I64(9))
                 .build(),
         }],
+        operator_policies: vec![PolicyDefinition {
+            vhost: shop(),
+            name: short("most"),
+            pattern: "^q".into(),
+            apply_to: short("queues"),
+            priority: 0,
+            definition: TableBuilder::new()
+                .field("max-length-bytes", Value::I64(1000))
+                .build(),
+        }],
         queues: vec![NamedQueue {
             vhost: shop(),
             name: short("q"),
@@ -160,6 +170,7 @@ fn what_one_server_exports_another_imports_and_a_crash_keeps() {
     assert_eq!(exported.exchanges, shop().exchanges);
     assert_eq!(exported.bindings, shop().bindings);
     assert_eq!(exported.policies, shop().policies);
+    assert_eq!(exported.operator_policies, shop().operator_policies);
     assert_eq!(exported.topic_permissions, shop().topic_permissions);
 
     let mut other = Server::new();

@@ -100,6 +100,11 @@ pub(super) fn command(words: &[&str]) -> Command {
             vhost: short(vhost),
             name: short(name),
         },
+        ["operators", ref policy @ ..] => match command(policy) {
+            Command::PutPolicy(made) => Command::PutOperatorPolicy(made),
+            Command::RemovePolicy { vhost, name } => Command::RemoveOperatorPolicy { vhost, name },
+            _ => panic!("what is {words:?}?"),
+        },
         ["authenticate", user, password, ref place @ ..] => Command::Authenticate {
             user: short(user),
             password: Password::new(password.into()),
@@ -308,6 +313,8 @@ fn show_definitions(all: &Definitions) -> String {
     }));
     let policies = all.policies.iter();
     shown.extend(policies.map(|one| format!("policy {} in {}", one.name, one.vhost)));
+    let operators = all.operator_policies.iter();
+    shown.extend(operators.map(|one| format!("operator policy {} in {}", one.name, one.vhost)));
     let exchanges = all.exchanges.iter();
     shown.extend(exchanges.map(|one| format!("exchange {} in {}", one.definition.name, one.vhost)));
     let queues = all.queues.iter();

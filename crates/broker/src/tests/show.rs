@@ -281,6 +281,15 @@ fn show_definition(definition: &Definition) -> String {
             made.name, made.vhost, made.apply_to, made.pattern
         ),
         Definition::PolicyRemoved { vhost, name } => format!("no policy {name} in {vhost}"),
+        Definition::OperatorPolicyMade(made) => {
+            format!(
+                "operator policy {} in {} {}",
+                made.name, made.vhost, made.pattern
+            )
+        }
+        Definition::OperatorPolicyRemoved { vhost, name } => {
+            format!("no operator policy {name} in {vhost}")
+        }
         Definition::ExchangeMade { exchange, .. } => {
             format!("exchange {} {}", exchange.name, exchange.kind)
         }

@@ -15,6 +15,8 @@
 //! 31 policy made                vhost short, policy short, pattern long, apply-to short, priority i64,
 //!                               definition long
 //! 32 policy removed             vhost short, policy short
+//! 35 operator policy made       as kind 31
+//! 36 operator policy removed    as kind 32
 //!
 //! tags = how many (varint), each short        most … = 0 u8 (no limit)   or   1 u8, limit u64
 //! ```
@@ -39,6 +41,8 @@ mod kind {
     pub(super) const TOPIC_PERMISSION_REMOVED: u8 = 30;
     pub(super) const POLICY_MADE: u8 = 31;
     pub(super) const POLICY_REMOVED: u8 = 32;
+    pub(super) const OPERATOR_POLICY_MADE: u8 = 35;
+    pub(super) const OPERATOR_POLICY_REMOVED: u8 = 36;
 }
 
 const SHA_256: u8 = 0;
@@ -80,21 +84,30 @@ pub(super) fn read(kind: u8, cursor: &mut Cursor<'_>) -> Result<Definition, Chun
             vhost: cursor.short_str()?,
             exchange: cursor.short_str()?,
         },
-        kind::POLICY_MADE => Definition::PolicyMade(PolicyDefinition {
+        kind::POLICY_MADE => Definition::PolicyMade(read_policy(cursor)?),
+        kind::POLICY_REMOVED => Definition::PolicyRemoved {
             vhost: cursor.short_str()?,
             name: cursor.short_str()?,
-            pattern: cursor.long_text()?,
-            apply_to: cursor.short_str()?,
-            priority: cursor.u64()?.cast_signed(),
-            definition: cursor.table()?,
-        }),
-        kind::POLICY_REMOVED => Definition::PolicyRemoved {
+        },
+        kind::OPERATOR_POLICY_MADE => Definition::OperatorPolicyMade(read_policy(cursor)?),
+        kind::OPERATOR_POLICY_REMOVED => Definition::OperatorPolicyRemoved {
             vhost: cursor.short_str()?,
             name: cursor.short_str()?,
         },
         _ => {
             return Err(damaged("unknown kind of record"));
         }
+    })
+}
+
+fn read_policy(cursor: &mut Cursor<'_>) -> Result<PolicyDefinition, ChunkError> {
+    Ok(PolicyDefinition {
+        vhost: cursor.short_str()?,
+        name: cursor.short_str()?,
+        pattern: cursor.long_text()?,
+        apply_to: cursor.short_str()?,
+        priority: cursor.u64()?.cast_signed(),
+        definition: cursor.table()?,
     })
 }
 
@@ -177,17 +190,29 @@ pub(super) fn write(out: &mut Vec<u8>, definition: &Definition) -> bool {
         }
         Definition::PolicyMade(policy) => {
             names(out, kind::POLICY_MADE, &[&policy.vhost, &policy.name]);
-            out.put_long(policy.pattern.as_bytes());
-            out.put_short(&policy.apply_to);
-            out.extend_from_slice(&policy.priority.to_le_bytes());
-            out.put_long(policy.definition.as_bytes());
+            write_policy(out, policy);
         }
         Definition::PolicyRemoved { vhost, name } => {
             names(out, kind::POLICY_REMOVED, &[vhost, name]);
         }
+        Definition::OperatorPolicyMade(policy) => {
+            let of = [&policy.vhost, &policy.name];
+            names(out, kind::OPERATOR_POLICY_MADE, &of);
+            write_policy(out, policy);
+        }
+        Definition::OperatorPolicyRemoved { vhost, name } => {
+            names(out, kind::OPERATOR_POLICY_REMOVED, &[vhost, name]);
+        }
         _ => return false,
     }
     true
+}
+
+fn write_policy(out: &mut Vec<u8>, policy: &PolicyDefinition) {
+    out.put_long(policy.pattern.as_bytes());
+    out.put_short(&policy.apply_to);
+    out.extend_from_slice(&policy.priority.to_le_bytes());
+    out.put_long(policy.definition.as_bytes());
 }
 
 fn write_vhost(out: &mut Vec<u8>, vhost: &VhostDefinition) {

@@ -192,8 +192,8 @@ fn access_definition() -> impl Strategy<Value = Definition> {
                 exchange,
             }
         }),
-        (names(), ".*", short(), any::<i64>(), table()).prop_map(
-            |((vhost, name), pattern, apply_to, priority, definition)| {
+        (names(), ".*", short(), any::<i64>(), table())
+            .prop_map(|((vhost, name), pattern, apply_to, priority, definition)| {
                 let made = PolicyDefinition {
                     vhost,
                     name,
@@ -202,10 +202,14 @@ fn access_definition() -> impl Strategy<Value = Definition> {
                     priority,
                     definition,
                 };
-                Definition::PolicyMade(made)
-            }
-        ),
+                made
+            })
+            .prop_flat_map(|made| {
+                let operators = Definition::OperatorPolicyMade(made.clone());
+                prop_oneof![Just(Definition::PolicyMade(made)), Just(operators)]
+            }),
         names().prop_map(|(vhost, name)| Definition::PolicyRemoved { vhost, name }),
+        names().prop_map(|(vhost, name)| Definition::OperatorPolicyRemoved { vhost, name }),
     ]
 }
 
