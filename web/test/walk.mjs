@@ -94,7 +94,7 @@ async function follow(page) {
   await page.getByText("It has landed.").waitFor();
 
   await page.getByRole("tab", { name: "Receive" }).click();
-  await page.getByLabel("Queue").fill(QUEUE);
+  await page.getByLabel("Queue", { exact: true }).fill(QUEUE);
   await page.getByLabel("And then").selectOption("reject_requeue_true");
   for (let attempt = 1; attempt <= 2; attempt += 1) {
     await page.getByRole("button", { name: "Receive" }).click();
@@ -119,7 +119,7 @@ async function follow(page) {
   const journey = page.url();
 
   await page.goto(`${url}/publish?tab=get`);
-  await page.getByLabel("Queue").fill(QUEUE);
+  await page.getByLabel("Queue", { exact: true }).fill(QUEUE);
   await page.getByLabel("And then").selectOption("ack_requeue_false");
   await page.getByRole("button", { name: "Receive" }).click();
   await page.getByRole("button", { name: "Take them out" }).click();
