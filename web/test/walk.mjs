@@ -180,6 +180,7 @@ async function press(page) {
   await page.getByRole("dialog", { name: "Keys" }).waitFor();
   await shoot(page, "keys");
   await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
   await page.keyboard.press("g");
   await page.keyboard.press("q");
   await heading(page, "Queues").waitFor();
