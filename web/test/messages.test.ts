@@ -49,6 +49,12 @@ describe("a journey", () => {
     expect([all[2]?.tone, all[5]?.tone, since(all, 0), since(all, 1)]).toEqual(["warn", "good", "", "+ 3 ms"]);
   });
 
+  test("tells how long the last attempt took, also where attempts began anew", () => {
+    const delivered = (at: number, attempt: number): Step => ({ at, event: "delivered", queue: "orders", attempt });
+    const again: Step[] = [delivered(10, 1), delivered(20, 2), { at: 30, event: "redriven", queue: "orders" }, delivered(40, 1), { at: 45, event: "ended", queue: "orders", ending: "acknowledged" }];
+    expect(tell(again).at(-1)?.took).toBe(5);
+  });
+
   test("tells what it does not know in the server's own word", () => {
     expect(tell([{ at: 1, event: "something_new" }])[0]?.what).toBe("something new");
   });

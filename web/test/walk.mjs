@@ -1,12 +1,13 @@
 // Walks through all pages of a running server, as a person with a browser does:
-//   node test/walk.mjs URL FOLDER-FOR-PICTURES
-// Every page in light and dark, wide and on a phone; and a message on its way: published, given back until it is parked,
-// looked at, redriven, acknowledged. Whatever a page complains about in the browser's console is a failure.
+//   node test/walk.mjs URL AMQP-URL FOLDER-FOR-PICTURES
+// Every page in light and dark, wide and on a phone; and a message on its way: published, given back by a consumer until it
+// is parked, looked at, redriven, acknowledged. Whatever a page complains about in the browser's console is a failure.
 
 import assert from "node:assert/strict";
+import { connect } from "amqplib";
 import { chromium } from "playwright-core";
 
-const [url, folder] = process.argv.slice(2);
+const [url, amqp, folder] = process.argv.slice(2);
 const QUEUE = "walk <b>&amp;</b> ünï/code";
 const MESSAGE = '{"walk":"<img src=x onerror=alert(1)>"}';
 
@@ -82,9 +83,11 @@ async function follow(page) {
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel("Name", { exact: true }).fill(QUEUE);
   await dialog.getByLabel(/^Retry with growing waits/).uncheck();
-  await dialog.getByRole("button", { name: "Add argument" }).click();
-  await dialog.getByLabel("name", { exact: true }).last().fill("x-delivery-limit");
-  await dialog.getByLabel("value", { exact: true }).fill("1");
+  for (const [name, value] of Object.entries({ "x-delivery-limit": 2, "x-delayed-retry-min": 1500 })) {
+    await dialog.getByRole("button", { name: "Add argument" }).click();
+    await dialog.getByLabel("name", { exact: true }).last().fill(name);
+    await dialog.getByLabel("value", { exact: true }).last().fill(String(value));
+  }
   await dialog.getByRole("button", { name: "Declare" }).click();
   await heading(page, QUEUE).waitFor();
 
@@ -93,16 +96,15 @@ async function follow(page) {
   await page.getByRole("button", { name: "Publish" }).click();
   await page.getByText("It has landed.").waitFor();
 
-  await page.getByRole("tab", { name: "Receive" }).click();
-  await page.getByLabel("Queue").fill(QUEUE);
-  await page.getByLabel("And then").selectOption("reject_requeue_true");
-  for (let attempt = 1; attempt <= 2; attempt += 1) {
-    await page.getByRole("button", { name: "Receive" }).click();
-    await page.getByText("Message 1 of 1").waitFor();
-    await page.getByLabel("How many").fill(String(attempt + 1));
-  }
-  await page.getByRole("button", { name: "Receive" }).click();
-  await page.getByText("The queue is empty").waitFor();
+  const consumer = await connect(amqp);
+  const channel = await consumer.createChannel();
+  await channel.consume(QUEUE, (message) => message && channel.nack(message));
+  await page.goto(url + pages.queue);
+  const parked = page.getByRole("link", { name: /^Parked\s*1/ });
+  await page.getByRole("link", { name: /^Delayed\s*1/ }).waitFor();
+  await shoot(page, "walk-0-retried");
+  await parked.waitFor();
+  await consumer.close();
 
   await page.goto(`${url}/dead`);
   await page.getByRole("button", { name: "Out of attempts" }).click();
@@ -119,7 +121,7 @@ async function follow(page) {
   const journey = page.url();
 
   await page.goto(`${url}/publish?tab=get`);
-  await page.getByLabel("Queue").fill(QUEUE);
+  await page.getByLabel("Queue", { exact: true }).fill(QUEUE);
   await page.getByLabel("And then").selectOption("ack_requeue_false");
   await page.getByRole("button", { name: "Receive" }).click();
   await page.getByRole("button", { name: "Take them out" }).click();
@@ -178,6 +180,7 @@ async function press(page) {
   await page.getByRole("dialog", { name: "Keys" }).waitFor();
   await shoot(page, "keys");
   await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
   await page.keyboard.press("g");
   await page.keyboard.press("q");
   await heading(page, "Queues").waitFor();

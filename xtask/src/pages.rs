@@ -19,7 +19,8 @@ pub(crate) fn walk_through() -> Result<()> {
     let pictures = target_dir().join("pages");
     std::fs::create_dir_all(&pictures).context("cannot make the folder of the pictures")?;
     let url = format!("http://127.0.0.1:{}", server.admin_port());
-    run(command("node", &["test/walk.mjs", &url])
+    let amqp = format!("amqp://127.0.0.1:{}", server.port());
+    run(command("node", &["test/walk.mjs", &url, &amqp])
         .arg(&pictures)
         .current_dir(&web))?;
     println!("pictures of all pages: {}", pictures.display());

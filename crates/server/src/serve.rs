@@ -147,12 +147,13 @@ fn announce(
         }
         addresses.push(with_tls(address.to_string(), tls.is_some()));
     }
-    let mut api = String::new();
+    let (mut api, mut pages) = (String::new(), String::new());
     for (place, Entry { listener, tls }) in operators.iter().enumerate() {
         let address = listener.local_addr().context(CANNOT_TELL)?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         if place == 0 {
             api = format!("; the HTTP API is at {scheme}://{address}");
+            pages = format!("\nThe management pages are at {scheme}://{address}");
         } else if tls.is_some() {
             api.push_str(&format!("; and at {scheme}://{address}"));
         }
@@ -160,7 +161,7 @@ fn announce(
     let version = env!("CARGO_PKG_VERSION");
     let said = writeln!(
         std::io::stdout(),
-        "Landfall {version} listens on {addresses}{api}; what lands is kept in {place}{tries}",
+        "Landfall {version} listens on {addresses}{api}; what lands is kept in {place}{tries}{pages}",
         addresses = addresses.join(" and "),
         place = place(config),
         tries = plain.map_or_else(String::new, tries),

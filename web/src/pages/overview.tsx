@@ -158,10 +158,10 @@ function Charts({ samples }: { samples: Sample[] }) {
         <Chart at={at} lines={charts.latency} say={span} />
       </Card>
       <Card title="Messages here">
-        <Chart at={at} lines={charts.backlog} say={compact} />
+        <Chart at={at} lines={charts.backlog} say={compact} steps="whole" />
       </Card>
       <Card title="Memory">
-        <Chart at={at} lines={charts.memory} say={bytes} binary />
+        <Chart at={at} lines={charts.memory} say={bytes} steps="binary" />
       </Card>
     </div>
   );

@@ -142,9 +142,8 @@ interface Got {
 }
 
 const modes: [string, string][] = [
-  ["ack_requeue_true", "Put back: what is seen stays in the queue, marked as redelivered"],
+  ["ack_requeue_true", "Only look: all of it stays as it is"],
   ["ack_requeue_false", "Acknowledge: what is seen is gone"],
-  ["reject_requeue_true", "Reject, and put back"],
   ["reject_requeue_false", "Reject: to the dead letters, or gone where there are none"],
 ];
 
@@ -177,7 +176,7 @@ function In() {
     <div className="stack">
       <Card>
         <form className="form narrow" onSubmit={(event) => void submit(event)}>
-          <p className="muted">This takes messages as a consumer does. To look without touching them there are the queue’s messages.</p>
+          <p className="muted">The next messages that are ready, as basic.get would have them. What else is in a queue, its own page shows.</p>
           <div className="pair">
             {vhosts.length > 1 && (
               <Field label="Virtual host">

@@ -163,9 +163,7 @@ const keyOf = (queue: Queue) => `${queue.vhost}\u0000${queue.name}`;
 function NoQueues({ filter }: { filter: string }) {
   if (filter !== "") {
     return (
-      <Empty icon={Layers} title="No queue has that in its name">
-        <p>Names are compared letter by letter, capitals too.</p>
-      </Empty>
+      <Empty icon={Layers} title="No queue has that in its name" />
     );
   }
   return (

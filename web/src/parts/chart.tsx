@@ -27,18 +27,21 @@ interface ChartProps {
   log?: boolean;
   /** The newest value beside each name. */
   told?: boolean;
-  /** Steps of the scale by powers of two: for bytes. */
-  binary?: boolean;
+  /** The steps of the scale: powers of two for bytes, whole numbers for what is counted. */
+  steps?: keyof typeof STEPS;
 }
 
 /** So many seconds are shown at the least. */
 const SHORTEST = 120;
 
-const POWERS = Array.from({ length: 50 }, (_, power) => 2 ** power);
+const STEPS = {
+  binary: Array.from({ length: 50 }, (_, power) => 2 ** power),
+  whole: Array.from({ length: 15 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat(),
+};
 
 const color = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-export function Chart({ at, lines, say, height = 168, x, log = false, told = true, binary = false }: ChartProps) {
+export function Chart({ at, lines, say, height = 168, x, log = false, told = true, steps }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const words = useRef(say);
@@ -77,7 +80,7 @@ export function Chart({ at, lines, say, height = 168, x, log = false, told = tru
       },
       axes: [
         { ...axis, space: 70, size: 26, ...(x ? { values: (_: uPlot, splits: number[]) => splits.map(x) } : { values: times }) },
-        { ...axis, size: log ? 76 : 58, space: 34, ...(binary ? { incrs: POWERS } : {}), values: (_, splits) => splits.map((value) => (value === null ? "" : words.current(value))) },
+        { ...axis, size: log ? 76 : 58, space: 34, ...(steps ? { incrs: STEPS[steps] } : {}), values: (_, splits) => splits.map((value) => (value === null ? "" : words.current(value))) },
       ],
       series: [
         {},
@@ -128,7 +131,8 @@ export function Chart({ at, lines, say, height = 168, x, log = false, told = tru
 }
 
 /** Times along the bottom: by the second where little is shown. */
-function times(_: uPlot, splits: number[]): string[] {
+function times(plot: uPlot, splits: number[]): string[] {
+  if ((plot.data[0] ?? []).length === 0) return splits.map(() => "");
   const [first = 0, second = 0] = splits;
   const two = (value: number) => String(value).padStart(2, "0");
   return splits.map((at) => {

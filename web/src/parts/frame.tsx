@@ -166,7 +166,7 @@ export function Answer<T>({
   if (data !== undefined) return <>{children(data)}</>;
   if (!error) return <div className="empty faint">…</div>;
   return error.missing ? (
-    <Notice what={`This server does not tell of ${what}.`}>{error.message}</Notice>
+    <Notice what={`This server does not tell of ${what}.`}>{error.message === "Not Found" ? "It has no such endpoint, or there is none." : error.message}</Notice>
   ) : (
     <Notice tone="bad" what={`No answer about ${what}.`}>
       {error.message}

@@ -42,7 +42,11 @@ export function tell(steps: Step[]): Told[] {
   const began = new Map<string, number>();
   return steps.map((step) => {
     const attempt = `${step.queue ?? ""} ${step.attempt ?? ""}`;
-    if (step.event === "delivered") began.set(attempt, step.at);
+    if (step.event === "delivered") {
+      // A map keeps a key where it came first: attempts begin anew after a redrive.
+      began.delete(attempt);
+      began.set(attempt, step.at);
+    }
     // Whoever acknowledges ends the attempt that was the last.
     const last = step.event === "ended" && step.ending === "acknowledged" ? [...began].filter(([key]) => key.startsWith(`${step.queue ?? ""} `)).at(-1)?.[1] : undefined;
     const start = step.event === "attempt_ended" ? began.get(attempt) : last;

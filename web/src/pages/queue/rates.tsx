@@ -46,7 +46,7 @@ export function QueueRates({ queue, asked }: { queue: Queue; asked: number }) {
   return (
     <div className="columns">
       <Card title="Messages here" note="since this page was opened">
-        <Chart at={at} lines={backlog} say={compact} />
+        <Chart at={at} lines={backlog} say={compact} steps="whole" />
       </Card>
       {queue.message_stats && (
         <Card title="Messages a second">
