@@ -306,11 +306,7 @@ async fn allow(
         }
         Needs::Vhost if caller.sees_all() => return Ok(()),
         // Those that name a queue were asked of its permissions.
-        Needs::Vhost
-        | Needs::Policymaker
-        | Needs::Read
-        | Needs::Configure
-        | Needs::AsClient => {}
+        Needs::Vhost | Needs::Policymaker | Needs::Read | Needs::Configure | Needs::AsClient => {}
     }
     let definitions = api.definitions().await?;
     if vhost.is_some_and(|vhost| caller.has_permission_in(vhost, &definitions)) {

@@ -194,15 +194,14 @@ fn access_definition() -> impl Strategy<Value = Definition> {
         }),
         (names(), ".*", short(), any::<i64>(), table())
             .prop_map(|((vhost, name), pattern, apply_to, priority, definition)| {
-                let made = PolicyDefinition {
+                PolicyDefinition {
                     vhost,
                     name,
                     pattern,
                     apply_to,
                     priority,
                     definition,
-                };
-                made
+                }
             })
             .prop_flat_map(|made| {
                 let operators = Definition::OperatorPolicyMade(made.clone());
