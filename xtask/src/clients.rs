@@ -64,9 +64,12 @@ pub(crate) fn run_suites(args: &ClientsArgs) -> Result<()> {
     if args.cluster {
         return cluster_test::run_foreign(&args.only);
     }
+    // RabbitMQ is started without its HTTP API.
+    let can_pass = |suite: &&Suite| !suite.asks_the_api() || args.against != Against::Rabbitmq;
     let wanted: Vec<&Suite> = SUITES
         .iter()
         .filter(|suite| args.only.is_empty() || args.only.iter().any(|name| name == suite.client))
+        .filter(can_pass)
         .collect();
     if let Some(unknown) = args
         .only
@@ -80,6 +83,9 @@ pub(crate) fn run_suites(args: &ClientsArgs) -> Result<()> {
         );
     }
     install::packages(install::FOR_CLIENTS)?;
+    if wanted.iter().any(|suite| suite.asks_the_api()) {
+        install::packages(install::FOR_RABBITMQ)?;
+    }
     let program = match args.against {
         Against::Landfall | Against::AnotherNode => {
             run(&mut cargo(&["build", "--package", "landfall-server"]))?;
@@ -161,6 +167,7 @@ fn run_suite(
     let mut command = suite.command()?;
     command
         .env("AMQP_PORT", control.amqp_port().to_string())
+        .env("ADMIN_PORT", control.admin_port().to_string())
         .env("SERVER_CONTROL", control.port().to_string())
         .env("CLIENT_RESULTS", &results_file);
     let status = run_with_limit(&mut command, &output)?;

@@ -45,6 +45,11 @@ impl Control {
         self.server().port()
     }
 
+    /// Where its server answers operators.
+    pub(crate) fn admin_port(&self) -> u16 {
+        self.server().admin_port()
+    }
+
     /// What the server said last.
     pub(crate) fn end_of_server_log(&self) -> String {
         self.server().end_of_log()

@@ -105,13 +105,26 @@ pub(crate) const SUITES: &[Suite] = &[
         tests: &["."],
     },
     Suite {
+        client: RABBITMQADMIN,
+        origin: Origin::Debian("rabbitmq-server", Runner::Pytest),
+        tests: &["test_rabbitmqadmin.py"],
+    },
+    Suite {
         client: "amqp-tools",
         origin: Origin::Debian("amqp-tools", Runner::Pytest),
         tests: &["test_amqp_tools.py"],
     },
 ];
 
+/// RabbitMQ's own command line, which its package brings.
+const RABBITMQADMIN: &str = "rabbitmqadmin";
+
 impl Suite {
+    /// Whether it speaks HTTP as well.
+    pub(crate) fn asks_the_api(&self) -> bool {
+        self.client == RABBITMQADMIN
+    }
+
     /// What is pinned, or installed.
     pub(crate) fn version(&self) -> Result<String> {
         let client = self.client;
