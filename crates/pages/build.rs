@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
+/// From here.
+const WEB: &str = "../../web";
+
 /// What the pages are made of, in `web/`.
 const SOURCES: [&str; 7] = [
     "src",
@@ -24,11 +27,13 @@ const NODE: u32 = 20;
 const STAMP: &str = ".installed-from-lock";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web");
+    // Asked now and not when this was compiled: checkouts may share what cargo has built.
+    let here = env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo tells where it is")?;
+    let web = Path::new(&here).join(WEB);
     let out = env::var_os("OUT_DIR").ok_or("cargo tells where to write")?;
     let pages = PathBuf::from(out).join("pages");
     for source in SOURCES {
-        println!("cargo::rerun-if-changed={}", web.join(source).display());
+        println!("cargo::rerun-if-changed={WEB}/{source}");
     }
     if pages.exists() {
         fs::remove_dir_all(&pages)?;

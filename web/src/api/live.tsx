@@ -4,7 +4,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { EventSource } from "eventsource";
 import { createContext, useContext, useEffect, useState, type ReactNode } from "react";
 import { AS_PAGE, request } from "./request";
-import { SESSION } from "./session";
+import { SESSION, useSession } from "./session";
 import type { Sample } from "./shapes";
 import { KEPT, merged } from "../words/samples";
 
@@ -26,7 +26,12 @@ export const useLive = (): Live => useContext(LiveContext);
 export function LiveProvider({ children }: { children: ReactNode }) {
   const [live, setLive] = useState<Live>(nothing);
   const client = useQueryClient();
+  const maySee = useSession().may("monitoring");
   useEffect(() => {
+    if (!maySee) {
+      setLive({ ...nothing, state: "absent" });
+      return undefined;
+    }
     let stream: EventSource | undefined;
     let timer = 0;
     const add = (more: Sample[], state: Live["state"]) =>
@@ -57,6 +62,6 @@ export function LiveProvider({ children }: { children: ReactNode }) {
       window.clearTimeout(timer);
       stream?.close();
     };
-  }, [client]);
+  }, [client, maySee]);
   return <LiveContext value={live}>{children}</LiveContext>;
 }

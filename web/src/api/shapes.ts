@@ -231,6 +231,8 @@ export interface Connection {
   ssl?: boolean;
   timeout?: number;
   frame_max?: number;
+  recv_oct?: number;
+  send_oct?: number;
   recv_oct_details?: Rate;
   send_oct_details?: Rate;
   client_properties?: Arguments;

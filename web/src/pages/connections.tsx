@@ -54,8 +54,8 @@ export default function Connections() {
       { id: "state", title: "State", width: "86px", by: (one) => one.state, cell: (one) => <Badge tone={tones[one.state] ?? "plain"}>{one.state}</Badge> },
       { id: "tls", title: "TLS", width: "60px", by: (one) => (one.ssl ? 1 : 0), cell: (one) => (one.ssl ? <Badge tone="good">TLS</Badge> : <span className="zero">no</span>) },
       { id: "channels", title: "Channels", width: "80px", end: true, by: (one) => one.channels, cell: (one) => <Count value={one.channels} /> },
-      { id: "in", title: "From client", width: "96px", end: true, by: (one) => one.recv_oct_details?.rate ?? 0, cell: (one) => <Speed value={one.recv_oct_details?.rate} /> },
-      { id: "out", title: "To client", width: "96px", end: true, by: (one) => one.send_oct_details?.rate ?? 0, cell: (one) => <Speed value={one.send_oct_details?.rate} /> },
+      { id: "in", title: "From client", width: "96px", end: true, by: (one) => one.recv_oct_details?.rate ?? one.recv_oct ?? 0, cell: (one) => <Came rate={one.recv_oct_details?.rate} total={one.recv_oct} /> },
+      { id: "out", title: "To client", width: "96px", end: true, by: (one) => one.send_oct_details?.rate ?? one.send_oct ?? 0, cell: (one) => <Came rate={one.send_oct_details?.rate} total={one.send_oct} /> },
       { id: "since", title: "Since", width: "90px", end: true, by: (one) => one.connected_at ?? 0, cell: (one) => (one.connected_at ? <Time at={one.connected_at} /> : <span className="zero">–</span>) },
       { id: "close", title: "", width: "48px", end: true, cell: (one) => <IconButton icon={Trash2} name="Close" onClick={() => setClosing(one)} /> },
     ],
@@ -96,11 +96,13 @@ connection = pika.BlockingConnection(pika.URLParameters("amqp://guest:guest@loca
   );
 }
 
-function Speed({ value }: { value: number | undefined }) {
-  if (!value) return <span className="zero">{value === 0 ? "0" : "–"}</span>;
+/** How much comes in a second; of a server that does not count that, how much has come altogether. */
+function Came({ rate, total }: { rate: number | undefined; total: number | undefined }) {
+  if (rate === undefined) return <Bytes value={total} />;
+  if (rate === 0) return <span className="zero">0</span>;
   return (
     <>
-      <Bytes value={Math.round(value)} />
+      <Bytes value={Math.round(rate)} />
       /s
     </>
   );

@@ -27,7 +27,7 @@ export default function Overview() {
         <Totals last={last} about={about.data} />
         <Attend />
         {state === "absent" && samples.length === 0 ? (
-          <Notice what="No live figures">This server has no stream of rates and latencies. All else works.</Notice>
+          <Notice what="No live figures">The server has no stream of rates and latencies for you. All else works.</Notice>
         ) : (
           <Charts samples={samples} />
         )}
