@@ -7,7 +7,7 @@ use crate::harness::raw::Raw;
 use crate::harness::{Landfall, Scratch};
 use bytes::Bytes;
 use certificates::Certificates;
-use client::{Options, Receiver, Sender};
+use client::{Options, Receiver, RetryPolicy, Sender};
 use model::method::connection;
 use model::{ChannelNumber, Method, ShortStr};
 use std::io::{ErrorKind, Read};
@@ -58,6 +58,7 @@ async fn messages_large_and_small_pass_through_and_come_back() {
         .trusting(certificates.authority())
         .expect("an authority");
     let sender = Sender::to_queue("q")
+        .declare_with(RetryPolicy::default())
         .connect(&options)
         .await
         .expect("it is up");
@@ -77,6 +78,7 @@ async fn messages_large_and_small_pass_through_and_come_back() {
         one.await.expect("it landed");
     }
     let mut receiver = Receiver::of_queue("q")
+        .declare_with(RetryPolicy::default())
         .connect(&options)
         .await
         .expect("it is up");
