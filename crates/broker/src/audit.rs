@@ -50,6 +50,8 @@ pub(crate) struct Audit {
     /// Queues in which something ended since the last look.
     touched: Vec<QueueId>,
     next_look: Timestamp,
+    /// All differences that were told, together.
+    pub(crate) imbalance: u64,
 }
 
 impl Audit {
@@ -100,7 +102,9 @@ impl Broker {
             audited.touched = false;
             std::mem::replace(&mut audited.told, surplus)
         });
-        if known.is_some_and(|known| known != surplus) {
+        if let Some(known) = known.filter(|known| *known != surplus) {
+            let all = self.audit.imbalance + surplus.unsigned_abs();
+            self.audit.imbalance = all - known.unsigned_abs();
             self.effects
                 .push_back(Effect::Unbalanced(Box::new(account)));
         }

@@ -7,13 +7,16 @@ use crate::access::Right;
 use crate::audit::Account;
 use crate::definitions::Definitions;
 use crate::password::{Mark, Slow};
-use crate::snapshot::{Look, MessageStatus, Page, QueueStatus, State};
+use crate::snapshot::{
+    ChannelStatus, ConnectionStatus, ConsumerStatus, ExchangeStatus, Look, MessageStatus, Page,
+    QueueStatus, State, Totals,
+};
 use model::method::{exchange, queue};
 use model::record::{
     PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
     VhostDefinition,
 };
-use model::{Password, Position, Publish, ShortStr};
+use model::{ConnectionId, Password, Position, Publish, ShortStr};
 
 /// Tells the shell which command an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -115,8 +118,15 @@ pub enum Command {
         /// The name.
         name: ShortStr,
     },
-    /// Look into queues.
+    /// Look at what is there.
     Look(Look),
+    /// Close a connection; its client is told why.
+    CloseConnection {
+        /// Which.
+        connection: ConnectionId,
+        /// Why.
+        reason: String,
+    },
     /// Parked messages are to be handed out again, their attempts forgotten; dead letters that are ready go back to
     /// the queues in which they died.
     Redrive(Chosen),
@@ -202,6 +212,16 @@ pub enum Answer {
     Accounts(Vec<Account>),
     /// Queues, by virtual host and name.
     Queues(Vec<QueueStatus>),
+    /// Everything in a few numbers.
+    Totals(Box<Totals>),
+    /// Exchanges.
+    Exchanges(Vec<ExchangeStatus>),
+    /// Connections, by number.
+    Connections(Vec<ConnectionStatus>),
+    /// Channels, by connection and number.
+    Channels(Vec<ChannelStatus>),
+    /// Consumers, in the order in which they came.
+    Consumers(Vec<ConsumerStatus>),
     /// Messages.
     Messages(Page),
     /// What was done with messages, and has landed.

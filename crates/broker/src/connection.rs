@@ -7,6 +7,8 @@ use crate::request::Request;
 use crate::retry::Cause;
 use crate::route::VhostIndex;
 use crate::schedule::Deadline;
+use crate::seldom::Seldom;
+use crate::statistics::Counted;
 use crate::tx::Transaction;
 use crate::unacked::Unacked;
 use crate::{Broker, Effect, Opened};
@@ -76,6 +78,8 @@ pub(crate) struct Channel {
     pub(crate) last_queue: ShortStr,
     /// The queue that its replies come to, if it asked for one.
     pub(crate) reply_queue: ShortStr,
+    /// What went through it.
+    pub(crate) counted: Seldom<Counted>,
 }
 
 /// A consumer on a channel.
@@ -111,6 +115,7 @@ impl Broker {
             }
         };
         self.quota.connection_opened(&opened.user, vhost);
+        self.statistics.churn.connection_created += 1;
         let known = self.connections.insert(
             opened.connection,
             Connection {
@@ -169,6 +174,8 @@ impl Broker {
         self.connection_goes(id);
         if let Some(connection) = self.connections.remove(&id) {
             self.quota.connection_closed(&connection);
+            self.statistics.churn.connection_closed += 1;
+            self.statistics.publishers -= u64::from(connection.publishes);
         }
         for queue in exclusive {
             self.remove_queue(queue);
@@ -185,6 +192,7 @@ impl Broker {
             return;
         }
         self.quota.channel_opened(&connection.user);
+        self.statistics.churn.channel_created += 1;
         connection.channels.insert(id.number, Channel::default());
         self.effects.push_back(Effect::Send(
             id.connection,
@@ -233,6 +241,7 @@ impl Broker {
             return;
         };
         self.quota.channel_closed(&connection.user);
+        self.statistics.churn.channel_closed += 1;
         self.landing.forget_channel(id);
         self.schedule.set(Deadline::Channel(id), None);
         self.landing.stalled_bytes -= channel.stalled.iter().map(Request::bytes).sum::<usize>();

@@ -225,7 +225,9 @@ impl Broker {
         self.expire_messages(now, queue_id);
         let landed = self.landing.landed();
         let queue = self.queues.get_mut(&queue_id).expect("just found");
+        self.statistics.touch(queue);
         let Some(ready) = queue.backlog.pop(landed) else {
+            self.note_get_empty(id, queue_id);
             self.reply(
                 id,
                 basic::GetEmpty {
@@ -241,8 +243,12 @@ impl Broker {
         let timeout = queue.rules.timeout.or(self.capacity.consumer_timeout);
         let timeout = timeout.filter(|_| !get.no_ack);
         let message_count = saturate(queue.backlog.ready(landed));
+        (queue.counted.traffic).note_got(get.no_ack, ready.redelivered);
         let connection = self.connection_of(id);
         connection.delivery_room = connection.delivery_room.saturating_sub(1);
+        self.count_on_channel(id, |traffic| {
+            traffic.note_got(get.no_ack, ready.redelivered);
+        });
         let unacked = &mut self.open_channel_mut(id).unacked;
         let tag = unacked.next_tag();
         let entry = Unsettled {
@@ -279,6 +285,13 @@ impl Broker {
             message_count,
         });
         Ok(())
+    }
+
+    fn note_get_empty(&mut self, id: ChannelId, queue: QueueId) {
+        if let Some(queue) = self.queues.get_mut(&queue) {
+            queue.counted.traffic.get_empty += 1;
+        }
+        self.count_on_channel(id, |traffic| traffic.get_empty += 1);
     }
 
     /// Where one consumer is to get everything nobody else can take something away.

@@ -114,6 +114,7 @@ impl Broker {
             queue.settled.insert_all(ending(reason), messages);
             return;
         }
+        self.statistics.touch(queue);
         queue.dying.add(messages, reason);
         if !std::mem::replace(&mut queue.dying.listed, true) {
             self.dying.push_back(id);

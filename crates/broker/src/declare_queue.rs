@@ -41,6 +41,7 @@ impl Broker {
         } else {
             self.ensure_queue(now, id, name, &declare)?
         };
+        self.statistics.churn.queue_declared += u64::from(!declare.passive);
         self.used(now, queue);
         let landed = self.landing.landed();
         let found = &self.queues[&queue];
@@ -167,6 +168,7 @@ impl Broker {
         queue.rules = self.rules_of(vhost, &definition).into();
         queue.owner = owner;
         self.add_queue(queue);
+        self.statistics.churn.queue_created += 1;
         let vhost = &mut self.vhosts[vhost.0];
         vhost.queues.insert(definition.name.clone(), queue_id);
         let vhost = vhost.name.clone();
@@ -269,6 +271,7 @@ impl Broker {
         let Some(mut queue) = self.queues.remove(&id) else {
             return Vec::new();
         };
+        self.statistics.queue_goes(&queue);
         let consumers = std::mem::take(&mut queue.consumers);
         self.refusing_queues -= usize::from(queue.rules.refuses_publishes());
         self.deduplication.follow(id, None);

@@ -4,6 +4,7 @@ use crate::backlog::Ready;
 use crate::connection::{Channel, ChannelId, Connection, Consumer, ConsumerId, DELIVERY_ROOM};
 use crate::journey::Receiver;
 use crate::schedule::Deadline;
+use crate::traffic::Traffic;
 use crate::unacked::Unsettled;
 use crate::{Broker, Delivery, Effect, Written};
 use model::{ConnectionId, QueueId, Timestamp};
@@ -62,11 +63,13 @@ impl Broker {
                 continue;
             };
             queue.active = false;
+            self.statistics.touch(queue);
             if queue.is_ruled() && self.pass_time(now, id) {
                 continue;
             }
             let timeout = self.queues[&id].rules.timeout;
             let timeout = timeout.or(self.capacity.consumer_timeout);
+            let mut handed_out = Traffic::default();
             while let Some(consumer) = self.next_with_room(id) {
                 let queue = self.queues.get_mut(&id).expect("looked up before");
                 let Some(ready) = queue.backlog.pop(landed) else {
@@ -77,9 +80,14 @@ impl Broker {
                 if ready.attempts.failed > 0 {
                     queue.again.began(ready.position);
                 }
-                self.hand_out(now, id, consumer, ready, timeout);
+                let no_ack = self.hand_out(now, id, consumer, ready, timeout);
+                handed_out.note_delivered(no_ack, ready.redelivered);
             }
             let queue = self.queues.get_mut(&id).expect("looked up before");
+            if handed_out.deliver_get() > 0 {
+                queue.counted.traffic.add_delivered(&handed_out);
+                self.statistics.traffic.add_delivered(&handed_out);
+            }
             self.consumers_behind |= !queue.consumers.is_empty() && queue.backlog.ready(landed) > 0;
             // Consumers had their chance at all that has landed: what may wait for no time goes now.
             queue.offered = landed;
@@ -122,7 +130,7 @@ impl Broker {
         None
     }
 
-    /// `timeout` counts where the consumer has none of its own.
+    /// `timeout` counts where the consumer has none of its own. Says whether no acknowledgement will come.
     fn hand_out(
         &mut self,
         now: Timestamp,
@@ -130,7 +138,7 @@ impl Broker {
         id: ConsumerId,
         ready: Ready,
         timeout: Option<u64>,
-    ) {
+    ) -> bool {
         let consumer = self
             .consumers
             .get_mut(&id)
@@ -145,6 +153,9 @@ impl Broker {
             .channels
             .get_mut(&to.number)
             .expect("consumers go with theirs");
+        let counted = &mut *channel.counted;
+        (counted.traffic).note_delivered(consumer.no_ack, ready.redelivered);
+        self.statistics.touch_channel(to, counted);
         let tag = channel.unacked.next_tag();
         consumer.unacked += u32::from(!consumer.no_ack);
         let timeout = consumer.timeout.or(timeout).filter(|_| !consumer.no_ack);
@@ -178,6 +189,7 @@ impl Broker {
                 no_ack: consumer.no_ack,
             },
         });
+        consumer.no_ack
     }
 
     /// The shell wrote deliveries to a client: there is room for as many more, and those that need no

@@ -47,6 +47,8 @@ pub(crate) struct Confirms {
     published: u64,
     /// The number of the last one confirmed.
     confirmed: u64,
+    /// Of those: how many were not refused.
+    accepted: u64,
     /// In rising order of both fields.
     pending: VecDeque<PendingConfirm>,
     /// Listed among the confirming channels.
@@ -82,7 +84,9 @@ impl Confirms {
                 last = next;
             }
             let delivery_tag = DeliveryTag(last.upto);
-            let multiple = last.upto - std::mem::replace(&mut self.confirmed, last.upto) > 1;
+            let count = last.upto - std::mem::replace(&mut self.confirmed, last.upto);
+            self.accepted += if first.refused { 0 } else { count };
+            let multiple = count > 1;
             answers.push(if first.refused {
                 basic::Nack {
                     delivery_tag,
@@ -101,6 +105,16 @@ impl Confirms {
         }
         self.listed = !self.pending.is_empty();
         answers
+    }
+
+    /// How many publishes wait for their confirms.
+    pub(crate) fn unconfirmed(&self) -> u64 {
+        self.published - self.confirmed
+    }
+
+    /// How many were confirmed, except those that were refused.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.accepted
     }
 
     fn take_landed(&mut self, landed: Position) -> Option<PendingConfirm> {
@@ -174,6 +188,7 @@ impl Broker {
         if let Some(queue) = self.queues.get_mut(&id) {
             queue.audited.tally.add_ended(how, positions.count());
             self.audit.touch(queue);
+            self.statistics.touch(queue);
         }
         self.journey.note(|| Event::Settled {
             queue: id,
@@ -333,19 +348,23 @@ impl Broker {
     fn release_confirms(&mut self) {
         let landed = self.landing.landed;
         let mut confirming = std::mem::take(&mut self.landing.confirming);
+        let mut confirmed = 0;
         confirming.retain(|&id| {
             let confirms = self
                 .channel_mut(id)
                 .and_then(|channel| channel.confirms.as_mut());
             let confirms = confirms
                 .expect("only channels in confirm mode are listed, closed ones are forgotten");
+            let before = confirms.accepted;
             let answers = confirms.release(landed);
             let listed = confirms.listed;
+            confirmed += confirms.accepted - before;
             let answers = answers.into_iter();
             self.effects
                 .extend(answers.map(|answer| Effect::Send(id.connection, id.number, answer)));
             listed
         });
         self.landing.confirming = confirming;
+        self.statistics.traffic.confirm += confirmed;
     }
 }

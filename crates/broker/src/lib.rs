@@ -11,7 +11,7 @@
 //! transaction will do. Beside them: who is connected (`connection`,
 //! `request`), what is declared (`declare_queue`, `declare_exchange`, `bind`), who consumes (`consume`), and how
 //! all of it comes back after a crash (`checkpoint`, `recover`). `journey` tells what happened to messages, and `audit`
-//! balances how many came, went and are here. Operators have their own door: what they ask for
+//! balances how many came, went and are here; `statistics` counts what goes through (`traffic`). Operators have their own door: what they ask for
 //! (`command`, `definitions`, `snapshot`) and how it is done (`operate`, `import`, `export`; `choose` and `redrive` for
 //! messages; `on_behalf` for what clients could do as well), on users and what they may do
 //! (`access`, `permit`, `quota`, `pattern`, `password`, `login`), virtual hosts (`vhosts`) and policies (`policy`,
@@ -107,7 +107,11 @@ mod parked;
 mod redrive;
 mod retry;
 mod schedule;
+mod statistics;
+mod traffic;
 mod window;
+pub use statistics::Recent;
+pub use traffic::{Churn, InVain, Passage, Traffic};
 
 mod checkpoint;
 mod found;
@@ -136,6 +140,7 @@ use route::Vhost;
 use rustc_hash::FxHashMap;
 use schedule::{Deadline, Schedule};
 use shortage::Shortage;
+use statistics::Statistics;
 use std::collections::VecDeque;
 use tx::TransactionRoom;
 
@@ -181,6 +186,7 @@ pub struct Broker {
     /// How many queues refuse publishes when they are full: mostly none, and then nobody looks.
     refusing_queues: usize,
     audit: Audit,
+    statistics: Statistics,
     journey: Journey,
     /// How many queues put off what comes to them: as with those that refuse.
     delaying_queues: usize,
@@ -217,6 +223,7 @@ impl Broker {
             schedule: Schedule::default(),
             refusing_queues: 0,
             audit: Audit::default(),
+            statistics: Statistics::default(),
             journey: Journey::default(),
             delaying_queues: 0,
             effects: VecDeque::new(),
@@ -273,6 +280,7 @@ impl Broker {
         self.release_due_confirms();
         self.record_settled();
         self.look_around(now);
+        self.sample(now);
         self.landing.end_turn();
     }
 

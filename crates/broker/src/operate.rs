@@ -119,7 +119,15 @@ impl Broker {
                 }
                 false
             }
-            Command::Look(look) => return self.look(&look).map(Some),
+            Command::Look(look) => return self.look(now, &look).map(Some),
+            Command::CloseConnection { connection, reason } => {
+                if !self.connections.contains_key(&connection) {
+                    let text = format!("no connection {connection}");
+                    return Err(CommandRefused::NotFound(text));
+                }
+                self.close_connection_with(now, connection, forced(reason));
+                false
+            }
             Command::OnBehalf(asked) => return self.on_behalf(now, id, asked).map(Some),
             Command::Cancel(chosen) => {
                 let outcome = self.cancel_messages(&chosen)?;

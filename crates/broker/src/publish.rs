@@ -54,9 +54,11 @@ impl Broker {
             return self.number(id, &publish);
         }
         let connection = self.connection_of(id);
-        connection.publishes = true;
+        let is_first = !std::mem::replace(&mut connection.publishes, true);
         let vhost = connection.vhost;
-        if !connection.grants.publishes_anywhere() {
+        let anywhere = connection.grants.publishes_anywhere();
+        self.statistics.publishers += u64::from(is_first);
+        if !anywhere {
             self.permit_publish(id, &publish)?;
         }
         if self.shortage.is_any() {
@@ -94,11 +96,24 @@ impl Broker {
             None => &publish,
         };
         let targets = self.find_targets(id, publish, &envelope)?;
-        if self.open_channel_mut(id).transaction.is_some() {
+        if self.note_publish(id) {
             return self.hold_publish(id, publish, targets);
         }
         self.take_in(now, id, publish, targets, publishing);
         Ok(())
+    }
+
+    /// Counts a message that came in; whether it waits for its channel's commit.
+    fn note_publish(&mut self, id: ChannelId) -> bool {
+        let channel = (self.connections.get_mut(&id.connection))
+            .and_then(|connection| connection.channels.get_mut(&id.number))
+            .expect("a request is handled only while its channel is open");
+        let counted = &mut *channel.counted;
+        counted.traffic.publish += 1;
+        self.statistics.traffic.publish += 1;
+        self.statistics.to_confirm += u64::from(channel.confirms.is_some());
+        self.statistics.touch_channel(id, counted);
+        channel.transaction.is_some()
     }
 
     /// Whether the message has been taken in before.
@@ -110,6 +125,7 @@ impl Broker {
 
     /// A repeat is confirmed like the original. Where that has not landed yet it stands before the last position.
     fn answer_repeat(&mut self, id: ChannelId) {
+        self.note_publish(id);
         match &mut self.open_channel_mut(id).transaction {
             Some(transaction) => transaction.repeats = true,
             None => self.confirm_when_landed(id, self.landing.last()),
@@ -126,6 +142,7 @@ impl Broker {
         publishing: Numbered<'_>,
     ) -> bool {
         if targets.is_empty() {
+            self.note_unroutable(id, publish);
             if publish.mandatory {
                 self.effects.push_back(Effect::Return {
                     connection: id.connection,
@@ -147,6 +164,7 @@ impl Broker {
             self.publish_past_full(now, id, sifted, publishing.is_some(), publish);
             return false;
         }
+        self.statistics.routed += sifted.targets.len() as u64;
         let vhost = self.connection_of(id).vhost;
         let publisher = publishing.map(|(publisher, number)| Publishing {
             publisher: self.publishers.add(vhost, publisher, number),
@@ -186,7 +204,7 @@ impl Broker {
 
     /// Where a message goes, if it may. What is wrong with it is told in RabbitMQ's order.
     fn find_targets(
-        &self,
+        &mut self,
         id: ChannelId,
         publish: &Publish,
         envelope: &Envelope<'_>,
@@ -200,11 +218,19 @@ impl Broker {
         }
         check_expiration(&publish.properties)?;
         let routing_keys = envelope.routing_keys(&publish.routing_key)?;
-        if let Some(exchange) = exchange {
-            let delay = envelope.delay();
-            return Ok(vhost.route(exchange, &routing_keys, &publish.properties, delay));
+        let (targets, passed) = match exchange {
+            Some(exchange) => {
+                let (properties, delay) = (&publish.properties, envelope.delay());
+                let targets = vhost.route(exchange, &routing_keys, properties, delay);
+                (targets, &exchange.passed)
+            }
+            None => (vhost.named(&routing_keys).into(), &vhost.default_passed),
+        };
+        if passed.note(targets.len()) {
+            let listed = (connection.vhost, publish.exchange.detached());
+            self.statistics.busy_exchanges.push(listed);
         }
-        Ok(vhost.named(&routing_keys).into())
+        Ok(targets)
     }
 
     /// A message lands that is not put off, and that no queue is to know again.
@@ -248,6 +274,7 @@ impl Broker {
             let queue = queue.expect("only queues that are there are bound");
             queue.audited.tally.accepted += 1;
             queue.push(position, &arrival);
+            self.statistics.touch(queue);
             // Not looked up twice: a fanout has a hundred of them.
             if queue.activate() {
                 self.active.push(id);

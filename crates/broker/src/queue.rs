@@ -11,6 +11,7 @@ use crate::parked::Parked;
 use crate::route::VhostIndex;
 use crate::rules::Rules;
 use crate::seldom::Seldom;
+use crate::statistics::Counted;
 use crate::willing::Willing;
 use model::record::{Arrival, Attempts, QueueDefinition, Waiting};
 use model::{ConnectionId, Position, Runs, Timestamp};
@@ -46,6 +47,10 @@ pub(crate) struct Queue {
     /// How many messages are handed out and not settled.
     pub(crate) unacked: u64,
     pub(crate) audited: Audited,
+    /// What went through it.
+    pub(crate) counted: Seldom<Counted>,
+    /// Listed among those whose messages are to be counted anew.
+    pub(crate) changed: bool,
     /// Of those that are handed out: which failed before.
     pub(crate) again: Seldom<OutAgain>,
     /// What was settled in this turn.
@@ -77,6 +82,8 @@ impl Queue {
             used: now,
             unacked: 0,
             audited: Audited::default(),
+            counted: Seldom::default(),
+            changed: false,
             again: Seldom::default(),
             settled: Ended::default(),
             told: Vec::new(),

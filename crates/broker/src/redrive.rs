@@ -105,7 +105,11 @@ impl Broker {
     fn read_to_redrive(&mut self, id: QueueId, position: Position) {
         let landed = self.landing.landed();
         let queue = self.queues.get_mut(&id).filter(|_| position <= landed);
-        let Some(ready) = queue.and_then(|queue| queue.backlog.pick(position)) else {
+        let picked = queue.and_then(|queue| {
+            self.statistics.touch(queue);
+            queue.backlog.pick(position)
+        });
+        let Some(ready) = picked else {
             return self.redrives.stayed(position, NOT_THERE.to_owned());
         };
         self.redrives.reading.insert((id, position), ready);

@@ -148,6 +148,13 @@ impl Broker {
             return;
         };
         queue.unacked -= 1;
+        self.statistics.touch(queue);
+        let in_vain = &mut self.statistics.in_vain;
+        match cause {
+            Cause::TimedOut => in_vain.timed_out += 1,
+            Cause::Returned => in_vain.returned += 1,
+            Cause::Lost => in_vain.lost += 1,
+        }
         if queue.again.ended(entry.position) {
             // A late acknowledgement has settled it.
             return;
@@ -246,6 +253,7 @@ impl Broker {
                 self.settling.push(id);
             }
             queue.told.push(waiting);
+            self.statistics.touch(queue);
         }
     }
 

@@ -6,6 +6,7 @@ mod kind;
 mod targets;
 mod topic;
 
+use crate::traffic::Passed;
 use kind::Kind;
 use model::record::{Destination, ExchangeDefinition, VhostDefinition};
 use model::{FieldTable, Properties, QueueId, ShortStr, Value};
@@ -25,6 +26,8 @@ pub(crate) struct Vhost {
     pub(crate) definition: Option<VhostDefinition>,
     pub(crate) queues: HashMap<ShortStr, QueueId>,
     pub(crate) exchanges: HashMap<ShortStr, Exchange>,
+    /// What went through the default exchange.
+    pub(crate) default_passed: Passed,
 }
 
 /// An exchange and the bindings that start at it.
@@ -43,6 +46,8 @@ pub(crate) struct Exchange {
     alternate: Option<ShortStr>,
     /// It had a binding: the last one's leaving deletes an auto-delete exchange.
     pub(crate) was_bound: bool,
+    /// What went through it.
+    pub(crate) passed: Passed,
 }
 
 /// Queues, each once.
@@ -86,6 +91,7 @@ impl Vhost {
             definition: Some(definition),
             queues: HashMap::new(),
             exchanges: exchanges.into(),
+            default_passed: Passed::default(),
         }
     }
 
@@ -96,11 +102,21 @@ impl Vhost {
             definition: None,
             queues: HashMap::new(),
             exchanges: HashMap::new(),
+            default_passed: Passed::default(),
         }
     }
 
     pub(crate) fn is_there(&self) -> bool {
         self.definition.is_some()
+    }
+
+    /// What went through an exchange; an empty name stands for the default one.
+    pub(crate) fn passed_mut(&mut self, name: &ShortStr) -> Option<&mut Passed> {
+        if name.is_empty() {
+            return Some(&mut self.default_passed);
+        }
+        let exchange = self.exchanges.get_mut(name);
+        exchange.map(|exchange| &mut exchange.passed)
     }
 
     /// How many exchanges somebody declared.
@@ -235,6 +251,7 @@ impl Exchange {
             kind,
             delays,
             was_bound: false,
+            passed: Passed::default(),
         })
     }
 

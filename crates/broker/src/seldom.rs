@@ -7,6 +7,7 @@ use crate::dead::Dying;
 use crate::delayed::Delayed;
 use crate::parked::Parked;
 use crate::rules::Rules;
+use crate::statistics::Counted;
 use std::ops::{Deref, DerefMut};
 use std::sync::LazyLock;
 
@@ -57,7 +58,7 @@ macro_rules! shared {
     };
 }
 
-shared!(Ages, Delayed, Dying, OutAgain, Parked, Rules);
+shared!(Ages, Counted, Delayed, Dying, OutAgain, Parked, Rules);
 
 #[cfg(test)]
 mod tests {

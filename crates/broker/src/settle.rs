@@ -60,15 +60,25 @@ impl Broker {
             return Ok(());
         }
         self.wake_if_full(id);
-        let unacked = &mut self.open_channel_mut(id).unacked;
+        let channel = (self.connections.get_mut(&id.connection))
+            .and_then(|connection| connection.channels.get_mut(&id.number))
+            .expect("a request is handled only while its channel is open");
+        let (unacked, counted) = (&mut channel.unacked, &mut *channel.counted);
+        self.statistics.touch_channel(id, counted);
+        let acks = u64::from(verdict == Verdict::Acked);
         if multiple && (tag == DeliveryTag(0) || unacked.contains(tag)) {
-            for entry in unacked.take_upto(tag) {
+            let entries = unacked.take_upto(tag);
+            counted.traffic.ack += acks * entries.len() as u64;
+            for entry in entries {
                 self.conclude(now, &entry, verdict);
             }
             return Ok(());
         }
         match unacked.take(tag) {
-            Some(entry) => self.conclude(now, &entry, verdict),
+            Some(entry) => {
+                counted.traffic.ack += acks;
+                self.conclude(now, &entry, verdict);
+            }
             None if unacked.was_forgotten(tag) => {}
             None => return Err(unknown_tag(tag, method)),
         }
@@ -118,6 +128,8 @@ impl Broker {
         // A queue that was deleted has settled all of its messages.
         if let Some(queue) = self.queues.get_mut(&entry.queue) {
             queue.unacked -= 1;
+            queue.counted.traffic.ack += u64::from(!entry.no_ack);
+            self.statistics.traffic.ack += u64::from(!entry.no_ack);
             if !queue.again.ended(entry.position) {
                 if queue.nothing_to_tell() {
                     self.settling.push(entry.queue);
@@ -143,6 +155,8 @@ impl Broker {
             }
             queue.settled.insert(Ending::Acknowledged, position);
             queue.backlog.forget(position);
+            queue.counted.traffic.ack += 1;
+            self.statistics.traffic.ack += 1;
             self.tell_attempt(entry, Outcome::AcknowledgedLate, Then::Leaves);
         }
     }
@@ -179,6 +193,7 @@ impl Broker {
             }
             queue.backlog.forget(entry.position);
             queue.dying.remember(entry.position, entry.attempts);
+            self.statistics.touch(queue);
             self.tell_attempt(entry, Outcome::Refused, Then::Leaves);
             let refused = [entry.position.0].into_iter().collect();
             self.discard(entry.queue, &refused, Reason::Rejected);

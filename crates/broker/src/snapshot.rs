@@ -1,11 +1,17 @@
 //! What is in the queues, as values: how many messages in which state, and the messages themselves, page by page.
 //! To look changes nothing: no message moves, none counts as delivered.
 
+mod clients;
 mod messages;
 mod queues;
+mod totals;
+pub use clients::{ChannelStatus, ConnectionStatus, ConsumerStatus, WaitsFor};
 pub(crate) use messages::PAGE_MAX;
+pub use totals::{ExchangeStatus, Totals};
 
 use crate::operate::no_vhost;
+use crate::statistics::Recent;
+use crate::traffic::Traffic;
 use crate::{Answer, Broker, CommandRefused};
 use model::record::Attempts;
 use model::{ChannelNumber, ConnectionId, DeliveryTag, FieldTable, Position, ShortStr, Timestamp};
@@ -20,6 +26,35 @@ pub enum Look {
     },
     /// One queue, counted.
     Queue {
+        /// The virtual host's name.
+        vhost: ShortStr,
+        /// The queue's name.
+        name: ShortStr,
+    },
+    /// Everything in a few numbers.
+    Totals,
+    /// What went through the exchanges.
+    Exchanges {
+        /// Those of this virtual host; `None` for all.
+        vhost: Option<ShortStr>,
+    },
+    /// Who is connected.
+    Connections {
+        /// One connection; `None` for all.
+        one: Option<ConnectionId>,
+    },
+    /// Channels.
+    Channels {
+        /// Those of one connection; `None` for all.
+        of: Option<ConnectionId>,
+    },
+    /// Who consumes.
+    Consumers {
+        /// From queues of this virtual host; `None` for all.
+        vhost: Option<ShortStr>,
+    },
+    /// Who consumes from one queue.
+    ConsumersOf {
         /// The virtual host's name.
         vhost: ShortStr,
         /// The queue's name.
@@ -41,16 +76,33 @@ pub enum Look {
 }
 
 impl Broker {
-    pub(crate) fn look(&self, look: &Look) -> Result<Answer, CommandRefused> {
+    /// Shows what somebody wants to see, with the statistics as they are now.
+    pub(crate) fn look(&mut self, now: Timestamp, look: &Look) -> Result<Answer, CommandRefused> {
+        self.sample(now);
+        self.count_changed(now);
+        self.show(now, look)
+    }
+
+    fn show(&self, now: Timestamp, look: &Look) -> Result<Answer, CommandRefused> {
         match look {
+            Look::Totals => Ok(Answer::Totals(Box::new(self.totals(now)))),
+            Look::Connections { one } => Ok(Answer::Connections(self.connection_statuses(*one))),
+            Look::Channels { of } => Ok(Answer::Channels(self.channel_statuses(*of))),
+            Look::Exchanges { vhost } => {
+                let vhost = self.known_vhost(vhost.as_ref())?;
+                Ok(Answer::Exchanges(self.exchange_statuses(vhost)))
+            }
+            Look::Consumers { vhost } => {
+                let vhost = self.known_vhost(vhost.as_ref())?;
+                Ok(Answer::Consumers(self.consumer_statuses(vhost)))
+            }
+            Look::ConsumersOf { vhost, name } => {
+                let id = self.queue_named(vhost, name)?;
+                Ok(Answer::Consumers(self.consumers_of_queue(id)))
+            }
             Look::Queues { vhost } => {
-                let missing = vhost
-                    .as_ref()
-                    .filter(|name| self.vhost_named(name).is_none());
-                match missing {
-                    Some(vhost) => Err(no_vhost(vhost)),
-                    None => Ok(Answer::Queues(self.queue_statuses(vhost.as_ref()))),
-                }
+                let vhost = self.known_vhost(vhost.as_ref())?;
+                Ok(Answer::Queues(self.queue_statuses(vhost)))
             }
             Look::Queue { vhost, name } => {
                 let id = self.queue_named(vhost, name)?;
@@ -66,6 +118,16 @@ impl Broker {
                 let id = self.queue_named(vhost, queue)?;
                 Ok(Answer::Messages(self.messages(id, *state, *after, *most)))
             }
+        }
+    }
+
+    fn known_vhost<'a>(
+        &self,
+        vhost: Option<&'a ShortStr>,
+    ) -> Result<Option<&'a ShortStr>, CommandRefused> {
+        match vhost.filter(|name| self.vhost_named(name).is_none()) {
+            Some(missing) => Err(no_vhost(missing)),
+            None => Ok(vhost),
         }
     }
 }
@@ -92,6 +154,12 @@ pub struct QueueStatus {
     pub counts: Counts,
     /// The message that has waited longest of those that are ready.
     pub oldest: Option<Position>,
+    /// What went through it.
+    pub traffic: Traffic,
+    /// And lately.
+    pub recent: Recent,
+    /// When something happened in it last; `None` if nothing has since the start.
+    pub moved: Option<Timestamp>,
     /// Of a queue that deduplicates.
     pub deduplication: Option<DeduplicationStatus>,
 }

@@ -38,6 +38,7 @@ mod reply_to;
 mod routing;
 mod shortage;
 mod single_active;
+mod statistics;
 mod time_to_live;
 mod transaction_history;
 mod transactions;

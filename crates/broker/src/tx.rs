@@ -33,6 +33,13 @@ pub(crate) enum Verdict {
     Requeued,
 }
 
+impl Transaction {
+    /// How many publishes and how many verdicts it holds.
+    pub(crate) fn held(&self) -> (u64, u64) {
+        (self.publishes.len() as u64, self.verdicts.len() as u64)
+    }
+}
+
 impl Verdict {
     /// What nack and reject say.
     pub(crate) fn refused(requeue: bool) -> Self {
@@ -107,7 +114,9 @@ impl Broker {
         self.wake_if_full(id);
         for (tag, verdict) in transaction.verdicts {
             // The message may be gone with its queue.
-            if let Some(entry) = self.open_channel_mut(id).unacked.take_held(tag) {
+            let channel = self.open_channel_mut(id);
+            if let Some(entry) = channel.unacked.take_held(tag) {
+                channel.counted.traffic.ack += u64::from(verdict == Verdict::Acked);
                 settled.push(entry.queue);
                 self.conclude(now, &entry, verdict);
             }

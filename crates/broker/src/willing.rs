@@ -25,6 +25,11 @@ impl Willing {
         self.ranks.first()?.consumers.front().copied()
     }
 
+    /// The highest priority of them.
+    pub(crate) fn highest_priority(&self) -> Option<i32> {
+        self.ranks.first().map(|rank| rank.priority)
+    }
+
     /// The first in turn has had it.
     pub(crate) fn rotate(&mut self) {
         if let Some(rank) = self.ranks.first_mut() {

@@ -5,7 +5,8 @@ use crate::{AskError, Operator, Reading, fits_slowly};
 use broker::journey::QueueName;
 use broker::snapshot::{Counts, Look, QueueStatus};
 use broker::{
-    Account, Answer, Command, CommandRefused, Definitions, Mark, SALT_BYTES, password_hash,
+    Account, Answer, Command, CommandRefused, Definitions, Mark, Recent, SALT_BYTES, Traffic,
+    password_hash,
 };
 use model::record::{
     Ending, Hashing, PermissionDefinition, Tally, UserDefinition, VhostDefinition,
@@ -120,7 +121,8 @@ impl Fake {
                 done(true)
             }
             Command::Look(look) => seen(all, &look),
-            Command::Permitted { .. }
+            Command::CloseConnection { .. }
+            | Command::Permitted { .. }
             | Command::Redrive(_)
             | Command::Fire(_)
             | Command::Cancel(_)
@@ -170,7 +172,13 @@ impl Operator for Fake {
 /// Queues, all of them empty.
 fn seen(all: &Definitions, look: &Look) -> Result<Answer, CommandRefused> {
     let vhost = match look {
-        Look::Queues { vhost } => vhost.as_ref(),
+        Look::Queues { vhost } | Look::Exchanges { vhost } => vhost.as_ref(),
+        Look::Totals => return Ok(Answer::Totals(Box::default())),
+        Look::Consumers { .. } | Look::ConsumersOf { .. } => {
+            return Ok(Answer::Consumers(Vec::new()));
+        }
+        Look::Connections { .. } => return Ok(Answer::Connections(Vec::new())),
+        Look::Channels { .. } => return Ok(Answer::Channels(Vec::new())),
         Look::Queue { vhost, .. } | Look::Messages { vhost, .. } => Some(vhost),
     };
     let named = all.vhosts.iter();
@@ -180,10 +188,13 @@ fn seen(all: &Definitions, look: &Look) -> Result<Answer, CommandRefused> {
     {
         return Err(CommandRefused::NotFound("no such vhost".into()));
     }
+    if matches!(look, Look::Exchanges { .. }) {
+        return Ok(Answer::Exchanges(Vec::new()));
+    }
     let queues = all.queues.iter().filter(|queue| match look {
         Look::Queues { vhost } => vhost.as_ref().is_none_or(|vhost| queue.vhost == *vhost),
         Look::Queue { vhost, name } => queue.vhost == *vhost && queue.name == *name,
-        Look::Messages { .. } => false,
+        _ => false,
     });
     let queues = queues.map(|queue| QueueStatus {
         vhost: queue.vhost.clone(),
@@ -199,6 +210,9 @@ fn seen(all: &Definitions, look: &Look) -> Result<Answer, CommandRefused> {
         consumers: 0,
         counts: Counts::default(),
         oldest: None,
+        traffic: Traffic::default(),
+        recent: Recent::default(),
+        moved: None,
         deduplication: None,
     });
     Ok(Answer::Queues(queues.collect()))

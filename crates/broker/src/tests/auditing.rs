@@ -4,7 +4,7 @@ use super::script;
 use crate::{Account, Broker};
 use expect_test::expect;
 use model::record::{Ending, Tally};
-use model::{Position, QueueId, Record, Runs};
+use model::{Position, QueueId, Record, Runs, Timestamp};
 use std::collections::BTreeMap;
 
 /// Accounts as transcripts show them.
@@ -36,8 +36,9 @@ pub(super) fn show_accounts(accounts: &[Account]) -> String {
     lines.join("\n    ")
 }
 
-/// Every queue's account is even.
+/// Every queue's account is even, and sums over all queues are right.
 pub(super) fn check(broker: &mut Broker) {
+    super::statistics::check_sums(broker, Timestamp(0));
     for account in broker.accounts(None, None).expect("all may be asked for") {
         assert_eq!(account.surplus(), 0, "P10: {account:?}");
     }

@@ -160,7 +160,7 @@ pub(super) fn command(words: &[&str]) -> Command {
             vhost: short(vhost),
             deed: super::on_behalf::deed(request),
         }),
-        _ => panic!("what is {words:?}?"),
+        _ => super::statistics::command(words),
     }
 }
 
@@ -224,6 +224,7 @@ pub(super) fn show_answer(_: CommandId, answer: &Result<Answer, CommandRefused>)
             shown.extend(stayed);
             shown.join("\n        ")
         }
+        Ok(other) => super::statistics::show(other),
         Err(CommandRefused::NotFound(why)) => format!("operator: not found: {why}"),
         Err(CommandRefused::Invalid(why)) => format!("operator: invalid: {why}"),
         Err(CommandRefused::AccessRefused(why)) => format!("operator: refused: {why}"),

@@ -172,6 +172,7 @@ impl Heart {
             self.broker.handle(self.now, input);
         }
         self.broker.tick(self.now);
+        super::statistics::check_sums(&mut self.broker, self.now);
         self.effects()
     }
 
