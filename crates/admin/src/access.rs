@@ -61,6 +61,8 @@ pub enum Needs {
     Configure,
     /// The tag `policymaker`, and a permission in the virtual host.
     Policymaker,
+    /// To be the user that the path names; or the tag `administrator`.
+    Itself,
     /// The tag `administrator`.
     Administrator,
 }
@@ -75,6 +77,7 @@ impl Needs {
             Self::Cluster => "monitoring; from this machine while no node serves",
             Self::Vhost => "management, a permission in the vhost",
             Self::AsClient => "management, the permissions of a client",
+            Self::Itself => "management, to be that user",
             Self::Read => "management, to read from the queue",
             Self::Configure => "management, to configure the queue",
             Self::Policymaker => "policymaker, a permission in the vhost",
@@ -108,8 +111,13 @@ impl Caller {
     }
 
     /// Whether the user sees all virtual hosts.
-    fn sees_all(&self) -> bool {
+    pub(crate) fn sees_all(&self) -> bool {
         self.is_any(&["administrator", "monitoring"])
+    }
+
+    /// Whether the user sees connections of that user, and what is on them.
+    pub(crate) fn owns(&self, user: &str) -> bool {
+        self.sees_all() || self.0.name == *user
     }
 
     /// The virtual hosts in which the user sees what is there; `None` for all.
@@ -177,6 +185,9 @@ pub(crate) async fn guard(
         Needs::Configure => Some(Right::Configure),
         _ => None,
     };
+    if needs == Needs::Itself && part("user").is_none_or(|(_, user)| caller.0.name != *user) {
+        allow(&api, &caller, Needs::Administrator, None).await?;
+    }
     match (right, vhost, part("name")) {
         (Some(right), Some(vhost), Some((_, queue))) => {
             allow_at_queue(&api, &caller, right, vhost, queue).await?;
@@ -299,7 +310,7 @@ async fn allow(
         Needs::Policymaker if !caller.0.is("policymaker") => {
             return Err(Failure::NotAllowed("Not policymaker"));
         }
-        Needs::Nobody | Needs::Management => return Ok(()),
+        Needs::Nobody | Needs::Management | Needs::Itself => return Ok(()),
         Needs::Monitoring | Needs::Cluster if caller.sees_all() => return Ok(()),
         Needs::Monitoring | Needs::Cluster => {
             return Err(Failure::NotAllowed("Not monitor user"));

@@ -4,22 +4,23 @@ use crate::access::{Guard, Needs, guard};
 use crate::answer::Failure;
 use crate::entrance::SESSION_PATH;
 use crate::journey::{Journey, Wanted, show};
+use crate::live::{self, Live, Sampling};
 use crate::node::{self, Node};
 use crate::operator::{About, Operator, Reading};
 use crate::reader::Mistake;
 use crate::{
-    audit, bindings, cluster, declare, definitions, features, get as got, limits, messages,
-    overview, parameters, permissions, policies, publish, queues, session, topology, users, vhosts,
+    audit, bindings, channels, cluster, connections, consumers, declare, definitions, features,
+    get as got, limits, messages, metrics, overview, parameters, permissions, policies, publish,
+    queues, session, topology, users, vhosts,
 };
 use axum::Router;
 use axum::extract::{FromRequest, Request};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, post, put};
-use broker::snapshot::{Look, QueueStatus};
 use broker::{Answer, Command, Definitions};
 use bytes::Bytes;
-use model::{Position, ShortStr};
+use model::Position;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +70,7 @@ macro_rules! endpoints {
 }
 
 endpoints! {
-    GET "/api/overview" Management "versions, exchange types, how many queues and exchanges" => overview::overview;
+    GET "/api/overview" Management "versions, listeners, how many objects and messages there are, and what goes through" => overview::overview;
     GET "/api/whoami" Management "the user of the request" => overview::whoami;
     POST "/api/landfall/session" Nobody "begins a session: `username`, `password`; answers `name`, `tags`, `csrf`, and a cookie" => session::begin;
     GET "/api/landfall/session" Management "the session of the cookie: `name`, `tags`, `csrf`" => session::show;
@@ -150,9 +151,9 @@ endpoints! {
     GET "/api/definitions/{vhost}" Administrator "a virtual host, as a document without its name" => definitions::export_vhost;
     POST "/api/definitions/{vhost}" Administrator "imports a document into a virtual host" => definitions::import_vhost;
 
-    GET "/api/queues" Management "queues, their arguments, and how many messages they have" => topology::queues;
+    GET "/api/queues" Management "queues, their arguments, how many messages they have and what goes through them" => topology::queues;
     GET "/api/queues/{vhost}" Vhost "a virtual host's" => topology::queues_of_vhost;
-    GET "/api/queues/{vhost}/{name}" Vhost "one queue" => topology::queue;
+    GET "/api/queues/{vhost}/{name}" Vhost "one queue and its consumers" => topology::queue;
     PUT "/api/queues/{vhost}/{name}" AsClient "declares it: `durable`, `auto_delete`, `arguments`" => declare::put_queue;
     DELETE "/api/queues/{vhost}/{name}" AsClient "deletes it; `?if-empty=true`, `?if-unused=true`" => declare::delete_queue;
     DELETE "/api/queues/{vhost}/{name}/contents" AsClient "purges it: what is ready goes" => declare::purge_queue;
@@ -164,7 +165,7 @@ endpoints! {
     DELETE "/api/landfall/queues/{vhost}/{name}/messages" Configure "cancels messages that wait" => messages::cancel;
     POST "/api/landfall/queues/{vhost}/{name}/redrive" Configure "parked messages are delivered again, dead letters go back to where they died" => messages::redrive;
     POST "/api/landfall/queues/{vhost}/{name}/fire" Configure "delayed messages are delivered now" => messages::fire;
-    GET "/api/exchanges" Management "exchanges and their arguments" => topology::exchanges;
+    GET "/api/exchanges" Management "exchanges, their arguments, and what goes through them" => topology::exchanges;
     GET "/api/exchanges/{vhost}" Vhost "a virtual host's" => topology::exchanges_of_vhost;
     GET "/api/exchanges/{vhost}/{name}" Vhost "one exchange; the default one is `amq.default`" => topology::exchange;
     PUT "/api/exchanges/{vhost}/{name}" AsClient "declares it: `type`, `durable`, `auto_delete`, `internal`, `arguments`" => declare::put_exchange;
@@ -184,12 +185,29 @@ endpoints! {
     GET "/api/exchanges/{vhost}/{name}/bindings/source" Vhost "those that lead away from an exchange" => topology::bindings_from;
     GET "/api/exchanges/{vhost}/{name}/bindings/destination" Vhost "those that lead to an exchange" => topology::bindings_to;
 
+    GET "/api/connections" Management "connections: the user's own; to `monitoring` all" => connections::list;
+    GET "/api/connections/{name}" Management "one connection" => connections::one;
+    DELETE "/api/connections/{name}" Management "closes it, if it is the user's own, and for `administrator`; its client is told the `X-Reason`" => connections::close;
+    GET "/api/connections/{name}/channels" Management "its channels" => channels::of_connection;
+    GET "/api/connections/username/{user}" Management "a user's connections" => connections::of_user;
+    DELETE "/api/connections/username/{user}" Itself "closes all of them" => connections::close_of_user;
+    GET "/api/vhosts/{vhost}/connections" Vhost "those in a virtual host" => connections::of_vhost;
+    GET "/api/channels" Management "channels, as connections" => channels::list;
+    GET "/api/channels/{name}" Management "one channel" => channels::one;
+    GET "/api/vhosts/{vhost}/channels" Vhost "those in a virtual host" => channels::of_vhost;
+    GET "/api/consumers" Management "consumers, and what each of them waits for" => consumers::list;
+    GET "/api/consumers/{vhost}" Vhost "those of a virtual host's queues" => consumers::of_vhost;
+
     GET "/api/landfall/messages" Management "what became of messages: by `message_id`, by `publisher` and `publishing_id`, or the last of a `queue` of a `vhost`" => show::some;
     GET "/api/landfall/messages/{message}" Management "what became of a message, of its copies and of what it is a copy of" => show::one;
+    GET "/api/landfall/live" Monitoring "how things stand, every second, as server-sent events" => live::live;
+    GET "/api/landfall/history" Monitoring "the same of the last ten minutes, or of so many `minutes`" => live::history;
     GET "/api/landfall/audit" Management "of each queue that the user may see: what it accepted, how many ended and how, what is here, and any difference" => audit::all;
     GET "/api/landfall/audit/{vhost}" Vhost "a virtual host's queues" => audit::of_vhost;
     GET "/api/landfall/audit/{vhost}/{name}" Vhost "one queue" => audit::of_queue;
 
+    GET "/metrics" Monitoring "what goes on, for Prometheus; without a login on a port of its own" => metrics::all;
+    GET "/metrics/per-object" Monitoring "the same, queue by queue" => metrics::per_object;
     GET "/healthz/live" Nobody "200 while the server's loop turns, else 503" => node::live;
     GET "/healthz/ready" Nobody "200 while a client that connects is served, by this node or through it, else 503" => node::ready;
     GET "/api/health/checks/alarms" Management "503 while publishers wait for memory or disk" => node::alarms;
@@ -200,7 +218,7 @@ endpoints! {
     GET "/api/health/checks/protocol-listener/{protocol}" Management "503 unless this node listens for `amqp`, `amqp/ssl`, `http`, `https`, `clustering`" => node::protocol_listener;
     GET "/api/health/checks/virtual-hosts" Management "503 unless the virtual hosts are there" => node::virtual_hosts;
     GET "/api/health/checks/node-is-quorum-critical" Management "503 if no other node of the cluster could take over" => node::quorum_critical;
-    GET "/api/nodes" Monitoring "the nodes, of this one with its memory and files" => node::list;
+    GET "/api/nodes" Monitoring "the nodes, of this one with its memory, files and disk" => node::list;
     GET "/api/nodes/{node}" Monitoring "one node" => node::one;
 
     GET "/api/landfall/cluster" Cluster "members, shards and their owners, ZooKeeper, the database, what is asked for, and what needs attention" => cluster::status;
@@ -223,19 +241,32 @@ pub fn is_of_node(path: &str) -> bool {
         SESSION_PATH,
         "/api/rebalance/",
     ];
-    !OF_BROKER.contains(&path) && OF_NODE.iter().any(|beginning| path.starts_with(beginning))
+    let begins = OF_NODE.iter().any(|beginning| path.starts_with(beginning));
+    path == "/metrics" || (begins && !OF_BROKER.contains(&path))
+}
+
+/// What is served.
+pub struct Served {
+    /// The API.
+    pub api: Router,
+    /// `/metrics` alone, for whoever can reach it: as with RabbitMQ it has a port of its own.
+    pub metrics: Router,
+    /// What has to run beside both.
+    pub sampling: Sampling,
 }
 
 /// The API over an operator, of a node.
-pub fn router(operator: Arc<dyn Operator>, node: Arc<dyn Node>, about: About) -> Router {
+pub fn router(operator: Arc<dyn Operator>, node: Arc<dyn Node>, about: About) -> Served {
     let api = Api(Arc::new(Inner {
         operator,
+        node_name: node.status().name,
         node,
         about,
         turns: Semaphore::new(TURNS),
         pace: Mutex::new(Pace {
             next: Instant::now(),
         }),
+        live: Live::default(),
     }));
     let mut router = Router::new();
     for endpoint in ENDPOINTS {
@@ -247,11 +278,21 @@ pub fn router(operator: Arc<dyn Operator>, node: Arc<dyn Node>, about: About) ->
         let handler = (endpoint.handler)().route_layer(from_fn_with_state(guarded, guard));
         router = router.route(endpoint.path, handler);
     }
-    router
+    let router = router
         .fallback(async || Failure::NotFound)
         .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
         .layer(from_fn(in_time))
-        .with_state(api)
+        .with_state(api.clone());
+    let metrics = Router::new()
+        .route("/metrics", get(metrics::all))
+        .route("/metrics/per-object", get(metrics::per_object))
+        .layer(from_fn(in_time))
+        .with_state(api.clone());
+    Served {
+        api: router,
+        metrics,
+        sampling: Sampling(api),
+    }
 }
 
 async fn in_time(request: Request, next: Next) -> Result<Response, Failure> {
@@ -266,14 +307,16 @@ pub(crate) struct Api(Arc<Inner>);
 struct Inner {
     operator: Arc<dyn Operator>,
     node: Arc<dyn Node>,
+    node_name: String,
     about: About,
     turns: Semaphore,
     pace: Mutex<Pace>,
+    live: Live,
 }
 
 /// When the broker may be asked for all definitions again: to hand them out takes its time, of which operators get
 /// no more than half.
-struct Pace {
+pub(crate) struct Pace {
     next: Instant,
 }
 
@@ -312,20 +355,6 @@ impl Snapshot<'_> {
     }
 }
 
-/// Queues as they stood; alone like [`Snapshot`].
-pub(crate) struct Queues<'a> {
-    queues: Vec<QueueStatus>,
-    _alone: MutexGuard<'a, Pace>,
-}
-
-impl std::ops::Deref for Queues<'_> {
-    type Target = [QueueStatus];
-
-    fn deref(&self) -> &[QueueStatus] {
-        &self.queues
-    }
-}
-
 impl Api {
     /// Asks the broker.
     pub(crate) async fn ask(&self, command: Command) -> Result<Answer, Failure> {
@@ -356,21 +385,11 @@ impl Api {
         })
     }
 
-    /// All queues, or those of one virtual host. Whoever holds them must not ask for all of something again.
-    pub(crate) async fn queues(&self, vhost: Option<ShortStr>) -> Result<Queues<'_>, Failure> {
-        let (answer, alone) = self.paced(Command::Look(Look::Queues { vhost })).await?;
-        let queues = match answer {
-            Answer::Queues(queues) => queues,
-            _ => Vec::new(),
-        };
-        Ok(Queues {
-            queues,
-            _alone: alone,
-        })
-    }
-
     /// Asks for what may be large: one at a time, and not before its time.
-    async fn paced(&self, command: Command) -> Result<(Answer, MutexGuard<'_, Pace>), Failure> {
+    pub(crate) async fn paced(
+        &self,
+        command: Command,
+    ) -> Result<(Answer, MutexGuard<'_, Pace>), Failure> {
         let mut pace = self.0.pace.lock().await;
         tokio::time::sleep_until(pace.next).await;
         let asked = Instant::now();
@@ -389,6 +408,21 @@ impl Api {
         body_most: usize,
     ) -> Result<Vec<Reading>, Failure> {
         Ok(self.0.operator.read(positions, body_most).await?)
+    }
+
+    /// To whom the API speaks.
+    pub(crate) fn operator(&self) -> &dyn Operator {
+        &*self.0.operator
+    }
+
+    /// Who watches, and what they see.
+    pub(crate) fn live(&self) -> &Live {
+        &self.0.live
+    }
+
+    /// The node's name.
+    pub(crate) fn node_name(&self) -> &str {
+        &self.0.node_name
     }
 
     /// The node, beside its broker.

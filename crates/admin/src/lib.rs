@@ -10,12 +10,18 @@
 mod operator;
 pub use operator::{About, AskError, Content, Operator, Reading};
 
+pub mod clients;
 pub mod cluster;
+pub mod histogram;
+pub mod instruments;
 pub mod journey;
 pub mod node;
 
 mod endpoints;
-pub use endpoints::{ENDPOINTS, Endpoint, is_of_node, router};
+pub use endpoints::{ENDPOINTS, Endpoint, Served, is_of_node, router};
+
+mod live;
+pub use live::Sampling;
 
 mod access;
 pub use access::{FromNode, FromThisMachine, Needs, Vouched};
@@ -27,8 +33,12 @@ mod sessions;
 
 mod answer;
 
+mod asking;
 mod audit;
 mod bindings;
+mod channels;
+mod connections;
+mod consumers;
 mod declare;
 mod definitions;
 mod features;
@@ -36,6 +46,7 @@ mod get;
 mod limits;
 mod message_shapes;
 mod messages;
+mod metrics;
 mod on_behalf;
 mod overview;
 mod parameters;
@@ -51,8 +62,10 @@ mod vhosts;
 mod document;
 mod fields;
 mod listing;
+mod moments;
 mod password;
 pub use password::fits_slowly;
+mod rates;
 mod reader;
 mod selection;
 mod shapes;

@@ -21,6 +21,9 @@ pub trait Node: Send + Sync {
     /// What it says of itself.
     fn status(&self) -> NodeStatus;
 
+    /// What changes from moment to moment, told at little cost.
+    fn vitals(&self) -> Vitals;
+
     /// Whether its loop turns: one that does not is not brought back by waiting.
     fn is_alive(&self) -> bool;
 
@@ -42,14 +45,21 @@ pub struct NodeStatus {
     pub process: u32,
     /// Files and sockets that it has, and may have.
     pub files: (u64, u64),
+    /// Where it listens.
+    pub listeners: Vec<Listener>,
+}
+
+/// What may become short.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Vitals {
     /// Memory that it has and may have, in bytes.
     pub memory: (u64, u64),
+    /// Room on its disk, and how much publishers leave, in bytes; `None` where messages are not kept there.
+    pub disk: Option<(u64, u64)>,
     /// Whether publishers wait because memory is short.
     pub memory_short: bool,
     /// Whether publishers wait because the disk is nearly full.
     pub disk_short: bool,
-    /// Where it listens.
-    pub listeners: Vec<Listener>,
 }
 
 /// Where a server listens.
@@ -73,8 +83,8 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
 }
 
 pub(crate) async fn alarms(State(api): State<Api>) -> Response {
-    let status = api.node().status();
-    verdict(match (status.memory_short, status.disk_short) {
+    let vitals = api.node().vitals();
+    verdict(match (vitals.memory_short, vitals.disk_short) {
         (false, false) => Ok(()),
         (true, false) => Err("memory is short: publishers wait"),
         (false, true) => Err("the disk is nearly full: publishers wait"),
@@ -158,7 +168,7 @@ pub(crate) async fn one(
 }
 
 fn nodes(api: &Api) -> Vec<Value> {
-    let me = own(&api.node().status(), api.about().version);
+    let me = own(api.node(), api.about().version);
     let Some(cluster) = api.node().cluster() else {
         return vec![me];
     };
@@ -174,10 +184,11 @@ fn nodes(api: &Api) -> Vec<Value> {
 }
 
 /// What this node knows of itself.
-fn own(status: &NodeStatus, version: &str) -> Value {
+fn own(node: &dyn Node, version: &str) -> Value {
+    let (status, vitals) = (node.status(), node.vitals());
     let (fd_used, fd_total) = status.files;
-    let (mem_used, mem_limit) = status.memory;
-    json!({
+    let (mem_used, mem_limit) = vitals.memory;
+    let mut own = json!({
         "name": status.name,
         "type": "disc",
         "running": true,
@@ -187,14 +198,21 @@ fn own(status: &NodeStatus, version: &str) -> Value {
         "os_pid": status.process.to_string(),
         "processors": std::thread::available_parallelism().map_or(1, usize::from),
         "run_queue": 0,
-        "rates_mode": "none",
+        "rates_mode": "basic",
+        "enabled_plugins": [],
+        "being_drained": false,
         "fd_used": fd_used,
         "fd_total": fd_total,
         "mem_used": mem_used,
         "mem_limit": mem_limit,
-        "mem_alarm": status.memory_short,
-        "disk_free_alarm": status.disk_short,
-    })
+        "mem_alarm": vitals.memory_short,
+        "disk_free_alarm": vitals.disk_short,
+    });
+    if let Some((free, limit)) = vitals.disk {
+        own["disk_free"] = free.into();
+        own["disk_free_limit"] = limit.into();
+    }
+    own
 }
 
 /// What it knows of a member of its cluster.

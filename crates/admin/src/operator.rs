@@ -1,9 +1,11 @@
 //! To whom the API speaks.
 
+use crate::instruments::Instruments;
 use crate::journey::{Journey, Wanted};
 use broker::{Answer, Command, CommandRefused};
 use model::{MessageRecord, Position};
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// Carries commands to the broker and its answers back.
 pub trait Operator: Send + Sync {
@@ -26,6 +28,9 @@ pub trait Operator: Send + Sync {
         &self,
         wanted: Wanted,
     ) -> Pin<Box<dyn Future<Output = Result<Vec<Journey>, AskError>> + Send + '_>>;
+
+    /// What the shard shows of itself; `None` where another node has it.
+    fn instruments(&self) -> Option<Arc<Instruments>>;
 }
 
 /// What was found at a position.

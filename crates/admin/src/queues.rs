@@ -13,8 +13,8 @@ use model::ShortStr;
 use serde_json::{Value, json};
 
 /// A queue as our own tools see it.
-fn shape(queue: &QueueStatus) -> Value {
-    let mut shape = shapes::queue_status(queue);
+fn shape(queue: &QueueStatus, node: &str) -> Value {
+    let mut shape = shapes::queue_status(queue, node);
     shape["rules"] = fields::to_json(&queue.in_force);
     if let Some(status) = queue.deduplication {
         let (remembered, duplicates) = (status.remembered, status.duplicates);
@@ -27,13 +27,13 @@ fn shape(queue: &QueueStatus) -> Value {
 pub(crate) async fn seen(
     api: &Api,
     caller: &Caller,
-    shape: impl Fn(&QueueStatus) -> Value,
+    shape: impl Fn(&QueueStatus, &str) -> Value,
 ) -> Result<Vec<Value>, Failure> {
     let visible = caller.visible_vhosts(api).await?;
     let is_seen = |vhost: &ShortStr| visible.as_ref().is_none_or(|all| all.contains(vhost));
     let queues = api.queues(None).await?;
     let seen = queues.iter().filter(|queue| is_seen(&queue.vhost));
-    Ok(seen.map(shape).collect())
+    Ok(seen.map(|queue| shape(queue, api.node_name())).collect())
 }
 
 pub(crate) async fn list(
@@ -50,7 +50,7 @@ pub(crate) async fn of_vhost(
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
     let queues = api.queues(Some(vhosts::name(&vhost)?)).await?;
-    wanted.of(queues.iter().map(shape))
+    wanted.of(queues.iter().map(|queue| shape(queue, api.node_name())))
 }
 
 /// One queue, or 404.
@@ -68,7 +68,7 @@ pub(crate) async fn one(
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
     let queue = find(&api, &vhost, &name).await?;
-    let mut shape = shape(&queue);
+    let mut shape = shape(&queue, api.node_name());
     let oldest = queue.oldest.into_iter().collect();
     let oldest = api.read(oldest, 0).await?.pop();
     let oldest = oldest.and_then(|oldest| Some((oldest.position, oldest.content?)));

@@ -1,6 +1,6 @@
 //! What the broker hands out as JSON, with RabbitMQ's names of the fields.
 
-use crate::fields;
+use crate::{fields, moments, rates};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use broker::snapshot::QueueStatus;
@@ -134,10 +134,10 @@ pub(crate) fn queue(queue: &NamedQueue) -> Json {
     })
 }
 
-/// A queue and how much is in it.
-pub(crate) fn queue_status(queue: &QueueStatus) -> Json {
+/// A queue of a node, how much is in it, and what goes through it.
+pub(crate) fn queue_status(queue: &QueueStatus, node: &str) -> Json {
     let counts = &queue.counts;
-    json!({
+    let mut shape = json!({
         "name": queue.name.as_str(),
         "vhost": queue.vhost.as_str(),
         "durable": queue.durable,
@@ -150,14 +150,21 @@ pub(crate) fn queue_status(queue: &QueueStatus) -> Json {
         "effective_policy_definition": fields::to_json(&queue.effective),
         "delivery_limit": delivery_limit(queue),
         "state": "running",
+        "node": node,
         "consumers": queue.consumers,
-        "messages": counts.total(),
-        "messages_ready": counts.ready,
-        "messages_unacknowledged": counts.unacked,
         "messages_delayed": counts.delayed,
         "messages_parked": counts.parked,
         "messages_leaving": counts.leaving,
-    })
+        "message_stats": rates::message_stats_of_queue(&queue.traffic, &queue.recent),
+    });
+    if let Some(shape) = shape.as_object_mut() {
+        let counts = [counts.total(), counts.ready, counts.unacked];
+        rates::messages(shape, counts, &queue.recent);
+        if let Some(idle_since) = queue.moved.and_then(moments::written) {
+            shape.insert("idle_since".to_owned(), idle_since.into());
+        }
+    }
+    shape
 }
 
 /// How often its messages may come back, in the words that NServiceBus looks for.

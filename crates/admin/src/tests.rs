@@ -4,6 +4,7 @@ mod fake;
 
 mod access;
 mod cluster;
+mod connections;
 mod declaring;
 mod endpoints;
 mod features;
@@ -14,6 +15,7 @@ mod journeys;
 mod lists;
 mod matrix;
 mod messages;
+mod metrics;
 mod operator_policies;
 mod publishing;
 mod real;
@@ -21,7 +23,7 @@ mod sessions;
 mod transcript;
 
 use crate::node::Node;
-use crate::{About, FromThisMachine, Operator, entrance, router};
+use crate::{About, FromThisMachine, Operator, Sampling, entrance, router};
 use axum::body::Body;
 use axum::http::{Request, Response, header};
 use base64::Engine;
@@ -52,7 +54,18 @@ impl Api {
             version: "1.2.3",
             cluster_name: "test".into(),
         };
-        Self(entrance(router(Arc::new(operator), node, about)))
+        Self(entrance(router(Arc::new(operator), node, about).api))
+    }
+
+    /// The API, and what has to run beside it.
+    fn sampled(operator: impl Operator + 'static) -> (Self, Sampling) {
+        let about = About {
+            product: "Landfall".into(),
+            version: "1.2.3",
+            cluster_name: "test".into(),
+        };
+        let served = router(Arc::new(operator), Arc::new(Alone), about);
+        (Self(entrance(served.api)), served.sampling)
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Body> {

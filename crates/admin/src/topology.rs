@@ -5,11 +5,13 @@ use crate::answer::Failure;
 use crate::endpoints::Api;
 use crate::listing::Wanted;
 use crate::on_behalf::exchange_named;
-use crate::{queues, shapes, vhosts};
+use crate::{consumers, queues, rates, shapes, vhosts};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use broker::{Definitions, NamedBinding, NamedExchange};
+use model::ShortStr;
 use serde_json::Value;
+use std::collections::HashMap;
 
 pub(crate) async fn queues(
     State(api): State<Api>,
@@ -25,7 +27,8 @@ pub(crate) async fn queues_of_vhost(
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
     let queues = api.queues(Some(vhosts::name(&vhost)?)).await?;
-    wanted.of(queues.iter().map(shapes::queue_status))
+    let shape = |queue| shapes::queue_status(queue, api.node_name());
+    wanted.of(queues.iter().map(shape))
 }
 
 pub(crate) async fn queue(
@@ -34,7 +37,10 @@ pub(crate) async fn queue(
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
     let queue = queues::find(&api, &vhost, &name).await?;
-    Ok(wanted.one(&shapes::queue_status(&queue)))
+    let mut shape = shapes::queue_status(&queue, api.node_name());
+    let consumers = consumers::of_queue(&api, queue.vhost, queue.name).await?;
+    shape["consumer_details"] = consumers.into();
+    Ok(wanted.one(&shape))
 }
 
 /// All exchanges, the predeclared ones of each virtual host among them.
@@ -44,8 +50,26 @@ fn all_exchanges(definitions: &Definitions) -> impl Iterator<Item = NamedExchang
     predeclared.chain(definitions.exchanges.iter().cloned())
 }
 
-fn exchange_shape(exchange: &NamedExchange) -> Value {
-    shapes::exchange(&exchange.vhost, &exchange.definition)
+/// What went through exchanges, by virtual host and name.
+type Passages = HashMap<(ShortStr, ShortStr), Value>;
+
+/// Asked before the definitions: whoever holds these asks for nothing more.
+async fn passages(api: &Api, vhost: Option<ShortStr>) -> Result<Passages, Failure> {
+    let exchanges = api.exchanges(vhost).await?;
+    let each = exchanges.iter().map(|of| {
+        let stats = rates::message_stats_of_exchange(&of.passage, &of.recent, of.over);
+        ((of.vhost.clone(), of.name.clone()), stats)
+    });
+    Ok(each.collect())
+}
+
+fn exchange_shape(exchange: &NamedExchange, passages: &Passages) -> Value {
+    let mut shape = shapes::exchange(&exchange.vhost, &exchange.definition);
+    let of = (exchange.vhost.clone(), exchange.definition.name.clone());
+    if let Some(stats) = passages.get(&of) {
+        shape["message_stats"] = stats.clone();
+    }
+    shape
 }
 
 pub(crate) async fn exchanges(
@@ -53,9 +77,10 @@ pub(crate) async fn exchanges(
     Extension(caller): Extension<Caller>,
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
+    let passages = passages(&api, None).await?;
     let definitions = api.definitions().await?;
     let seen = all_exchanges(&definitions).filter(|of| caller.sees(&of.vhost, &definitions));
-    wanted.of(seen.map(|exchange| exchange_shape(&exchange)))
+    wanted.of(seen.map(|exchange| exchange_shape(&exchange, &passages)))
 }
 
 pub(crate) async fn exchanges_of_vhost(
@@ -63,10 +88,11 @@ pub(crate) async fn exchanges_of_vhost(
     Path(vhost): Path<String>,
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
+    let passages = passages(&api, Some(vhosts::name(&vhost)?)).await?;
     let definitions = api.definitions().await?;
     let vhost = &vhosts::find(&definitions, &vhost)?.name;
     let own = all_exchanges(&definitions).filter(|of| of.vhost == *vhost);
-    wanted.of(own.map(|exchange| exchange_shape(&exchange)))
+    wanted.of(own.map(|exchange| exchange_shape(&exchange, &passages)))
 }
 
 pub(crate) fn find_exchange(
@@ -84,8 +110,9 @@ pub(crate) async fn exchange(
     Path((vhost, name)): Path<(String, String)>,
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
+    let passages = passages(&api, Some(vhosts::name(&vhost)?)).await?;
     let found = find_exchange(&*api.definitions().await?, &vhost, &name)?;
-    Ok(wanted.one(&exchange_shape(&found)))
+    Ok(wanted.one(&exchange_shape(&found, &passages)))
 }
 
 /// All bindings, those of the default exchange among them.

@@ -4,6 +4,7 @@
 use crate::operator::ShardOperator;
 use crate::passing;
 use crate::relay::Secret;
+use admin::instruments::Instruments;
 use admin::journey::{Journey, Wanted};
 use admin::{AskError, FromThisMachine, Operator, Reading, Vouched};
 use axum::body::Body;
@@ -79,6 +80,10 @@ impl Attending {
 type Answered<'a, T> = Pin<Box<dyn Future<Output = Result<T, AskError>> + Send + 'a>>;
 
 impl Operator for Attending {
+    fn instruments(&self) -> Option<Arc<Instruments>> {
+        self.here().ok()?.instruments()
+    }
+
     fn ask(&self, command: Command) -> Answered<'_, Answer> {
         Box::pin(async move {
             match (command, self.there()) {

@@ -40,6 +40,10 @@ macro_rules! options {
             /// [default: 127.0.0.1:15671 and [::1]:15671 where there is a certificate]
             #[arg(long, env = "LANDFALL_ADMIN_LISTEN_TLS", value_name = "ADDRESS:PORT", value_delimiter = ',')]
             admin_listen_tls: Option<Vec<String>>,
+            /// Address and port for Prometheus, which needs no login there; may be given several times; none for no such port
+            /// [default: 127.0.0.1:15692 and [::1]:15692]
+            #[arg(long, env = "LANDFALL_PROMETHEUS_LISTEN", value_name = "ADDRESS:PORT", value_delimiter = ',')]
+            prometheus_listen: Option<Vec<String>>,
             /// Users who may only connect from this machine; may be given several times [default: guest]
             #[arg(long, env = "LANDFALL_LOOPBACK_USERS", value_name = "NAME", value_delimiter = ',')]
             loopback_users: Option<Vec<String>>,
@@ -61,6 +65,7 @@ macro_rules! options {
                     listen_tls: self.listen_tls.or(weaker.listen_tls),
                     admin_listen: self.admin_listen.or(weaker.admin_listen),
                     admin_listen_tls: self.admin_listen_tls.or(weaker.admin_listen_tls),
+                    prometheus_listen: self.prometheus_listen.or(weaker.prometheus_listen),
                     loopback_users: self.loopback_users.or(weaker.loopback_users),
                     $($name: self.$name.or(weaker.$name),)*
                 }
@@ -73,6 +78,7 @@ macro_rules! options {
             listen_tls: Option<Vec<String>>,
             admin_listen: Option<Vec<String>>,
             admin_listen_tls: Option<Vec<String>>,
+            prometheus_listen: Option<Vec<String>>,
             loopback_users: Option<Vec<String>>,
             $($name: $type,)*
         }
@@ -84,6 +90,7 @@ macro_rules! options {
                     listen_tls: given.listen_tls,
                     admin_listen: given.admin_listen,
                     admin_listen_tls: given.admin_listen_tls,
+                    prometheus_listen: given.prometheus_listen,
                     loopback_users: given.loopback_users,
                     $($name: given.$name.unwrap_or_else(|| $default.parse().expect("each default is valid")),)*
                 }
@@ -206,6 +213,8 @@ pub struct Config {
     pub admin_listen_tls: Option<Vec<SocketAddr>>,
     /// What TLS is made with, if there is any.
     pub tls: Option<TlsFiles>,
+    /// Where Prometheus is served without a login, in the same way.
+    pub prometheus_listen: Option<Vec<SocketAddr>>,
     /// How a line of the log looks.
     pub log_format: LogFormat,
     /// What is logged.
@@ -316,6 +325,7 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
         listen_tls: addresses("listen-tls", decided.listen_tls.as_deref())?,
         admin_listen: addresses("admin-listen", decided.admin_listen.as_deref())?,
         admin_listen_tls: addresses("admin-listen-tls", decided.admin_listen_tls.as_deref())?,
+        prometheus_listen: addresses("prometheus-listen", decided.prometheus_listen.as_deref())?,
         tls,
         log_format: decided.log_format,
         log_level: decided.log_level,

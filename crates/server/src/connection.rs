@@ -17,6 +17,8 @@ use crate::outbox::{OutboxReceiver, Outgoing};
 use crate::passwords::Passwords;
 use crate::socket::{Ready, Socket};
 use crate::unfinished::{Share, Unfinished};
+use admin::clients::{Client, Clients};
+use admin::instruments::Instruments;
 use broker::Mark;
 use bytes::{Buf, BufMut, BytesMut};
 use login::{Attempt, Looking};
@@ -47,6 +49,8 @@ pub struct House {
     pub memory: Arc<Memory>,
     /// Who looks at passwords that take long.
     pub passwords: Arc<Passwords>,
+    /// What operators see.
+    pub instruments: Arc<Instruments>,
 }
 
 /// The first read of a connection asks for so many bytes: ten thousand silent clients must cost little each.
@@ -85,7 +89,11 @@ pub(crate) async fn serve(
         peer,
         external,
     } = visitor;
-    let mut connection = Connection::new(&house, id, peer, external);
+    let Ok(local) = socket.local_addr() else {
+        // It is gone already.
+        return;
+    };
+    let mut connection = Connection::new(&house, id, (peer, local), external);
     connection.is_one_too_many = is_one_too_many;
     let end = connection.converse(&mut socket).await;
     // What the client sent before it went still counts.
@@ -132,7 +140,12 @@ struct Connection<'a> {
     house: &'a House,
     id: ConnectionId,
     peer: SocketAddr,
+    local: SocketAddr,
     wire: ServerConnection,
+    /// As operators see it, once it has entered.
+    client: Option<Arc<Client>>,
+    /// How many bytes came from it.
+    received: u64,
     input: BytesMut,
     read_size: usize,
     handout: Handout,
@@ -168,6 +181,7 @@ struct Connection<'a> {
 /// Tells the shard, exactly once and whatever ends the task, that a connection has left that had joined.
 struct Presence<'a> {
     inbox: &'a InboxSender,
+    clients: &'a Clients,
     id: ConnectionId,
     joined: bool,
 }
@@ -176,6 +190,7 @@ impl Presence<'_> {
     fn leave(&mut self) {
         if std::mem::take(&mut self.joined) {
             self.inbox.tell(Handover::Left(self.id));
+            self.clients.leave(self.id);
         }
     }
 }
@@ -187,13 +202,21 @@ impl Drop for Presence<'_> {
 }
 
 impl<'a> Connection<'a> {
-    fn new(house: &'a House, id: ConnectionId, peer: SocketAddr, external: External) -> Self {
+    fn new(
+        house: &'a House,
+        id: ConnectionId,
+        (peer, local): (SocketAddr, SocketAddr),
+        external: External,
+    ) -> Self {
         let now = house.clock.now();
         let properties = house.server_properties.clone();
         Self {
             house,
             id,
             peer,
+            local,
+            client: None,
+            received: 0,
             wire: ServerConnection::new(&house.limits, properties, external.mechanisms(), now),
             input: BytesMut::new(),
             read_size: READ_LEAST,
@@ -206,6 +229,7 @@ impl<'a> Connection<'a> {
             external,
             presence: Presence {
                 inbox: &house.inbox,
+                clients: &house.instruments.clients,
                 id,
                 joined: false,
             },
@@ -342,7 +366,11 @@ impl<'a> Connection<'a> {
     }
 
     fn write(&mut self, socket: &mut Socket) -> Result<(), End> {
-        match socket.write(self.wire.output()) {
+        let all = socket.write(self.wire.output());
+        if let Some(client) = &self.client {
+            client.note(self.received, self.wire.octets_written());
+        }
+        match all {
             Ok(true) => {}
             Ok(false) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::WriteZero => return Err(End::PeerGone),
@@ -400,6 +428,7 @@ impl<'a> Connection<'a> {
         if count == 0 {
             return Err(End::PeerGone);
         }
+        self.received += count as u64;
         self.wire.handle(self.house.clock.now(), &mut self.input);
         self.take_events();
         self.has_read = true;

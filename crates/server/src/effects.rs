@@ -27,6 +27,8 @@ pub struct Effects {
     growing: ChunkBuilder,
     /// Someone waits for a record of the growing chunk.
     awaited: bool,
+    /// How many records somebody waits for, since that was last asked.
+    awaited_count: u64,
     outboxes: FxHashMap<ConnectionId, Outbox>,
     /// Messages that the broker wants to read.
     wanted: Vec<(QueueId, Position)>,
@@ -93,6 +95,7 @@ impl Effects {
             } => {
                 self.growing.push(position, &record);
                 self.awaited |= awaited;
+                self.awaited_count += u64::from(awaited);
                 if self.growing.bytes() >= CHUNK_BYTES_FULL {
                     self.full_bytes += self.growing.bytes();
                     self.full.push_back(self.growing.take());
@@ -170,6 +173,11 @@ impl Effects {
     /// Takes what is to be read for the broker.
     pub fn take_wanted(&mut self) -> Vec<(QueueId, Position)> {
         std::mem::take(&mut self.wanted)
+    }
+
+    /// How many records somebody waits for, of those that came since the last time.
+    pub fn take_awaited(&mut self) -> u64 {
+        std::mem::take(&mut self.awaited_count)
     }
 
     /// Tells what consumers got since the last time.

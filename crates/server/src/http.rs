@@ -4,7 +4,7 @@
 use crate::config::Config;
 use crate::listen::{self, Entry};
 use crate::tls::Tls;
-use admin::{Arrival, FromThisMachine};
+use admin::{Arrival, FromThisMachine, Served};
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::Body;
@@ -38,12 +38,15 @@ const HEAD_MAX: Duration = Duration::from_secs(30);
 /// After an error of accept the next try waits so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// RabbitMQ's port for Prometheus.
+pub const METRICS_PORT: u16 = 15692;
+
 /// RabbitMQ's port for its management over TLS.
 pub const TLS_PORT: u16 = 15671;
 
 /// Binds what the configuration says, or the loopback addresses. The API is not worth a server that does not start:
 /// a port that is taken costs the API alone.
-pub fn bind(config: &Config, tls: Option<&Arc<Tls>>) -> Vec<Entry<StdListener>> {
+pub fn bind(config: &Config, tls: Option<&Arc<Tls>>) -> Doors {
     let plain = bind_all(config.admin_listen.as_deref(), PORT, "--admin-listen");
     let mut entries: Vec<_> = { plain.into_iter() }
         .map(|listener| Entry {
@@ -58,7 +61,11 @@ pub fn bind(config: &Config, tls: Option<&Arc<Tls>>) -> Vec<Entry<StdListener>> 
             entries.push(Entry { listener, tls });
         }
     }
-    entries
+    let configured = config.prometheus_listen.as_deref();
+    Doors {
+        operators: entries,
+        metrics: bind_all(configured, METRICS_PORT, "--prometheus-listen"),
+    }
 }
 
 fn bind_all(configured: Option<&[SocketAddr]>, port: u16, option: &str) -> Vec<StdListener> {
@@ -81,13 +88,35 @@ fn bind_all(configured: Option<&[SocketAddr]>, port: u16, option: &str) -> Vec<S
     bound
 }
 
+/// What listens for whom.
+#[derive(Default)]
+pub struct Doors {
+    /// For operators.
+    pub operators: Vec<Entry<StdListener>>,
+    /// For Prometheus.
+    pub metrics: Vec<StdListener>,
+}
+
 /// Serves the API for as long as the process runs.
-pub fn serve(entries: Vec<Entry<StdListener>>, api: Router) -> Result<()> {
+pub fn serve(doors: Doors, served: Served) -> Result<()> {
+    let Served {
+        api,
+        metrics,
+        sampling,
+    } = served;
+    // The pages are every node's own: what they ask the API for may be another's to answer.
+    let api = api.merge(pages::router());
+    let scrapers = doors.metrics.into_iter().map(|listener| Entry {
+        listener,
+        tls: None,
+    });
+    let scrapers = scrapers.map(|entry| (entry, metrics.clone()));
+    let operators = doors.operators.into_iter();
+    let operators = operators.map(|entry| (entry, api.clone()));
+    let entries: Vec<(Entry<StdListener>, Router)> = operators.chain(scrapers).collect();
     if entries.is_empty() {
         return Ok(());
     }
-    // The pages are every node's own: what they ask the API for may be another's to answer.
-    let api = api.merge(pages::router());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -96,16 +125,18 @@ pub fn serve(entries: Vec<Entry<StdListener>>, api: Router) -> Result<()> {
         let _in_runtime = runtime.enter();
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let guests = Guests::default();
+        runtime.spawn(sampling.run());
         let tasks: Vec<_> = entries
             .into_iter()
-            .filter_map(|Entry { listener, tls }| {
+            .filter_map(|(Entry { listener, tls }, router)| {
                 let listener = TcpListener::from_std(listener);
                 let listener = listener
                     .inspect_err(|error| warn!(%error, "the HTTP API cannot listen"))
                     .ok()?;
-                Some(Entry { listener, tls })
+                let entry = Entry { listener, tls };
+                let accepting = accept(entry, places.clone(), guests.clone(), router);
+                Some(runtime.spawn(accepting))
             })
-            .map(|entry| runtime.spawn(accept(entry, places.clone(), guests.clone(), api.clone())))
             .collect();
         for task in tasks {
             // It never ends.

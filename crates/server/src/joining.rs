@@ -116,10 +116,8 @@ pub(crate) fn about(member: &Member, entrances: &Entrances) -> anyhow::Result<Ab
     let amqp = entrances.clients.first();
     let amqp = found(amqp.map(|entry| entry.listener.local_addr()));
     // Nodes pass requests on as they pass on all else: without TLS.
-    let mut plain = entrances
-        .operators
-        .iter()
-        .filter(|entry| entry.tls.is_none());
+    let operators = entrances.doors.operators.iter();
+    let mut plain = operators.filter(|entry| entry.tls.is_none());
     let admin = found(plain.next().map(|entry| entry.listener.local_addr()));
     Ok(About {
         amqp: amqp.context(cannot)?,

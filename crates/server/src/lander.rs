@@ -4,7 +4,9 @@
 //! few records, with a disk that has been quick so far, is landed on the spot: there is next to nothing that could
 //! be done meanwhile, and to wake the thread and be woken by it takes longer than the sync.
 
+use admin::instruments::Instruments;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc as thread_mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -36,22 +38,28 @@ pub struct Lander {
     thread: JoinHandle<()>,
     /// So many landings go to the thread before one is tried on the spot again.
     cautious: u32,
+    /// Where it is told how long landings take.
+    instruments: Arc<Instruments>,
 }
 
 impl Lander {
     /// Starts the thread.
-    pub fn start(store: Box<dyn Store>) -> io::Result<Self> {
+    pub fn start(store: Box<dyn Store>, instruments: Arc<Instruments>) -> io::Result<Self> {
         let (chunks, to_land) = thread_mpsc::channel();
         let (told, landings) = mpsc::unbounded_channel();
         let thread = std::thread::Builder::new()
             .name("landing".to_owned())
-            .spawn(move || land(&to_land, &told))?;
+            .spawn({
+                let instruments = instruments.clone();
+                move || land(&to_land, &told, &instruments)
+            })?;
         Ok(Self {
             store: Some(store),
             chunks,
             landings,
             thread,
             cautious: 0,
+            instruments,
         })
     }
 
@@ -64,9 +72,8 @@ impl Lander {
     pub fn land(&mut self, chunk: Chunk) -> Result<Option<Landed>, StoreFailure> {
         let mut store = self.store.take().expect("one chunk lands at a time");
         if self.cautious == 0 && chunk.count() <= FEW_RECORDS && chunk.bytes_len() <= FEW_BYTES {
-            let began = Instant::now();
-            let answer = store.land(chunk);
-            if began.elapsed() > QUICK {
+            let (answer, took) = land_one(&mut *store, chunk, &self.instruments);
+            if took > QUICK {
                 self.cautious = CAUTIOUS_LANDINGS;
             }
             self.store = Some(store);
@@ -111,13 +118,38 @@ impl Lander {
     }
 }
 
+/// Lands a chunk, and tells how long that took.
+fn land_one(
+    store: &mut dyn Store,
+    chunk: Chunk,
+    instruments: &Instruments,
+) -> (Result<Landed, StoreFailure>, Duration) {
+    let (records, bytes) = (chunk.count(), chunk.bytes_len());
+    let began = Instant::now();
+    let answer = store.land(chunk);
+    let took = began.elapsed();
+    // A landing of nothing only asks how things stand.
+    if records > 0 {
+        instruments.sync.note(micros(took), 1);
+        instruments.chunk_records.note(records.into(), 1);
+        instruments.chunk_bytes.note(bytes as u64, 1);
+    }
+    (answer, took)
+}
+
+/// As histograms count time.
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// The thread.
 fn land(
     chunks: &thread_mpsc::Receiver<(Box<dyn Store>, Chunk)>,
     told: &mpsc::UnboundedSender<Answer>,
+    instruments: &Instruments,
 ) {
     for (mut store, chunk) in chunks {
-        let answer = store.land(chunk);
+        let (answer, _) = land_one(&mut *store, chunk, instruments);
         // Nobody listens only where the shard has ended, and then the next chunk does not come.
         let _ = told.send((store, answer));
     }

@@ -12,16 +12,17 @@ use crate::clock::Clock;
 use crate::config::{Config, Member};
 use crate::holding::{Node, Told};
 use crate::host::Host;
+use crate::http::{self, Doors};
 use crate::joining::{about, join, open_database};
 use crate::listen::{Door, Entry};
 use crate::membership::Membership;
 use crate::node::{self, Stopping, ThisNode};
 use crate::passing::{Passing, pass_on, recognise};
 use crate::relay::{self, Secret};
-use crate::{http, login, reach, server};
+use crate::{login, reach, server};
+use admin::Served;
 use axum::middleware::from_fn_with_state;
 use cluster::members::State;
-use std::net::TcpListener as StdListener;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -44,7 +45,7 @@ pub struct Entrances {
     /// By other nodes.
     pub nodes: TcpListener,
     /// By operators' tools.
-    pub operators: Vec<Entry<StdListener>>,
+    pub doors: Doors,
 }
 
 /// Serves, or passes on, until `asked_to_stop`; then hands over what it has.
@@ -82,7 +83,7 @@ pub async fn run(
         membership: Membership::new(member, view.clone(), members.requests(), database.clone()),
         secret,
     };
-    serve_api(config, entrances.operators, around)?;
+    serve_api(config, entrances.doors, around)?;
     let door = Door::new(hosts, config.limits.connections_max);
     let passed_on = tokio::spawn(relay::accept(entrances.nodes, secret, door.clone()));
     let accepting = server::accept(&door, entrances.clients);
@@ -126,13 +127,9 @@ struct Around<'a> {
 }
 
 /// Answers operators, or has the owner answer them.
-fn serve_api(
-    config: &Config,
-    operators: Vec<Entry<StdListener>>,
-    around: Around<'_>,
-) -> anyhow::Result<()> {
+fn serve_api(config: &Config, doors: Doors, around: Around<'_>) -> anyhow::Result<()> {
     let Around { asked, secret, .. } = around;
-    let listeners = node::listeners(around.clients, &operators, Some(around.nodes));
+    let listeners = node::listeners(around.clients, &doors, Some(around.nodes));
     let membership = Some(around.membership);
     let node = ThisNode::new(
         config,
@@ -146,9 +143,9 @@ fn serve_api(
         secret,
     };
     let operator = Arc::new(Attending { asked, secret });
-    let api = admin::router(operator, Arc::new(node), server::about(config));
+    let served = admin::router(operator, Arc::new(node), server::about(config));
     // From the inside to the outside: what is another's to answer, who comes in, and who is a node.
-    let api = api.layer(from_fn_with_state(passing.clone(), pass_on));
+    let api = (served.api).layer(from_fn_with_state(passing.clone(), pass_on));
     let api = admin::entrance(api).layer(from_fn_with_state(passing, recognise));
-    http::serve(operators, api)
+    http::serve(doors, Served { api, ..served })
 }

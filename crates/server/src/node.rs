@@ -2,12 +2,14 @@
 
 use crate::attending::{Asked, There};
 use crate::config::Config;
+use crate::http::Doors;
 use crate::listen::Entry;
 use crate::membership::Membership;
 use admin::cluster::Cluster;
-use admin::node::{Answered, Listener, Node, NodeStatus};
+use admin::node::{Answered, Listener, Node, NodeStatus, Vitals};
 use rustix::process::{Resource, getrlimit};
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -28,6 +30,8 @@ pub(crate) struct ThisNode {
     name: String,
     began: Instant,
     memory_limit: u64,
+    /// Where messages are kept on this machine, and how much room publishers leave there.
+    disk: Option<(PathBuf, u64)>,
     listeners: Vec<Listener>,
     pulse: Pulse,
     stopping: Stopping,
@@ -52,6 +56,9 @@ impl ThisNode {
             name: name.clone(),
             began: Instant::now(),
             memory_limit: config.memory_limit.bytes(),
+            disk: member
+                .is_none()
+                .then(|| (config.data_dir.clone(), config.disk_free_limit)),
             listeners,
             pulse: Pulse::begin(),
             stopping,
@@ -97,19 +104,26 @@ impl ThisNode {
 
 impl Node for ThisNode {
     fn status(&self) -> NodeStatus {
-        let (memory_short, disk_short) = match &*self.asked.borrow() {
-            Asked::Here(operator) => (operator.alarms().memory(), operator.alarms().disk()),
-            _ => (false, false),
-        };
         NodeStatus {
             name: self.name.clone(),
             uptime: self.began.elapsed(),
             process: std::process::id(),
             files: (open_files(), files_max()),
+            listeners: self.listeners.clone(),
+        }
+    }
+
+    fn vitals(&self) -> Vitals {
+        let (memory_short, disk_short) = match &*self.asked.borrow() {
+            Asked::Here(operator) => (operator.alarms().memory(), operator.alarms().disk()),
+            _ => (false, false),
+        };
+        let disk = self.disk.as_ref();
+        Vitals {
             memory: (memory_used(), self.memory_limit),
+            disk: disk.and_then(|(dir, limit)| Some((free(dir)?, *limit))),
             memory_short,
             disk_short,
-            listeners: self.listeners.clone(),
         }
     }
 
@@ -175,7 +189,7 @@ fn millis(time: Duration) -> u64 {
 /// Where the process listens.
 pub(crate) fn listeners(
     clients: &[Entry<TcpListener>],
-    operators: &[Entry<StdListener>],
+    doors: &Doors,
     nodes: Option<&TcpListener>,
 ) -> Vec<Listener> {
     let protocol = |plain, encrypted, tls: bool| if tls { encrypted } else { plain };
@@ -183,12 +197,14 @@ pub(crate) fn listeners(
         let protocol = protocol("amqp", "amqp/ssl", one.tls.is_some());
         (protocol, one.listener.local_addr())
     });
-    let operators = operators.iter().map(|one| {
+    let operators = doors.operators.iter().map(|one| {
         let protocol = protocol("http", "https", one.tls.is_some());
         (protocol, one.listener.local_addr())
     });
+    let metrics = doors.metrics.iter();
+    let metrics = metrics.map(|one| ("http/prometheus", one.local_addr()));
     let nodes = nodes.iter().map(|one| ("clustering", one.local_addr()));
-    let all = clients.chain(operators).chain(nodes);
+    let all = clients.chain(operators).chain(metrics).chain(nodes);
     all.filter_map(|(protocol, address): (_, std::io::Result<SocketAddr>)| {
         let address = address.ok()?;
         Some(Listener { protocol, address })
@@ -204,6 +220,12 @@ fn open_files() -> u64 {
 
 fn files_max() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// The room that a directory's disk has for this process, in bytes.
+fn free(dir: &Path) -> Option<u64> {
+    let numbers = rustix::fs::statvfs(dir).ok()?;
+    Some(numbers.f_bavail.saturating_mul(numbers.f_frsize))
 }
 
 fn memory_used() -> u64 {

@@ -5,6 +5,7 @@ use crate::alarms::Alarms;
 use crate::inbox::{Handover, InboxSender};
 use crate::journey::Journeys;
 use crate::passwords::Passwords;
+use admin::instruments::Instruments;
 use admin::journey::{Journey, Wanted};
 use admin::{AskError, Content, Operator, Reading};
 use broker::{Answer, Command, CommandRefused, LoginRefused};
@@ -27,6 +28,7 @@ pub struct ShardOperator {
     journeys: Journeys,
     alarms: Arc<Alarms>,
     passwords: Arc<Passwords>,
+    instruments: Arc<Instruments>,
 }
 
 impl ShardOperator {
@@ -37,6 +39,7 @@ impl ShardOperator {
         journeys: Journeys,
         alarms: Arc<Alarms>,
         passwords: Arc<Passwords>,
+        instruments: Arc<Instruments>,
     ) -> Self {
         Self {
             inbox,
@@ -44,6 +47,7 @@ impl ShardOperator {
             journeys,
             alarms,
             passwords,
+            instruments,
         }
     }
 
@@ -83,6 +87,10 @@ impl ShardOperator {
 }
 
 impl Operator for ShardOperator {
+    fn instruments(&self) -> Option<Arc<Instruments>> {
+        Some(self.instruments.clone())
+    }
+
     fn ask(
         &self,
         command: Command,

@@ -60,13 +60,13 @@ async fn run_alone(
     let (journal, broker) = open(config, clock)?;
     let tls = open_tls(config)?;
     let listeners = listen::bind(config, tls.as_ref())?;
-    let admin_listeners = http::bind(config, tls.as_ref());
-    announce(config, &listeners, &admin_listeners)?;
+    let doors = http::bind(config, tls.as_ref());
+    announce(config, &listeners, &doors.operators)?;
     let parts = Parts {
         store: Box::new(journal),
         broker,
         listeners,
-        admin_listeners,
+        doors,
         clock,
     };
     server::run(config, parts, asked_to_stop).await
@@ -82,9 +82,9 @@ async fn run_as_member(
     let entrances = Entrances {
         clients: listen::bind(config, tls.as_ref())?,
         nodes: listen::bind_to_nodes(member.listen)?,
-        operators: http::bind(config, tls.as_ref()),
+        doors: http::bind(config, tls.as_ref()),
     };
-    announce(config, &entrances.clients, &entrances.operators)?;
+    announce(config, &entrances.clients, &entrances.doors.operators)?;
     member::run(config, member, entrances, clock, asked_to_stop).await
 }
 

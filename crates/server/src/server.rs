@@ -4,13 +4,13 @@ use crate::attending::Asked;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::host::Host;
-use crate::http;
+use crate::http::{self, Doors};
 use crate::lease::Lease;
 use crate::listen::{Door, Entry};
 use crate::node::{self, Stopping, ThisNode};
 use crate::tenure::{FAREWELL_MAX, Tenure};
+use admin::Served;
 use broker::Broker;
-use std::net::TcpListener as StdListener;
 use std::sync::Arc;
 use store::Store;
 use tokio::net::TcpListener;
@@ -26,7 +26,7 @@ pub struct Parts {
     /// Where clients come in.
     pub listeners: Vec<Entry<TcpListener>>,
     /// Where operators' tools come in.
-    pub admin_listeners: Vec<Entry<StdListener>>,
+    pub doors: Doors,
     /// The time.
     pub clock: Clock,
 }
@@ -49,18 +49,13 @@ pub async fn run(
         parts.clock,
         Lease::for_ever(),
     )?;
-    let listeners = node::listeners(&parts.listeners, &parts.admin_listeners, None);
+    let listeners = node::listeners(&parts.listeners, &parts.doors, None);
     let (_asked, asked) = watch::channel(Asked::Here(tenure.operator.clone()));
     let stopping = Stopping::default();
     let node = ThisNode::new(config, listeners, asked, stopping.clone(), None);
-    http::serve(
-        parts.admin_listeners,
-        admin::entrance(admin::router(
-            tenure.operator.clone(),
-            Arc::new(node),
-            about(config),
-        )),
-    )?;
+    let served = admin::router(tenure.operator.clone(), Arc::new(node), about(config));
+    let api = admin::entrance(served.api);
+    http::serve(parts.doors, Served { api, ..served })?;
     let (_host, served) = watch::channel(Host::Here(tenure.house.clone()));
     let door = Door::new(served, config.limits.connections_max);
     let accepting = accept(&door, parts.listeners);

@@ -10,15 +10,17 @@ use crate::effects::Effects;
 use crate::fetch::Fetcher;
 use crate::inbox::{Handover, Inbox, Turn};
 use crate::journey::Teller;
-use crate::lander::Lander;
+use crate::lander::{Lander, micros};
 use crate::lease::{self, Lease};
 use crate::memory::Watch;
 use crate::outbox::Outgoing;
 use crate::publishing::HandedOut;
+use admin::instruments::Instruments;
 use broker::{Broker, Input};
 use model::{ConnectionError, MethodId, Position, ReplyCode, Timestamp};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::{Landed, ReadError, Room, StoreFailure};
 use tracing::{info, warn};
 
@@ -32,6 +34,9 @@ const COMPANY_BYTES: usize = 256 * 1024;
 /// While the disk is nearly full, or the store writes beside the lane, and nothing lands that would tell, the store is
 /// asked so often how things stand.
 const ASKED_EVERY: Duration = Duration::from_millis(200);
+
+/// While something happens it is shown so often how things stand.
+const SHOWN_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a shard can not go on: this process confirms nothing more (promise P7).
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +64,13 @@ pub struct Shard {
     clock: Clock,
     lease: Lease,
     alarms: Arc<Alarms>,
+    instruments: Arc<Instruments>,
+    /// When it is shown how things stand: something has happened since that was shown last.
+    show_at: Option<Timestamp>,
+    /// When the turn began.
+    began: Instant,
+    /// Records that somebody waits for, by turns: up to which position, since when, and how many.
+    awaited: VecDeque<(Position, Instant, u64)>,
     /// Nothing more is taken in while so much waits for landing (promise P9).
     landing_bytes_max: usize,
     /// Since when only records that nobody waits for have been growing.
@@ -95,6 +107,10 @@ impl Shard {
             clock,
             lease: Lease::for_ever(),
             alarms: Arc::default(),
+            instruments: Arc::default(),
+            show_at: None,
+            began: Instant::now(),
+            awaited: VecDeque::new(),
             landing_bytes_max,
             company_by: None,
             room: true,
@@ -120,6 +136,14 @@ impl Shard {
         Self { alarms, ..self }
     }
 
+    /// The same shard, which shows there how things stand.
+    pub fn showing(self, instruments: Arc<Instruments>) -> Self {
+        Self {
+            instruments,
+            ..self
+        }
+    }
+
     /// Runs until the server was asked to stop, all clients are gone and all is landed.
     pub async fn run(mut self) -> Result<(), ShardFailure> {
         let mut turn = Turn::new();
@@ -132,7 +156,9 @@ impl Shard {
             self.end_turn(self.clock.now())?;
         }
         while !self.is_done() {
-            if let Some(landed) = self.wait(&mut turn).await? {
+            let landed = self.wait(&mut turn).await?;
+            self.began = Instant::now();
+            if let Some(landed) = landed {
                 self.landed(landed);
             }
             while !self.lease.holds(self.clock.now()) {
@@ -161,6 +187,7 @@ impl Shard {
         let wake_at = [
             self.company_by,
             self.ask_at,
+            self.show_at,
             self.farewell_by,
             self.broker.wake_at(),
             self.watch.wake_at(),
@@ -238,6 +265,7 @@ impl Shard {
     fn landed(&mut self, landed: Landed) {
         let now = self.clock.now();
         self.broker.handle(now, Input::Landed(landed.upto));
+        self.note_confirmed(landed.upto);
         let room = landed.room == Room::Open;
         self.ask_at = (!room || landed.busy).then_some(now + ASKED_EVERY);
         if room != self.room {
@@ -291,6 +319,7 @@ impl Shard {
             behind: self.broker.take_consumers_behind(),
             ..self.effects.take_handed_out()
         });
+        self.show(now);
         if let Some(teller) = &mut self.teller {
             teller.tell(now, &mut self.broker);
         }
@@ -302,6 +331,29 @@ impl Shard {
     fn perform(&mut self) {
         while let Some(effect) = self.broker.poll_effect() {
             self.effects.perform(effect);
+        }
+        let count = self.effects.take_awaited();
+        if count > 0 {
+            let last = self.effects.last_position();
+            self.awaited.push_back((last, self.began, count));
+        }
+    }
+
+    /// How long publishes waited that have landed.
+    fn note_confirmed(&mut self, upto: Position) {
+        let now = Instant::now();
+        while let Some((_, since, count)) = self.awaited.pop_front_if(|(last, ..)| *last <= upto) {
+            let waited = micros(now.saturating_duration_since(since));
+            self.instruments.confirm.note(waited, count);
+        }
+    }
+
+    /// Shows how things stand, a second after something happened: a server at rest sleeps.
+    fn show(&mut self, now: Timestamp) {
+        if self.show_at.take_if(|at| *at <= now).is_some() {
+            self.instruments.show(self.broker.standing(now));
+        } else if self.show_at.is_none() {
+            self.show_at = Some(now + SHOWN_EVERY);
         }
     }
 

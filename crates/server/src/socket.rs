@@ -3,6 +3,7 @@
 use bytes::{Buf, BufMut};
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -38,6 +39,14 @@ pub(crate) enum Ready {
 }
 
 impl Socket {
+    /// Where this end of it is.
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Plain(stream) => stream.local_addr(),
+            Self::Tls(stream) => stream.get_ref().0.local_addr(),
+        }
+    }
+
     /// Writes as much as the socket takes; tells whether that is all.
     ///
     /// # Errors

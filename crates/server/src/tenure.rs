@@ -16,6 +16,7 @@ use crate::operator::ShardOperator;
 use crate::passwords::Passwords;
 use crate::shard::{Shard, ShardFailure};
 use crate::unfinished::Unfinished;
+use admin::instruments::Instruments;
 use anyhow::Context;
 use broker::Broker;
 use std::sync::Arc;
@@ -53,6 +54,7 @@ impl Tenure {
         let fetcher = Fetcher::new(reader.clone(), sender.clone());
         let memory = Memory::new(config.memory_limit);
         let passwords = Passwords::new();
+        let instruments = Arc::new(Instruments::default());
         let house = Arc::new(House {
             limits: config.limits.clone(),
             server_properties: login::server_properties(config),
@@ -62,8 +64,10 @@ impl Tenure {
             unfinished: Unfinished::new(config.limits.unfinished_bytes_max),
             memory: memory.clone(),
             passwords: passwords.clone(),
+            instruments: instruments.clone(),
         });
-        let lander = Lander::start(store).context("cannot start the landing thread")?;
+        let lander = Lander::start(store, instruments.clone());
+        let lander = lander.context("cannot start the landing thread")?;
         let teller = Teller::start(&config.journeys, clock.now());
         if teller.is_some() {
             broker.tell_journeys();
@@ -71,8 +75,14 @@ impl Tenure {
         let dir = teller.is_some().then(|| config.journeys.dir.clone());
         let alarms = Arc::new(Alarms::default());
         let journeys = Journeys::new(dir);
-        let operator =
-            ShardOperator::new(sender.clone(), reader, journeys, alarms.clone(), passwords);
+        let operator = ShardOperator::new(
+            sender.clone(),
+            reader,
+            journeys,
+            alarms.clone(),
+            passwords,
+            instruments.clone(),
+        );
         let shard = Shard::new(
             broker,
             inbox,
@@ -86,7 +96,12 @@ impl Tenure {
             house,
             operator: Arc::new(operator),
             inbox: sender,
-            shard: tokio::spawn(shard.telling(teller).under(lease).raising(alarms).run()),
+            shard: tokio::spawn(
+                (shard.telling(teller).under(lease))
+                    .raising(alarms)
+                    .showing(instruments)
+                    .run(),
+            ),
         })
     }
 

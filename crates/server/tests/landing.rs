@@ -5,6 +5,7 @@ use broker::Recovery;
 use model::{ChannelNumber, Limits, Method, Position};
 use server::clock::Clock;
 use server::config::{Config, ServeArgs};
+use server::http::Doors;
 use server::listen::Entry;
 use server::server::{Parts, run};
 use std::collections::BTreeMap;
@@ -57,7 +58,7 @@ fn start(disk: &Disk) -> InProcess {
                     listener,
                     tls: None,
                 }],
-                admin_listeners: Vec::new(),
+                doors: Doors::default(),
                 clock,
             };
             let stopped = async { stopped.await.expect("the test tells when to stop") };

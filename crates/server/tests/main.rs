@@ -26,6 +26,7 @@ mod patience;
 mod queues;
 mod security;
 mod slow;
+mod statistics;
 mod stop;
 mod tls;
 mod transactions;

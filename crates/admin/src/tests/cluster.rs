@@ -6,8 +6,9 @@ use crate::cluster::{
     Cluster, ClusterStatus, DatabaseHealth, DatabaseStatus, MemberStatus, RequestRefused,
     ShardStatus, StandbyStatus, Wanted, ZooKeeperStatus,
 };
+use crate::instruments::Instruments;
 use crate::journey::{Journey, Wanted as WantedJourneys};
-use crate::node::{Answered, Listener, Node, NodeStatus};
+use crate::node::{Answered, Listener, Node, NodeStatus, Vitals};
 use crate::{AskError, FromThisMachine, Operator, Reading};
 use axum::body::Body;
 use axum::http::{Request, header};
@@ -26,7 +27,6 @@ fn status(name: &str) -> NodeStatus {
         uptime: Duration::from_secs(90),
         process: 4711,
         files: (12, 1024),
-        memory: (1000, 9000),
         listeners: vec![
             Listener {
                 protocol: "amqp",
@@ -37,13 +37,20 @@ fn status(name: &str) -> NodeStatus {
                 address: ([127, 0, 0, 1], 15672).into(),
             },
         ],
-        ..NodeStatus::default()
     }
 }
 
 impl Node for Alone {
     fn status(&self) -> NodeStatus {
         status("test")
+    }
+
+    fn vitals(&self) -> Vitals {
+        Vitals {
+            memory: (1000, 9000),
+            disk: Some((5000, 100)),
+            ..Vitals::default()
+        }
     }
 
     fn is_alive(&self) -> bool {
@@ -65,10 +72,15 @@ struct Ailing(Mutex<Vec<Wanted>>);
 
 impl Node for Ailing {
     fn status(&self) -> NodeStatus {
-        NodeStatus {
+        status("a")
+    }
+
+    fn vitals(&self) -> Vitals {
+        Vitals {
+            memory: (1000, 9000),
+            disk: None,
             memory_short: true,
             disk_short: true,
-            ..status("a")
         }
     }
 
@@ -163,6 +175,10 @@ impl Cluster for Ailing {
 struct Nobody;
 
 impl Operator for Nobody {
+    fn instruments(&self) -> Option<Arc<Instruments>> {
+        None
+    }
+
     fn ask(&self, _: Command) -> Answered<'_, Result<Answer, AskError>> {
         Box::pin(ready(Err(AskError::Elsewhere(None))))
     }

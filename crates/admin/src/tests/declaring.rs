@@ -107,7 +107,7 @@ async fn exchanges_are_declared_and_deleted() {
         PUT /api/exchanges/%2F/amq.mine {"type":"direct"}
           401 {"error":"not_authorised","reason":"ACCESS_REFUSED - exchange name 'amq.mine' contains reserved prefix 'amq.*'"}
         GET /api/exchanges/%2F/plain
-          200 {"arguments":{},"auto_delete":false,"durable":false,"internal":false,"name":"plain","type":"direct","vhost":"/"}
+          200 {"arguments":{},"auto_delete":false,"durable":false,"internal":false,"message_stats":{"publish_in":0,"publish_in_details":{"rate":0.0},"publish_out":0,"publish_out_details":{"rate":0.0}},"name":"plain","type":"direct","vhost":"/"}
         POST /api/bindings/%2F/e/x/q/q {"routing_key":"a"}
           201
         DELETE /api/exchanges/%2F/x?if-unused=true

@@ -1,5 +1,6 @@
 //! An operator that keeps definitions in memory and obeys like the broker, as far as the API can tell.
 
+use crate::instruments::Instruments;
 use crate::journey::{Journey, Wanted};
 use crate::{AskError, Operator, Reading, fits_slowly};
 use broker::journey::QueueName;
@@ -13,7 +14,7 @@ use model::record::{
 };
 use model::{FieldTable, Password, Position, ShortStr};
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 pub(super) struct Fake(Mutex<Definitions>);
 
@@ -132,6 +133,10 @@ impl Fake {
 }
 
 impl Operator for Fake {
+    fn instruments(&self) -> Option<Arc<Instruments>> {
+        None
+    }
+
     fn journeys(
         &self,
         wanted: Wanted,

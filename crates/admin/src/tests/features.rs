@@ -197,7 +197,7 @@ async fn terraform_makes_reads_and_destroys() {
         GET /api/queues/tf/q?columns=name,vhost,durable,auto_delete,arguments
           200 {"arguments":{"x-delivery-limit":5,"x-queue-type":"quorum"},"auto_delete":false,"durable":true,"name":"q","vhost":"tf"}
         GET /api/exchanges/tf/x
-          200 {"arguments":{},"auto_delete":false,"durable":true,"internal":false,"name":"x","type":"direct","vhost":"tf"}
+          200 {"arguments":{},"auto_delete":false,"durable":true,"internal":false,"message_stats":{"publish_in":0,"publish_in_details":{"rate":0.0},"publish_out":0,"publish_out_details":{"rate":0.0}},"name":"x","type":"direct","vhost":"tf"}
         GET /api/exchanges/tf/y
           404 {"error":"Object Not Found","reason":"Not Found"}
         DELETE /api/bindings/tf/e/x/q/q/k

@@ -13,6 +13,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+/// The places of all endpoints but the one whose answer goes on and on.
+fn those_that_end() -> Vec<usize> {
+    let ends = |at: &usize| ENDPOINTS[*at].path != "/api/landfall/live";
+    (0..ENDPOINTS.len()).filter(ends).collect()
+}
+
 /// JSON with the keys that something is asked for, and with values that it is not asked for.
 fn any_body() -> impl Strategy<Value = Value> {
     let keys = prop::sample::select(vec![
@@ -118,7 +124,7 @@ proptest! {
 
     #[test]
     fn any_request_is_answered(
-        endpoint in prop::sample::select((0..ENDPOINTS.len()).collect::<Vec<_>>()),
+        endpoint in prop::sample::select(those_that_end()),
         parts in prop::collection::vec(any_part(), 4),
         query in "[a-z_]{0,12}(=[0-9a-z,%.-]{0,9})?",
         body in any_body(),

@@ -46,9 +46,11 @@ fn may(needs: Needs, vhost: &str) -> &'static [&'static str] {
         Needs::AsClient => &[],
         Needs::Vhost => &["monitoring", "administrator"],
         Needs::Policymaker if own => &["policymaker", "administrator"],
-        Needs::Read | Needs::Configure | Needs::Policymaker | Needs::Administrator => {
-            &["administrator"]
-        }
+        Needs::Read
+        | Needs::Configure
+        | Needs::Policymaker
+        | Needs::Itself
+        | Needs::Administrator => &["administrator"],
     }
 }
 

@@ -1,5 +1,7 @@
 //! An operator over the real heart, whose lane is in memory and lands at once.
 
+use crate::clients::Client;
+use crate::instruments::Instruments;
 use crate::journey::{Journey, Wanted};
 use crate::{AskError, Content, Operator, Reading, fits_slowly};
 use broker::{Answer, Broker, Command, CommandId, CommandRefused, Effect, Input, Opened, Recovery};
@@ -7,7 +9,7 @@ use bytes::Bytes;
 use model::method::{basic, queue};
 use model::{
     ChannelNumber, ConnectionId, DeliveryTag, FieldTable, Limits, MessageRecord, Method, Password,
-    Position, Properties, Publish, QueueId, Record, ShortStr, Timestamp,
+    Position, Properties, Publish, QueueId, Record, ShortStr, TableBuilder, Timestamp,
 };
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -20,6 +22,8 @@ struct Heart {
     lane: Vec<(Position, Record)>,
     now: Timestamp,
     answer: Option<Result<Answer, CommandRefused>>,
+    /// What clients were told whose connections were closed.
+    farewells: Vec<String>,
 }
 
 const CONNECTION: ConnectionId = ConnectionId(1);
@@ -37,6 +41,7 @@ impl Real {
             lane: Vec::new(),
             now: Timestamp(1_000),
             answer: None,
+            farewells: Vec::new(),
         };
         heart.perform();
         heart.input(Input::ConnectionOpened(Opened {
@@ -131,7 +136,20 @@ impl Real {
         });
     }
 
-    fn call(&self, method: impl Into<Method>) {
+    /// What clients were told whose connections were closed.
+    pub(super) fn farewells(&self) -> Vec<String> {
+        self.with(|heart| heart.farewells.clone())
+    }
+
+    /// So many milliseconds later.
+    pub(super) fn pass(&self, time: u64) {
+        self.with(|heart| {
+            heart.now = Timestamp(heart.now.0 + time);
+            heart.perform();
+        });
+    }
+
+    pub(super) fn call(&self, method: impl Into<Method>) {
         self.with(|heart| heart.input(Input::Method(CONNECTION, CHANNEL, method.into())));
     }
 }
@@ -156,7 +174,7 @@ impl Heart {
                     Effect::Fetch { queue, position } => wanted.push((queue, position)),
                     Effect::Answer(_, answer) => self.answer = Some(answer),
                     Effect::CloseChannel(_, _, error) => panic!("{error}"),
-                    Effect::CloseConnection(_, error) => panic!("{error}"),
+                    Effect::CloseConnection(_, error) => self.farewells.push(error.to_string()),
                     _ => {}
                 }
             }
@@ -185,6 +203,15 @@ impl Heart {
 }
 
 impl Operator for Real {
+    fn instruments(&self) -> Option<Arc<Instruments>> {
+        let instruments = Instruments::default();
+        let addresses = (([10, 0, 0, 7], 40_001).into(), ([10, 0, 0, 1], 5672).into());
+        let client = Client::new(addresses, Timestamp(500)).agreeing(2047, 131_072, 60);
+        let said = TableBuilder::new().text("product", "test").build();
+        (instruments.clients).join(CONNECTION, Arc::new(client.saying(&said)));
+        Some(Arc::new(instruments))
+    }
+
     fn journeys(
         &self,
         _: Wanted,

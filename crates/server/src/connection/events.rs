@@ -1,9 +1,11 @@
 //! What a client did, on its way to the shard: what it asks for, why it went.
 
 use super::{Connection, End};
+use admin::clients::Client;
 use broker::{Input, Opened};
 use model::method::connection;
-use model::{ConnectionError, ReplyCode};
+use model::{ConnectionError, FieldTable, ReplyCode};
+use std::sync::Arc;
 use tracing::info;
 use wire::Event;
 
@@ -60,6 +62,7 @@ impl Connection<'_> {
                 );
                 // Nobody has to know the password any more.
                 self.login = None;
+                self.enter(&client_properties);
                 self.batch.push(Input::ConnectionOpened(Opened {
                     connection: self.id,
                     user: self.user.clone(),
@@ -70,6 +73,18 @@ impl Connection<'_> {
             }
             Event::Closed(why) => self.closed = Some(why),
         }
+    }
+
+    /// Operators see it from now on.
+    fn enter(&mut self, properties: &FieldTable) {
+        let agreed = self.wire.agreed();
+        let client = Client::new((self.peer, self.local), self.house.clock.now());
+        let (channels, frame, heartbeat) =
+            (agreed.channel_max, agreed.frame_max, agreed.heartbeat_s);
+        let client = client.saying(properties);
+        let client = Arc::new(client.agreeing(channels, frame, heartbeat));
+        (self.house.instruments.clients).join(self.id, client.clone());
+        self.client = Some(client);
     }
 
     pub(super) fn log_end(&self, end: &End) {

@@ -60,7 +60,8 @@ async fn a_store_that_was_just_opened_is_asked_how_things_stand() {
     let shard = Shard::new(
         broker,
         inbox,
-        Lander::start(Box::new(Noting(noted.clone()))).expect("a thread can be started"),
+        Lander::start(Box::new(Noting(noted.clone())), Arc::default())
+            .expect("a thread can be started"),
         Fetcher::new(Arc::new(Nothing), sender.clone()),
         Watch::new(limit, Memory::new(limit), clock.now()),
         clock,

@@ -45,6 +45,8 @@ pub(super) fn start(
         &*amqp,
         "--admin-listen",
         &*admin,
+        "--prometheus-listen",
+        "none",
         "--node-listen",
         &*inner,
     ];

@@ -17,7 +17,7 @@ use crate::heartbeat::{Due, Heartbeat};
 use crate::method::{encode_method, put_id, put_short};
 use crate::output::Output;
 use bytes::{BufMut, BytesMut};
-use model::method::{basic, channel};
+use model::method::{basic, channel, connection};
 use model::{
     ChannelError, ChannelNumber, DeliveryTag, FieldTable, Limits, Method, MethodId, Publish,
     ReplyCode, ShortStr, Timestamp,
@@ -195,6 +195,22 @@ impl ServerConnection {
     /// What is to be written to the socket.
     pub fn output(&mut self) -> &mut Output {
         &mut self.output
+    }
+
+    /// How many bytes were written to the socket so far.
+    pub fn octets_written(&self) -> u64 {
+        self.output.written()
+    }
+
+    /// What was agreed with the client; before connection.tune-ok, what is offered.
+    pub fn agreed(&self) -> connection::TuneOk {
+        let heartbeat = self.heartbeat.as_ref().map(Heartbeat::interval);
+        let seconds = heartbeat.map_or(0, |interval| interval.as_secs());
+        connection::TuneOk {
+            channel_max: self.limits.channel_max,
+            frame_max: self.limits.frame_max,
+            heartbeat_s: u16::try_from(seconds).unwrap_or(u16::MAX),
+        }
     }
 
     /// How many bytes of messages are held whose content has not come whole.
