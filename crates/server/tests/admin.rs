@@ -413,3 +413,63 @@ fn the_commands_are_completed_in_a_shell() {
     assert!(script.contains("complete -F _landfall"), "{script}");
     assert!(script.contains("definitions"), "{script}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_says_what_is_there_and_its_code_whether_all_is_well() {
+    let scratch = Scratch::new();
+    let server = start(&scratch);
+    let api = server.api();
+    let connection = connect(&server, "guest:guest", "%2f")
+        .await
+        .expect("let in");
+    let channel = connection.create_channel().await.expect("a channel");
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-delivery-limit".into(), 0.into());
+    let options = QueueDeclareOptions::durable();
+    let declared = channel.queue_declare("orders".into(), options, arguments);
+    declared.await.expect("it is made");
+    let calm = until(api, |told| told.contains("1       1            1"));
+    assert!(calm.starts_with("Landfall "), "{calm}");
+
+    let listed = landfall(api, &["connection", "list"]);
+    assert!(listed.contains("guest"), "{listed}");
+    let message = BasicPublishOptions::default();
+    let published = channel.basic_publish(
+        "".into(),
+        "orders".into(),
+        message,
+        b"x",
+        BasicProperties::default(),
+    );
+    published.await.expect("it is sent");
+    let got = channel.basic_get("orders".into(), Default::default());
+    let got = got.await.expect("it answers").expect("a message");
+    let back = ::lapin::options::BasicNackOptions {
+        requeue: true,
+        ..Default::default()
+    };
+    got.delivery.acker.nack(back).await.expect("it goes back");
+    let parked = until(api, |told| {
+        told.contains("! out of attempts, and parked: 1")
+    });
+    assert!(
+        parked.contains("orders") || parked.contains("queue list"),
+        "{parked}"
+    );
+    let ended = landfall_with(api, &["status"], "");
+    assert_eq!(ended.status.code(), Some(3));
+}
+
+/// Asks for the status until it is as it should be: the server looks at itself once a second.
+fn until(api: &str, is_so: impl Fn(&str) -> bool) -> String {
+    let began = std::time::Instant::now();
+    loop {
+        let told = landfall_with(api, &["status"], "");
+        let told = String::from_utf8(told.stdout).expect("text");
+        if is_so(&told) {
+            return told;
+        }
+        assert!(began.elapsed().as_secs() < 30, "{told}");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+}

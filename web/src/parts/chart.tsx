@@ -76,7 +76,7 @@ export function Chart({ at, lines, say, height = 168, x, log = false, told = tru
       legend: { show: false },
       scales: {
         x: { time: x === undefined, range: (_, low, high) => (x ? [(low ?? 1) - 0.6, (high ?? 1) + 0.6] : [Math.min(low ?? 0, (high ?? 0) - SHORTEST), high ?? 0]) },
-        y: log ? { distr: 3 } : { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 1) * 1.08)] },
+        y: log ? { distr: 3, range: (_, low, high) => [(low ?? 1) / 2, (high ?? 10) * 1.2] } : { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 1) * 1.08)] },
       },
       axes: [
         { ...axis, space: 70, size: 26, ...(x ? { values: (_: uPlot, splits: number[]) => splits.map(x) } : { values: times }) },

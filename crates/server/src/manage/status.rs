@@ -39,8 +39,7 @@ pub fn status(args: StatusArgs) -> Result<ExitCode> {
     } else {
         say(everything(&overview, &node, &now).trim_end())?;
     }
-    let calm = now["alarms"].as_array().is_none_or(Vec::is_empty);
-    Ok(if calm {
+    Ok(if sight::attention(&now).is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(ATTENTION)
@@ -76,9 +75,8 @@ fn everything(overview: &Value, node: &Value, now: &Value) -> String {
     ));
     text.push('\n');
     text.push_str(&rates(&now["rates"]));
-    for alarm in now["alarms"].as_array().into_iter().flatten() {
-        let (what, remedy) = (cell(&alarm["what"]), cell(&alarm["do"]));
-        writeln!(text, "! {what}: {remedy}").expect("strings take everything");
+    for what in sight::attention(now) {
+        writeln!(text, "! {what}").expect("strings take everything");
     }
     text
 }
@@ -126,7 +124,7 @@ mod tests {
             "queues": 3, "connections": 12, "channels": 14, "consumers": 9,
             "totals": {"ready": 120_000, "unacked": 7, "delayed": 0, "parked": 2},
             "rates": {"publish": 4000.0, "confirm": 4000, "deliver": 3999.5, "ack": 3999, "redeliver": 0},
-            "alarms": [{"what": "2 messages are parked in orders", "do": "landfall queue parked orders"}],
+            "alarms": [{"what": "memory is short", "do": "Let consumers take messages."}],
         });
         expect_test::expect![[r#"
             Landfall 0.1.0 on node-1, up 1h 1m
@@ -140,7 +138,8 @@ mod tests {
 
             publish/s  confirm/s  deliver/s  ack/s  redeliver/s
             4,000      4,000      4,000      3,999  0
-            ! 2 messages are parked in orders: landfall queue parked orders
+            ! memory is short. Let consumers take messages.
+            ! out of attempts, and parked: 2. `landfall queue list` says where
         "#]]
         .assert_eq(&everything(&overview, &node, &now));
     }

@@ -1,6 +1,7 @@
 //! What `landfall top` shows, and how: curves of rates, totals, what should be looked at, and the queues.
 
 use super::super::figure::{count, rate};
+use super::super::sight;
 use super::super::table::cell;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -72,13 +73,11 @@ impl Screen {
         self.seconds.last().unwrap_or(&Value::Null)
     }
 
-    fn alarms(&self) -> Vec<Line<'_>> {
+    fn attention(&self) -> Vec<Line<'_>> {
         let bad = Style::new().fg(Color::Red);
         let silent = self.silent.iter().map(String::clone);
-        let alarms = self.now()["alarms"].as_array().into_iter().flatten();
-        let told = alarms.map(|alarm| format!("{}: {}", cell(&alarm["what"]), cell(&alarm["do"])));
         silent
-            .chain(told)
+            .chain(sight::attention(self.now()))
             .map(|text| Line::styled(format!("! {text}"), bad))
             .collect()
     }
@@ -86,19 +85,19 @@ impl Screen {
 
 /// Draws all of it.
 pub(super) fn draw(frame: &mut Frame, screen: &Screen) {
-    let alarms = screen.alarms();
-    let alarm_lines = u16::try_from(alarms.len()).unwrap_or(u16::MAX);
-    let [head, curves, alarm_area, queues, foot] = Layout::vertical([
+    let attention = screen.attention();
+    let attention_lines = u16::try_from(attention.len()).unwrap_or(u16::MAX);
+    let [head, curves, attention_area, queues, foot] = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(6),
-        Constraint::Length(alarm_lines),
+        Constraint::Length(attention_lines),
         Constraint::Min(3),
         Constraint::Length(1),
     ])
     .areas(frame.area());
     frame.render_widget(Paragraph::new(totals(screen.now())), head);
     draw_curves(frame, curves, screen);
-    frame.render_widget(Paragraph::new(alarms), alarm_area);
+    frame.render_widget(Paragraph::new(attention), attention_area);
     frame.render_widget(queue_table(screen), queues);
     let foot_text = format!("q quit   s sort (now by {})", screen.sort.words());
     let dim = Style::new().add_modifier(Modifier::DIM);
@@ -199,13 +198,13 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn rates_alarms_and_queues_are_on_one_screen() {
+    fn rates_attention_and_queues_are_on_one_screen() {
         let second = |publish: u32| {
             json!({
                 "totals": {"ready": 120_000, "unacked": 7, "delayed": 0, "parked": 2},
                 "queues": 2, "connections": 12, "channels": 14, "consumers": 9,
                 "rates": {"publish": publish, "deliver": 3999.5, "ack": 3999, "redeliver": 0},
-                "alarms": [{"what": "2 messages are parked", "do": "landfall queue parked orders"}],
+                "alarms": [],
             })
         };
         let queue = |vhost: &str, name: &str| {
@@ -235,7 +234,7 @@ mod tests {
             "│ ██                   ││███                   ││███                   ││                      │"
             "└──────────────────────┘└──────────────────────┘└──────────────────────┘└──────────────────────┘"
             "! no server answers                                                                             "
-            "! 2 messages are parked: landfall queue parked orders                                           "
+            "! out of attempts, and parked: 2. `landfall queue list` says where                              "
             "queue                         ready        unacked    consumers publish/s  deliver/s  ack/s     "
             "orders                        120,000      7          9         4,000                 0.4       "
             "shop: mails[2J                120,000      7          9         4,000                 0.4       "
