@@ -53,8 +53,7 @@ fn arguments() -> [(&'static str, FieldTable); 5] {
     ];
     let retry = [
         ("x-delivery-limit", number(DELIVERY_LIMIT)),
-        // Longer than a client stands still on a busy machine: what it gives back too late has come back already.
-        ("x-consumer-timeout", number(5000)),
+        ("x-consumer-timeout", number(2000)),
         ("x-delayed-retry-type", text("all")),
         ("x-delayed-retry-min", number(100)),
         ("x-delayed-retry-max", number(800)),

@@ -60,9 +60,13 @@ impl Ledger {
         self.with(|inner| look(inner.queues.entry(queue.to_owned()).or_default()))
     }
 
-    /// The server is about to be killed.
+    /// The server was killed, and is about to begin its next life.
     pub(super) fn killed(&self) {
         self.with(|inner| inner.life += 1);
+    }
+
+    pub(super) fn life(&self) -> u64 {
+        self.with(|inner| inner.life)
     }
 
     /// From now on receivers acknowledge everything.
@@ -123,8 +127,8 @@ impl Ledger {
         self.of(queue, |known| known.confirmed.insert(id));
     }
 
-    /// A message has come: which queue it was sent to, and its number.
-    pub(super) fn delivered(&self, body: &[u8]) -> (String, u64) {
+    /// A message has come from the server of that life: which queue it was sent to, and its number.
+    pub(super) fn delivered(&self, life: u64, body: &[u8]) -> (String, u64) {
         let text = std::str::from_utf8(body).unwrap_or_default();
         let parts: Vec<&str> = text.split('/').collect();
         let [queue, id, due] = parts[..] else {
@@ -133,7 +137,6 @@ impl Ledger {
         let number = |text: &str| text.parse::<u64>().expect("P4: a number was sent");
         let (id, due) = (number(id), number(due));
         self.with(|inner| {
-            let life = inner.life;
             let known = inner.queues.entry(queue.to_owned()).or_default();
             known.deliveries += 1;
             known.invented += u64::from(id > known.sent);
@@ -145,12 +148,11 @@ impl Ledger {
         (queue.to_owned(), id)
     }
 
-    /// It is given back and is to wait so long.
-    pub(super) fn given_back(&self, queue: &str, id: u64, wait: Duration) {
-        self.with(|inner| {
+    /// It is given back, to the server of that life, and is to wait so long.
+    pub(super) fn given_back(&self, life: u64, queue: &str, id: u64, wait: Duration) {
+        self.of(queue, |known| {
             let until = Instant::now() + wait;
-            let known = inner.queues.entry(queue.to_owned()).or_default();
-            known.waits.insert(id, (inner.life, until));
+            known.waits.insert(id, (life, until));
         });
     }
 

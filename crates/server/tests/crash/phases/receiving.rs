@@ -47,6 +47,8 @@ impl Receiver {
 
 impl Receiving {
     async fn run(&mut self, address: SocketAddr) -> Result<(), lapin::Error> {
+        // Asked before: what came over a connection that is dead is handled for some time after the next server has begun.
+        let life = self.ledger.life();
         let connection = connect(address).await?;
         let channel = soon("declare", channel(&connection)).await?;
         let prefetch = channel.basic_qos(30, BasicQosOptions::default());
@@ -67,8 +69,8 @@ impl Receiving {
                 Err(_) if connection.status().connected() => continue,
                 _ => return Ok(()),
             };
-            let (queue, id) = self.ledger.delivered(&delivery.data);
-            if !soon("settling", self.settle(&delivery, &queue, id)).await? {
+            let (queue, id) = self.ledger.delivered(life, &delivery.data);
+            if !soon("settling", self.settle(life, &delivery, &queue, id)).await? {
                 return soon("close", connection.close(200, "dies".into())).await;
             }
         }
@@ -77,6 +79,7 @@ impl Receiving {
     /// False if the receiver dies over the message, with all that it has.
     async fn settle(
         &mut self,
+        life: u64,
         delivery: &Delivery,
         queue: &str,
         id: u64,
@@ -94,7 +97,8 @@ impl Receiving {
             500..750 => {
                 // What is out of attempts is parked, and the operator may send it back at once.
                 if self.queue == "park" && times_come_back(delivery) < DELIVERY_LIMIT {
-                    self.ledger.given_back(queue, id, RETRY_MIN.mul_f64(0.89));
+                    self.ledger
+                        .given_back(life, queue, id, RETRY_MIN.mul_f64(0.89));
                 }
                 let requeue = BasicNackOptions {
                     requeue: true,
