@@ -40,6 +40,8 @@ describe("attention", () => {
     expect(attention({ ...well, consumers })).toEqual([]);
     const [only] = attention({ ...well, consumers, backlogs: [{ ...queue("work", 5), consumers: 1 }] });
     expect([only?.what, only?.why]).toEqual(["Consumer c of work gets nothing", "Its prefetch count is reached."]);
+    const atWork = { ...queue("work", 5), consumers: 1, message_stats: { ack_details: { rate: 20 } } };
+    expect(attention({ ...well, consumers, backlogs: [atWork] })).toEqual([]);
   });
 
   test("is asked for publishers that wait", () => {

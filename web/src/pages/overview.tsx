@@ -16,7 +16,7 @@ import { span } from "../words/times";
 import { attention, type Attention } from "./overview/attention";
 
 const largest = (column: string) =>
-  `/api/queues?sort=${column}&sort_reverse=true&page=1&page_size=50&columns=name,vhost,consumers,messages_ready,messages_unacknowledged,messages_delayed,messages_parked`;
+  `/api/queues?sort=${column}&sort_reverse=true&page=1&page_size=50&columns=name,vhost,consumers,messages_ready,messages_unacknowledged,messages_delayed,messages_parked,message_stats.ack_details.rate`;
 
 export default function Overview() {
   const { last, samples, state } = useLive();

@@ -19,7 +19,7 @@ export interface Known {
   audit: Audit | undefined;
   parked: Dying[];
   dead: Dying[];
-  backlogs: Pick<Queue, "name" | "vhost" | "messages_ready" | "consumers">[];
+  backlogs: Pick<Queue, "name" | "vhost" | "messages_ready" | "consumers" | "message_stats">[];
   connections: Connection[];
   consumers: Consumer[];
 }
@@ -104,10 +104,10 @@ function ofClients({ connections, consumers, backlogs }: Known): Attention[] {
       to: "/connections",
     });
   }
-  // One whose queue is empty waits for good reason.
+  // One whose queue is empty waits for good reason; where messages are acknowledged all the same, it is at work.
+  const stuck = backlogs.filter((queue) => queue.messages_ready > 0 && !queue.message_stats?.ack_details?.rate);
   const waiting = consumers.filter(
-    (consumer) =>
-      consumer.landfall_waiting_for && backlogs.some((queue) => queue.messages_ready > 0 && queue.name === consumer.queue.name && queue.vhost === consumer.queue.vhost),
+    (consumer) => consumer.landfall_waiting_for && stuck.some((queue) => queue.name === consumer.queue.name && queue.vhost === consumer.queue.vhost),
   );
   const [first] = waiting;
   if (first) {
