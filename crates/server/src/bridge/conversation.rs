@@ -243,8 +243,10 @@ impl<'a> Bridge<'a> {
         if !is_missed || self.goodbye_by.is_some() {
             return None;
         }
-        let unreached = self.address();
-        let unreached = unreached.and_then(|address| self.front.unreached.gives_up_at(&address));
+        let unreached = self.address().and_then(|address| {
+            let waits = self.missed_since;
+            self.front.unreached.gives_up_at(&address, waits)
+        });
         let patience = self.missed_since + PATIENCE;
         Some(unreached.map_or(patience, |at| at.min(patience)))
     }

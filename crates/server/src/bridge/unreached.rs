@@ -6,6 +6,10 @@ use model::Timestamp;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// A client that begins to wait has so long all the same: by then it has tried itself, and what it found out counts for all.
+/// Otherwise what was not reached once would never be tried again.
+const OWN_TRY: Duration = Duration::from_secs(4);
+
 /// What this node knows of its own way to the owner, for all clients.
 pub(super) struct Unreached {
     /// An owner that has died is replaced within so long: a client that waits for another one is not to be sent away.
@@ -34,11 +38,11 @@ impl Unreached {
         self.since().take_if(|(other, _)| other == address);
     }
 
-    /// When clients are told that they are not served here, if this is still the owner then.
-    pub(super) fn gives_up_at(&self, address: &Arc<str>) -> Option<Timestamp> {
+    /// When a client that has waited since then is told that it is not served here, if this is still the owner by that time.
+    pub(super) fn gives_up_at(&self, address: &Arc<str>, waits: Timestamp) -> Option<Timestamp> {
         let since = self.since();
         let (_, since) = since.as_ref().filter(|(other, _)| other == address)?;
-        Some(*since + self.replaced_within)
+        Some((*since + self.replaced_within).max(waits + OWN_TRY))
     }
 
     fn since(&self) -> MutexGuard<'_, Option<(Arc<str>, Timestamp)>> {
@@ -54,19 +58,26 @@ mod tests {
     fn it_is_given_up_when_another_would_have_taken_its_place_by_then() {
         let unreached = Unreached::new(Duration::from_secs(7));
         let (one, other): (Arc<str>, Arc<str>) = ("one:1".into(), "other:1".into());
-        assert_eq!(unreached.gives_up_at(&one), None);
+        let gives_up_at = |address| unreached.gives_up_at(address, Timestamp(1000));
+        assert_eq!(gives_up_at(&one), None);
         unreached.failed(&one, Timestamp(1000));
         unreached.failed(&one, Timestamp(2000));
-        assert_eq!(unreached.gives_up_at(&one), Some(Timestamp(8000)));
-        assert_eq!(
-            unreached.gives_up_at(&other),
-            None,
-            "it has taken its place"
-        );
+        assert_eq!(gives_up_at(&one), Some(Timestamp(8000)));
+        assert_eq!(gives_up_at(&other), None, "it has taken its place");
         unreached.failed(&other, Timestamp(3000));
         unreached.reached(&one);
-        assert_eq!(unreached.gives_up_at(&other), Some(Timestamp(10_000)));
+        assert_eq!(gives_up_at(&other), Some(Timestamp(10_000)));
         unreached.reached(&other);
-        assert_eq!(unreached.gives_up_at(&other), None);
+        assert_eq!(gives_up_at(&other), None);
+    }
+    #[test]
+    fn who_comes_later_tries_it_once_more() {
+        let unreached = Unreached::new(Duration::from_secs(7));
+        let one: Arc<str> = "one:1".into();
+        unreached.failed(&one, Timestamp(1000));
+        let later = Timestamp(3_600_000);
+        assert_eq!(unreached.gives_up_at(&one, later), Some(later + OWN_TRY));
+        unreached.reached(&one);
+        assert_eq!(unreached.gives_up_at(&one, later), None);
     }
 }
