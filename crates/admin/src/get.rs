@@ -120,19 +120,18 @@ pub(crate) async fn get(
     };
     let (mut shown, mut room) = (Vec::new(), BYTES_MAX);
     for _ in 0..TRIES {
-        let next = at
-            .next(asked.count - shown.len(), &asked, &mut room)
-            .await?;
-        if next.is_empty() {
+        let next = at.next(asked.count - shown.len(), &asked, &mut room);
+        let Some(next) = next.await? else {
             break;
-        }
+        };
         let got = match asked.then {
             Then::Stay => next,
             Then::Acknowledged => at.take(next, false).await?,
             Then::Rejected => at.take(next, true).await?,
         };
         shown.extend(got.iter().map(|got| shape(got, asked.base64)));
-        if asked.then == Then::Stay || shown.len() >= asked.count || room == 0 {
+        let looked = asked.then == Then::Stay && !shown.is_empty();
+        if looked || shown.len() >= asked.count || room == 0 {
             break;
         }
     }
@@ -148,19 +147,23 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// The messages that are next, read as far as there is room for their bodies.
+    /// The messages that are next, read as far as there is room for their bodies; of those that somebody else has had
+    /// meanwhile nothing is left. `None` where none is ready.
     async fn next(
         &self,
         most: usize,
         asked: &Asked,
         room: &mut usize,
-    ) -> Result<Vec<Got>, Failure> {
+    ) -> Result<Option<Vec<Got>>, Failure> {
         let queue = self.queue.clone();
         let peek = Deed::Peek { queue, most };
         let answer = ask(self.api, self.caller, self.vhost, peek).await?;
         let Answer::Next { ready, messages } = answer else {
             return Err(Failure::NotFound);
         };
+        if messages.is_empty() {
+            return Ok(None);
+        }
         let mut got = Vec::new();
         let positions: Vec<Position> = messages.iter().map(|one| one.position).collect();
         let mut rest = positions.as_slice();
@@ -184,7 +187,7 @@ impl Place<'_> {
                 });
             }
         }
-        Ok(got)
+        Ok(Some(got))
     }
 
     /// Takes those that are still there.

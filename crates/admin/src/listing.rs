@@ -4,7 +4,7 @@ use crate::answer::Failure;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use regex::{Regex, RegexBuilder};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
@@ -148,13 +148,24 @@ impl Wanted {
         let (Some(columns), Some(map)) = (&self.columns, item.as_object()) else {
             return item.clone();
         };
-        let wanted = map.iter().filter(|(key, _)| columns.contains(key));
-        Json::Object(
-            wanted
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect(),
-        )
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        Json::Object(cut(map, &columns))
     }
+}
+
+/// What is in the columns; `message_stats.ack_details.rate` is one inside of others.
+fn cut(map: &Map<String, Json>, columns: &[&str]) -> Map<String, Json> {
+    let wanted = map.iter().filter_map(|(key, value)| {
+        if columns.contains(&key.as_str()) {
+            return Some((key.clone(), value.clone()));
+        }
+        let inside: Vec<&str> = { columns.iter() }
+            .filter_map(|column| column.strip_prefix(key.as_str())?.strip_prefix('.'))
+            .collect();
+        let inside = cut(value.as_object()?, &inside);
+        (!inside.is_empty()).then(|| (key.clone(), Json::Object(inside)))
+    });
+    wanted.collect()
 }
 
 /// A value, also one inside of another: `arguments.x-queue-type`.

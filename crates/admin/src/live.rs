@@ -25,10 +25,13 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 /// A sample is taken so often.
 const EVERY: Duration = Duration::from_secs(1);
+/// What the broker shows is of no longer than this, in milliseconds.
+const LONGEST_MS: u64 = 2000;
 /// And so many are kept: ten minutes.
 const KEPT: usize = 600;
-/// So many may watch at a time: more would leave no connection for whoever asks for something else.
-const WATCHERS: usize = 64;
+/// So many may watch at a time: more would leave no connection for whoever asks for something else from the same address,
+/// which may be a proxy's, or another node's.
+const WATCHERS: usize = 32;
 /// A stream lasts so long; then the browser asks for the next by itself, and has to show again who it is.
 const STREAM_MAX: Duration = Duration::from_secs(600);
 /// Samples on their way to somebody who reads slowly.
@@ -79,17 +82,21 @@ impl Sampling {
         times.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut alarms = Alarms::default();
         let mut before: Option<Reading> = None;
+        let mut pace = Pace::default();
         loop {
             times.tick().await;
             let live = self.0.live();
             let Some(instruments) = self.0.operator().instruments() else {
-                before = None;
+                (before, pace) = (None, Pace::default());
+                // What this node saw when it was the owner last is not of the last minutes.
+                live.kept().clear();
                 live.last.send_replace(None);
                 continue;
             };
             let now = Reading::of(&instruments);
+            pace.note(&now);
             if let Some(before) = &before {
-                let sample = sample(&self.0, before, &now, &mut alarms);
+                let sample = sample(&self.0, before, &now, &pace.rates, &mut alarms);
                 live.keep(sample.to_string().into());
             }
             before = Some(now);
@@ -112,6 +119,40 @@ impl Reading {
             totals: instruments.totals(),
             confirm: instruments.confirm.counted(),
             sync: instruments.sync.counted(),
+        }
+    }
+}
+
+/// How fast everything goes. The broker shows its totals about once a second while something happens, and the sampler looks
+/// once a second: a rate is told by the clock of whoever shows, or it would be none in one second and double in the next.
+#[derive(Default)]
+struct Pace {
+    /// What was shown last, and when that was seen first.
+    shown: Option<(Totals, Instant)>,
+    rates: Value,
+}
+
+impl Pace {
+    fn note(&mut self, now: &Reading) {
+        match &self.shown {
+            Some((shown, seen)) if shown.at == now.totals.at => {
+                // Nothing has happened since.
+                if now.at.saturating_duration_since(*seen) > EVERY * 2 {
+                    self.rates = rates(shown, shown, 1);
+                }
+            }
+            shown => {
+                let totals = now.totals.clone();
+                self.rates = match shown {
+                    // After a rest it began no longer ago than it was noticed.
+                    Some((before, _)) => {
+                        let over = totals.at.0.saturating_sub(before.at.0);
+                        rates(before, &totals, over.min(LONGEST_MS))
+                    }
+                    None => rates(&totals, &totals, 1),
+                };
+                self.shown = Some((totals, now.at));
+            }
         }
     }
 }
@@ -151,7 +192,7 @@ impl Alarms {
     }
 }
 
-fn sample(api: &Api, before: &Reading, now: &Reading, alarms: &mut Alarms) -> Value {
+fn sample(api: &Api, before: &Reading, now: &Reading, rates: &Value, alarms: &mut Alarms) -> Value {
     let at = SystemTime::now().duration_since(UNIX_EPOCH);
     let at = at.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0));
     let vitals = api.node().vitals();
@@ -168,7 +209,7 @@ fn sample(api: &Api, before: &Reading, now: &Reading, alarms: &mut Alarms) -> Va
             "parked": here.parked,
             "leaving": here.leaving,
         },
-        "rates": rates(before, now),
+        "rates": rates,
         "latency": latency(before, now),
         "memory": memory,
         "memory_limit": memory_limit,
@@ -183,10 +224,8 @@ fn sample(api: &Api, before: &Reading, now: &Reading, alarms: &mut Alarms) -> Va
     })
 }
 
-fn rates(before: &Reading, now: &Reading) -> Value {
-    let over = now.at.saturating_duration_since(before.at).as_millis();
-    let over = u64::try_from(over).unwrap_or(u64::MAX);
-    let (earlier, later) = (&before.totals, &now.totals);
+/// How much more there is of everything, by the second.
+fn rates(earlier: &Totals, later: &Totals, over: u64) -> Value {
     // After a take-over the counters begin anew.
     let more = |of: fn(&Totals) -> u64| {
         let moved = of(later).saturating_sub(of(earlier));

@@ -6,7 +6,7 @@ use crate::answer::Failure;
 use crate::document;
 use crate::endpoints::{Api, Body};
 use crate::listing::Wanted;
-use crate::reader::Reader;
+use crate::reader::{Mistake, Reader};
 use crate::{limits, vhosts};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -84,6 +84,10 @@ pub(crate) async fn set(
     let mut value = Reader::new("'value'", value)?;
     let connections = value.limit("max-connections")?;
     let queues = value.limit("max-queues")?;
+    if let Some(unknown) = value.unknown().next() {
+        // What is left out is lifted: a slip must not lift anything.
+        return Err(Mistake::new(unknown).into());
+    }
     limits::replace_vhosts(&api, &vhost, connections, queues).await
 }
 

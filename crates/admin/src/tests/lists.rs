@@ -28,6 +28,7 @@ async fn topology() {
             GET /api/queues/%2F/q%2F1
             GET /api/queues/%2F/none
             GET /api/queues/none
+            GET /api/queues?columns=name,message_stats.ack_details.rate,message_stats.ack,name.x,none.x
             GET /api/exchanges/%2F?columns=name,type
             GET /api/exchanges/%2F/amq.default
             GET /api/exchanges/%2F/none
@@ -47,6 +48,8 @@ async fn topology() {
           404 {"error":"Object Not Found","reason":"Not Found"}
         GET /api/queues/none
           404 {"error":"Object Not Found","reason":"no such vhost"}
+        GET /api/queues?columns=name,message_stats.ack_details.rate,message_stats.ack,name.x,none.x
+          200 [{"message_stats":{"ack":0,"ack_details":{"rate":0.0}},"name":"q/1"},{"message_stats":{"ack":0,"ack_details":{"rate":0.0}},"name":"q2"}]
         GET /api/exchanges/%2F?columns=name,type
           200 [{"name":"","type":"direct"},{"name":"amq.direct","type":"direct"},{"name":"amq.fanout","type":"fanout"},{"name":"amq.headers","type":"headers"},{"name":"amq.match","type":"headers"},{"name":"amq.rabbitmq.trace","type":"topic"},{"name":"amq.topic","type":"topic"},{"name":"x","type":"topic"}]
         GET /api/exchanges/%2F/amq.default
