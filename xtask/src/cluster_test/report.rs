@@ -73,11 +73,15 @@ impl Pauses {
 
 impl std::fmt::Display for Pauses {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (median, longest) = (self.median, self.longest);
+        if longest < Duration::from_secs(1) {
+            return write!(f, "{} / {} ms", median.as_millis(), longest.as_millis());
+        }
         write!(
             f,
             "{:.1} / {:.1} s",
-            self.median.as_secs_f64(),
-            self.longest.as_secs_f64()
+            median.as_secs_f64(),
+            longest.as_secs_f64()
         )
     }
 }
