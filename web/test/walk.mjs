@@ -1,11 +1,13 @@
 // Walks through all pages of a running server, as a person with a browser does:
 //   node test/walk.mjs URL AMQP-URL FOLDER-FOR-PICTURES
-// Every page in light and dark, wide and on a phone; and a message on its way: published, given back by a consumer until it
-// is parked, looked at, redriven, acknowledged. Whatever a page complains about in the browser's console is a failure.
+// Every page in light and dark, wide and on a phone; a message on its way: published, given back by a consumer until it
+// is parked, looked at, redriven, acknowledged; and what else operators do (acts.mjs). Whatever a page complains about in the
+// browser's console is a failure, and so is a name or a body that becomes more than text.
 
 import assert from "node:assert/strict";
 import { connect } from "amqplib";
 import { chromium } from "playwright-core";
+import * as acts from "./acts.mjs";
 
 const [url, amqp, folder] = process.argv.slice(2);
 const QUEUE = "walk <b>&amp;</b> ünï/code";
@@ -60,7 +62,7 @@ async function open(look) {
   page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error.stack}`));
   page.on("console", (said) => {
     // A browser tells of every 401 and 404; whether these are right the pages themselves decide.
-    if (said.type() === "error" && !/status of (401|404)/.test(said.text())) complaints.push(`${page.url()}: ${said.text()}`);
+    if (said.type() === "error" && !/status of (400|401|403|404)/.test(said.text())) complaints.push(`${page.url()}: ${said.text()}`);
   });
   page.on("dialog", () => complaints.push(`${page.url()}: something of a message was run`));
   return page;
@@ -180,7 +182,7 @@ async function press(page) {
   await page.getByRole("dialog", { name: "Keys" }).waitFor();
   await shoot(page, "keys");
   await page.keyboard.press("Escape");
-  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await page.locator("dialog").waitFor({ state: "detached" });
   await page.keyboard.press("g");
   await page.keyboard.press("q");
   await heading(page, "Queues").waitFor();
@@ -192,19 +194,33 @@ async function press(page) {
   await heading(page, QUEUE).waitFor();
 }
 
-async function everyPage(look) {
+async function everyPage(look, all, says = "") {
   const page = await open(look);
   await login(page);
   await page.locator(".shell").waitFor();
-  for (const [name, to] of Object.entries(pages)) {
+  for (const [name, to] of Object.entries(all)) {
     await page.goto(url + to);
     await page.locator(".page h1, .page h2").first().waitFor();
     await page.waitForLoadState("load");
     await page.waitForTimeout(250);
-    const sideways = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-    assert.ok(sideways <= 0, `${name} in ${look.name} is ${sideways} pixels too wide`);
+    const { wide, made } = await page.evaluate(() => ({
+      wide:
+        document.documentElement.scrollWidth > window.innerWidth &&
+        [...document.querySelectorAll(".page *")].filter((one) => one.getBoundingClientRect().right > window.innerWidth).map((one) => `${one.tagName}.${one.getAttribute("class")}`),
+      made: document.querySelectorAll("img[src=x], body script").length,
+    }));
+    if (wide) complaints.push(`${name} in ${look.name} is too wide: ${wide.slice(0, 6).join(" ")}`);
+    assert.equal(made, 0, `${name}: a name became markup`);
+    await page.getByText(says).and(page.locator(":visible")).first().waitFor();
     await shoot(page, `${name}-${look.name}`);
   }
+  await page.context().close();
+}
+
+/** What is done while nobody else is logged in with this browser. */
+async function apart(act) {
+  const page = await open(looks[0]);
+  await act(page, url);
   await page.context().close();
 }
 
@@ -218,12 +234,23 @@ try {
   await follow(page);
   await administer(page);
   await press(page);
-  for (const look of looks) await everyPage(look);
+  await acts.actOnSeveral(page, url);
+  await acts.disconnect(page, url, amqp);
+  await acts.bring(page, url);
+  await acts.makeUsers(page, url);
+  for (const act of [acts.beRefused, acts.useKeysOnly, acts.outliveSession]) await apart(act);
+  const letGo = await acts.plantMarkup(url, amqp);
+  await everyPage({ ...looks[0], name: "markup" }, acts.markupPages, "<img src=x");
+  for (const look of looks) await everyPage(look, pages);
+  await letGo();
   await page.getByRole("button", { name: "guest" }).click();
   await page.getByRole("menuitem", { name: "Log out" }).click();
   await page.getByRole("button", { name: "Log in" }).waitFor();
   assert.deepEqual(complaints, []);
-  console.log(`${Object.keys(pages).length} pages in ${looks.length} looks; a message went all its way`);
+  console.log(`${Object.keys(pages).length} pages in ${looks.length} looks; a message went all its way; queues purged and deleted together, a connection closed, definitions imported, users refused, markup shown as text`);
+} catch (failure) {
+  for (const [place, page] of browser.contexts().flatMap((context) => context.pages()).entries()) await shoot(page, `failed-${place}`);
+  throw failure;
 } finally {
   await browser.close();
 }

@@ -1,5 +1,6 @@
 //! The management pages in a real browser, at a real server: every page in light and dark, on a wide screen and on a phone,
-//! and a message on its way through them: published, given back until it is parked, redriven, acknowledged.
+//! a message on its way through them (published, given back until it is parked, redriven, acknowledged), what else operators
+//! do, and names that would be markup.
 
 use crate::install;
 use crate::server::{Program, Server};

@@ -9,7 +9,7 @@ import { Button, IconButton } from "../parts/buttons";
 import { Dialog, useConfirm } from "../parts/dialogs";
 import { Check, Entries, Field, Filter, Input, Select } from "../parts/fields";
 import { toArguments, type Entry } from "../words/entries";
-import { Answer, Card, Empty, Facts, Page, Tabs, useTab } from "../parts/frame";
+import { Answer, Card, Empty, Facts, Page, Tabs, useInAddress, useTab } from "../parts/frame";
 import { Badge, PerSecond } from "../parts/show";
 import { Table, type Column } from "../parts/table";
 import { DEFAULT_EXCHANGE, exchangeName, link, path } from "../words/names";
@@ -69,7 +69,8 @@ function All() {
   const names = (vhosts.data ?? []).map((one) => one.name);
   const [open, choose] = useTab(tabs);
   const [filter, setFilter] = useState("");
-  const [vhost, setVhost] = useState("");
+  const [inAddress, setVhost] = useInAddress("vhost");
+  const vhost = inAddress ?? "";
   const [declaring, setDeclaring] = useState(false);
   const wanted = useDeferredValue(filter.toLowerCase());
   const rows = useMemo(

@@ -180,20 +180,25 @@ export interface TabOf {
   mark?: ReactNode;
 }
 
-/** Which tab is open: it stands in the address, so that a link leads to it. */
-export function useTab(tabs: TabOf[], key = "tab"): [string, (id: string) => void] {
+/** What a page is asked to show, kept in its address, so that a link leads to it. */
+export function useInAddress(key: string): [string | null, (value: string) => void] {
   const [search, setSearch] = useSearchParams();
-  const wanted = search.get(key);
-  const open = tabs.find((tab) => tab.id === wanted)?.id ?? tabs[0]?.id ?? "";
-  const choose = (id: string) =>
+  const put = (value: string) =>
     setSearch(
       (before) => {
         const after = new URLSearchParams(before);
-        after.set(key, id);
+        after.set(key, value);
         return after;
       },
       { replace: true },
     );
+  return [search.get(key), put];
+}
+
+/** Which tab is open. */
+export function useTab(tabs: TabOf[], key = "tab"): [string, (id: string) => void] {
+  const [wanted, choose] = useInAddress(key);
+  const open = tabs.find((tab) => tab.id === wanted)?.id ?? tabs[0]?.id ?? "";
   return [open, choose];
 }
 
