@@ -28,6 +28,7 @@ use lab::{Build, Lab};
 use network::Network;
 use patience::Chance;
 use run::Plan;
+use std::path::PathBuf;
 
 /// What `cargo xtask cluster-test` can be told.
 #[derive(Args)]
@@ -50,6 +51,9 @@ pub(crate) struct ClusterTestArgs {
     /// All machines on the loopback, even where namespaces are possible
     #[arg(long)]
     loopback: bool,
+    /// Another program: rolling restarts change from one to the other
+    #[arg(long)]
+    other_program: Option<PathBuf>,
     /// The nodes' debug build: sooner there, and slower to take over
     #[arg(long)]
     debug_build: bool,
@@ -84,7 +88,7 @@ pub(crate) fn run_faults(args: &ClusterTestArgs) -> Result<()> {
         minutes: args.minutes,
         rate: args.rate,
     };
-    let mut lab = Lab::start(build)?;
+    let mut lab = Lab::start(build, args.other_program.as_deref())?;
     let outcome = run::run(&mut lab, &plan, Chance::of(args.seed));
     if outcome.is_err() {
         lab.keep();
@@ -123,6 +127,7 @@ pub(crate) fn run_some() -> Result<()> {
         turns: Some(1),
         rate: 100,
         loopback: true,
+        other_program: None,
         debug_build: true,
     })
 }

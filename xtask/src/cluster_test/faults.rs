@@ -17,6 +17,8 @@ pub(super) enum Fault {
     NodeKilled,
     /// The owner is asked to stop
     OwnerStopped,
+    /// All nodes are asked to stop and started again, one after the other, the owner last
+    RollingRestart,
     /// The owner stands still for longer than its session, and goes on
     OwnerPaused,
     /// The owner and ZooKeeper do not hear each other; everybody else does
@@ -150,7 +152,7 @@ impl Fault {
             Self::OwnerOffDatabase => UNREACHED + Duration::from_secs(15),
             Self::ZookeeperQuorumLost => Duration::from_secs(60),
             Self::NodeKilled | Self::CommitCancelled => Duration::from_secs(5),
-            Self::OwnerStopped => Duration::from_secs(1),
+            Self::OwnerStopped | Self::RollingRestart => Duration::from_secs(1),
             Self::ZookeeperLeaderKilled | Self::PrimaryRestarted | Self::PrimarySlow => {
                 Duration::from_secs(5)
             }
@@ -194,6 +196,7 @@ impl Fault {
             Self::OwnerKilled | Self::NodeKilled | Self::OwnerStopped | Self::OwnerPaused => {
                 self.begin_node(lab, chance)?
             }
+            Self::RollingRestart => restart_all(lab)?,
             Self::OwnerOffZookeeper
             | Self::OwnerOffDatabase
             | Self::OwnerOffNodes
@@ -332,6 +335,23 @@ impl Damage {
         }
         Ok(())
     }
+}
+
+/// A node that was started is given so long until its clients are served.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// One node at a time, and the next when that one serves clients again.
+fn restart_all(lab: &mut Lab) -> Result<usize> {
+    let owner = lab.owner()?;
+    lab.nodes.change_program();
+    for at in [(owner + 1) % 3, (owner + 2) % 3, owner] {
+        lab.nodes.stop(at)?;
+        lab.nodes.launch(at)?;
+        lab.pass_until("a restarted node serves clients", READY_WITHIN, |lab| {
+            lab.nodes.is_ready(at)
+        })?;
+    }
+    Ok(owner)
 }
 
 fn standbys(lab: &Lab, primary: usize) -> Vec<&'static str> {

@@ -8,6 +8,7 @@ use super::{interrupt, nodes};
 use crate::install;
 use crate::shell::{Scratch, cargo, run, target_dir};
 use anyhow::{Context, Result, bail};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Everything may take so long to be whole again when a fault is over.
@@ -51,7 +52,7 @@ impl Build {
 
 impl Lab {
     /// Starts all of it.
-    pub(super) fn start(build: Build) -> Result<Self> {
+    pub(super) fn start(build: Build, next_program: Option<&Path>) -> Result<Self> {
         let patroni = install::patroni()?;
         let scratch = Scratch::new("cluster-lab")?;
         ensure_reachable(&patroni)?;
@@ -63,7 +64,9 @@ impl Lab {
         let databases = Databases::start(&network, scratch.path(), &hosts, patroni)?;
         let program = target_dir().join(build.folder()).join("landfall");
         let url = databases.url();
-        let nodes = Nodes::start(&network, scratch.path(), program, &hosts, &url)?;
+        let next = next_program.map_or_else(|| program.clone(), Path::to_path_buf);
+        let programs = [program, next];
+        let nodes = Nodes::start(&network, scratch.path(), programs, &hosts, &url)?;
         println!("the lab is up after {:.1} s", began.elapsed().as_secs_f64());
         Ok(Self {
             nodes,

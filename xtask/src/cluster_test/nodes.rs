@@ -19,7 +19,9 @@ const RESTART_AFTER: Duration = Duration::from_secs(1);
 /// Three nodes.
 pub(super) struct Nodes {
     pub(super) servers: Vec<Host>,
+    /// What is started, and what is started after the next rolling restart.
     program: PathBuf,
+    next_program: PathBuf,
     options: Vec<String>,
     /// When those ended that ended by themselves.
     fallen: Vec<(usize, Instant)>,
@@ -32,7 +34,7 @@ impl Nodes {
     pub(super) fn start(
         network: &Network,
         lab: &Path,
-        program: PathBuf,
+        [program, next_program]: [PathBuf; 2],
         zookeeper: &[String],
         database: &str,
     ) -> Result<Self> {
@@ -52,6 +54,7 @@ impl Nodes {
         let mut nodes = Self {
             servers: servers.into_iter().collect::<Result<_>>()?,
             program,
+            next_program,
             options: options.collect(),
             fallen: Vec::new(),
             ended: Vec::new(),
@@ -103,6 +106,19 @@ impl Nodes {
         told["messages"]
             .as_u64()
             .with_context(|| format!("the HTTP API says {told}"))
+    }
+
+    /// From now on the other program is started.
+    pub(super) fn change_program(&mut self) {
+        std::mem::swap(&mut self.program, &mut self.next_program);
+    }
+
+    /// Whether clients of a node are served.
+    pub(super) fn is_ready(&self, at: usize) -> bool {
+        let address = self.servers[at].address;
+        ureq::get(format!("http://{address}:15672/healthz/ready"))
+            .call()
+            .is_ok()
     }
 
     /// Kills one. It stays down until it is launched again.
