@@ -14,7 +14,7 @@ use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use model::ShortStr;
+use model::{Password, ShortStr};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -108,11 +108,21 @@ impl Entrance {
         if changes && !begins_anew {
             check_token(request.headers(), &session)?;
         }
-        let vouched: Vouched = session.vouched.clone();
-        request.extensions_mut().insert(vouched);
+        match session.token.as_ref().map(bearer_of) {
+            // Whoever answers looks at it again: the session ends with it.
+            Some(token) => {
+                request.headers_mut().insert(header::AUTHORIZATION, token);
+            }
+            None => {
+                let vouched: Vouched = session.vouched.clone();
+                request.extensions_mut().insert(vouched);
+            }
+        }
         request.extensions_mut().insert(session.clone());
         let mut response = next.run(request).await;
-        if response.headers_mut().remove(SESSION_OVER).is_some() {
+        let refused = response.headers().contains_key(header::WWW_AUTHENTICATE);
+        let over = response.headers_mut().remove(SESSION_OVER).is_some();
+        if over || refused && session.token.is_some() {
             self.sessions.end(&session.id);
             let forget = set_cookie(None, arrival.over_tls);
             response.headers_mut().insert(header::SET_COOKIE, forget);
@@ -152,6 +162,14 @@ impl Entrance {
     pub(crate) fn login_by(&self, arrival: Arrival, user: &ShortStr, password: &str) -> Login {
         self.attempts.login(arrival.address, user, password)
     }
+}
+
+/// What a token is as a header.
+fn bearer_of(token: &Password) -> HeaderValue {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.as_str()))
+        .unwrap_or(HeaderValue::from_static("Bearer"));
+    value.set_sensitive(true);
+    value
 }
 
 /// Refuses what another site makes a browser send: it says so, or from where. Tools say neither.
