@@ -68,7 +68,7 @@ pub(crate) async fn begin(
         mark,
     };
     let begun = entrance.sessions.begin(vouched, token);
-    let cookie = set_cookie(Some(&begun.id), arrival.over_tls);
+    let cookie = set_cookie(Some(&begun.id), arrival);
     let body = Json(shape(&caller.user, &begun));
     Ok((StatusCode::CREATED, [(header::SET_COOKIE, cookie)], body).into_response())
 }
@@ -90,7 +90,7 @@ pub(crate) async fn end(
 ) -> Result<Response, Failure> {
     let Extension(session) = session.ok_or(Failure::LoginWanted)?;
     entrance.sessions.end(&session.id);
-    let forget = set_cookie(None, Arrival::of(request.extensions()).over_tls);
+    let forget = set_cookie(None, Arrival::of(request.extensions()));
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, forget)]).into_response())
 }
 

@@ -126,6 +126,10 @@ options! {
         "What this server is called in tokens of OAuth 2: with it and signing keys a token may be the password";
     auth_oauth2_signing_keys: String, "LANDFALL_AUTH_OAUTH2_SIGNING_KEYS", "[KID=]FILE,…|none", "none",
         "PEM files or JWKS of the public keys that sign tokens; KID is what tokens call a key, without it the file's name";
+    auth_oauth2_jwks_url: String, "LANDFALL_AUTH_OAUTH2_JWKS_URL", "URL|none", "none",
+        "Where the issuer publishes its keys; without it and signing keys the issuer is asked where";
+    auth_oauth2_https_authorities: String, "LANDFALL_AUTH_OAUTH2_HTTPS_AUTHORITIES", "FILE|none", "none",
+        "PEM file of the authorities that sign the issuer's certificate; without it the system's";
     auth_oauth2_issuer: String, "LANDFALL_AUTH_OAUTH2_ISSUER", "URL|none", "none",
         "Who has to have issued a token (its claim iss)";
     auth_oauth2_verify_aud: bool, "LANDFALL_AUTH_OAUTH2_VERIFY_AUD", "true|false", "true",

@@ -5,6 +5,7 @@
 //! a log or an answer.
 
 mod claims;
+pub(crate) mod issuer;
 mod keys;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ mod tests;
 use crate::clock::Clock;
 use crate::config::Oauth;
 use broker::Bearer;
+use issuer::Issuer;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Validation, decode, decode_header};
 use keys::Keys;
@@ -75,6 +77,7 @@ pub(crate) enum TokenRefused {
 pub(crate) struct Tokens {
     said: Oauth,
     keys: Keys,
+    issuer: Option<Issuer>,
     hash_key: [u8; 32],
     clock: Clock,
     known: Mutex<HashMap<[u8; 32], Verified>>,
@@ -97,6 +100,7 @@ impl Tokens {
         getrandom::fill(&mut hash_key).expect("every system that we run on has random numbers");
         Ok(Self {
             keys: Keys::read(said)?,
+            issuer: Issuer::of(said)?,
             said: said.clone(),
             hash_key,
             clock,
@@ -149,7 +153,9 @@ impl Tokens {
             return Err(TokenRefused::Algorithm);
         }
         // Never a key that the token brings along, nor one that it says where to find.
-        let key = self.keys.find(header.kid.as_deref());
+        let kid = header.kid.as_deref();
+        let key = self.keys.find(kid).cloned();
+        let key = key.or_else(|| self.issuer.as_ref()?.find(kid));
         let key = key.ok_or(TokenRefused::UnknownKey)?;
         if key.family() != header.alg.family() {
             return Err(TokenRefused::Algorithm);
@@ -168,7 +174,7 @@ impl Tokens {
             required.push("iss");
         }
         validation.set_required_spec_claims(&required);
-        let read = decode::<Map<String, Value>>(token, key, &validation);
+        let read = decode::<Map<String, Value>>(token, &key, &validation);
         let claims = read.map_err(|error| refused(&error))?.claims;
         claims::read(&self.said, &claims)
     }

@@ -1,6 +1,7 @@
 //! Whose tokens are taken instead of passwords, and how they are read.
 
 use super::Decided;
+use crate::tokens::issuer::is_safe;
 use anyhow::{Context, ensure};
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use std::collections::BTreeMap;
@@ -18,6 +19,10 @@ pub struct Oauth {
     pub issuer: Option<String>,
     /// The keys that sign them: the name that a token gives, and the file. A file of JWKS has names of its own.
     pub signing_keys: Vec<(String, PathBuf)>,
+    /// Where the issuer publishes its keys, if that is said.
+    pub jwks_url: Option<String>,
+    /// The authorities that sign the issuer's certificate; `None` for those of the system.
+    pub https_authorities: Option<PathBuf>,
     /// Whether a token has to be meant for this server.
     pub verify_aud: bool,
     /// What stands before the scopes that are this server's.
@@ -37,14 +42,21 @@ impl Oauth {
     pub(super) fn of(decided: &Decided) -> anyhow::Result<Option<Self>> {
         let named = |text: &str| (text != NONE).then(|| text.to_owned());
         let id = named(&decided.auth_oauth2_resource_server_id);
-        let keys = named(&decided.auth_oauth2_signing_keys);
-        let (id, keys) = match (id, keys) {
-            (None, None) => return Ok(None),
-            (Some(id), Some(keys)) => (id, keys),
+        let keys = words(&decided.auth_oauth2_signing_keys);
+        let issuer = named(&decided.auth_oauth2_issuer);
+        let jwks_url = named(&decided.auth_oauth2_jwks_url);
+        let has_keys = !keys.is_empty() || issuer.is_some() || jwks_url.is_some();
+        let id = match (id, has_keys) {
+            (None, false) => return Ok(None),
+            (Some(id), true) => id,
             _ => anyhow::bail!(
-                "tokens need both auth-oauth2-resource-server-id and auth-oauth2-signing-keys"
+                "tokens need auth-oauth2-resource-server-id, and auth-oauth2-signing-keys, auth-oauth2-jwks-url or auth-oauth2-issuer"
             ),
         };
+        let is_asked = keys.is_empty() && jwks_url.is_none();
+        for url in issuer.iter().filter(|_| is_asked).chain(&jwks_url) {
+            ensure!(is_safe(url), "keys of tokens come over https: '{url}'");
+        }
         ensure!(!id.is_empty(), "auth-oauth2-resource-server-id is empty");
         let prefix = named(&decided.auth_oauth2_scope_prefix);
         let mut username_claims = words(&decided.auth_oauth2_preferred_username_claims);
@@ -52,8 +64,10 @@ impl Oauth {
         Ok(Some(Self {
             scope_prefix: prefix.unwrap_or_else(|| format!("{id}.")),
             resource_server_id: id,
-            issuer: named(&decided.auth_oauth2_issuer),
-            signing_keys: keys.split(',').map(key_file).collect::<Result<_, _>>()?,
+            issuer,
+            jwks_url,
+            https_authorities: named(&decided.auth_oauth2_https_authorities).map(PathBuf::from),
+            signing_keys: (keys.iter().map(|text| key_file(text))).collect::<Result<_, _>>()?,
             verify_aud: decided.auth_oauth2_verify_aud,
             additional_scopes_keys: words(&decided.auth_oauth2_additional_scopes_key),
             username_claims,

@@ -6,8 +6,11 @@ use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet};
 use jsonwebtoken::{DecodingKey, errors};
 use std::fs;
 
-/// The keys, and what tokens call them.
-pub(super) struct Keys(Vec<(Option<String>, DecodingKey)>);
+/// A key, and what tokens call it.
+pub(super) type Named = (Option<String>, DecodingKey);
+
+/// The keys of files.
+pub(super) struct Keys(Vec<Named>);
 
 impl Keys {
     /// Reads all files.
@@ -26,21 +29,25 @@ impl Keys {
                 keys.push((Some(name.clone()), key));
             }
         }
-        ensure!(!keys.is_empty(), "auth-oauth2-signing-keys name no key");
         Ok(Self(keys))
     }
 
-    /// The key of that name. A token without one can only mean the key that is alone.
+    /// The key of that name.
     pub(super) fn find(&self, name: Option<&str>) -> Option<&DecodingKey> {
-        match (name, &*self.0) {
-            (None, [(_, only)]) => Some(only),
-            (None, _) => None,
-            (Some(name), keys) => {
-                let key = keys
-                    .iter()
-                    .find(|(known, _)| known.as_deref() == Some(name));
-                key.map(|(_, key)| key)
-            }
+        find(&self.0, name)
+    }
+}
+
+/// The key of that name. A token without one can only mean the key that is alone.
+pub(super) fn find<'a>(keys: &'a [Named], name: Option<&str>) -> Option<&'a DecodingKey> {
+    match (name, keys) {
+        (None, [(_, only)]) => Some(only),
+        (None, _) => None,
+        (Some(name), keys) => {
+            let key = keys
+                .iter()
+                .find(|(known, _)| known.as_deref() == Some(name));
+            key.map(|(_, key)| key)
         }
     }
 }
@@ -52,14 +59,19 @@ fn pem(text: &[u8]) -> errors::Result<DecodingKey> {
 }
 
 /// What signs otherwise, or is there to encrypt, is passed over.
-fn key_set(text: &[u8]) -> anyhow::Result<Vec<(Option<String>, DecodingKey)>> {
+pub(super) fn key_set(text: &[u8]) -> anyhow::Result<Vec<Named>> {
     let set: JwkSet = serde_json::from_slice(text)?;
     let usable = set.keys.into_iter().filter(signs);
     let keys = usable.filter_map(|jwk| {
         let key = DecodingKey::from_jwk(&jwk).ok()?;
         Some((jwk.common.key_id, key))
     });
-    Ok(keys.collect())
+    let keys: Vec<Named> = keys.collect();
+    ensure!(
+        !keys.is_empty(),
+        "no key in it is a public one for signatures"
+    );
+    Ok(keys)
 }
 
 /// Whether it is a public key for signatures: a shared secret in such a file would let its readers make tokens.

@@ -57,6 +57,8 @@ fn said() -> Oauth {
         signing_keys: ["rsa", "ec"]
             .map(|name| (name.to_owned(), file(made_keys(), name, "pem")))
             .into(),
+        jwks_url: None,
+        https_authorities: None,
         verify_aud: true,
         scope_prefix: "rabbit.".to_owned(),
         additional_scopes_keys: vec!["roles".to_owned()],
@@ -286,4 +288,127 @@ async fn a_key_set_is_read_without_what_is_no_public_key_for_signatures() {
     assert!(look(&said, &token.expect("signed")).await.is_ok());
     std::fs::write(&path, "{}").expect("it can be written");
     assert!(Tokens::new(&said, Clock::start()).is_err());
+}
+
+/// An issuer on this machine; tells how often it was asked, and for what.
+fn issuer(answers: Arc<Mutex<Vec<Value>>>) -> (String, Arc<Mutex<Vec<String>>>) {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let asks = asked.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a client");
+            let mut lines = BufReader::new(stream.try_clone().expect("a socket")).lines();
+            let first = lines.next().expect("a request").expect("text");
+            while lines
+                .next()
+                .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
+            {}
+            let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+            asks.lock().expect("nobody panics").push(path);
+            let mut answers = answers.lock().expect("nobody panics");
+            let body = if answers.is_empty() {
+                Value::Null
+            } else {
+                answers.remove(0)
+            };
+            let (code, body) = (if body.is_null() { 500 } else { 200 }, body.to_string());
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 {code} X\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+            );
+            let _ = stream.write_all((head + &body).as_bytes());
+        }
+    });
+    (url, asked)
+}
+
+fn published(kid: &str) -> Value {
+    let pem = std::fs::read(file(made_keys(), "ec", "key")).expect("a key");
+    let private = EncodingKey::from_ec_pem(&pem).expect("a key");
+    let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&private, Algorithm::ES256);
+    let mut jwk = serde_json::to_value(jwk.expect("a key")).expect("JSON");
+    jwk["kid"] = json!(kid);
+    json!({"keys": [jwk]})
+}
+
+fn named(kid: &str) -> Password {
+    let token = encode(&header(Algorithm::ES256, kid), &claims(), &key("ec"));
+    Password::new(token.expect("signed"))
+}
+
+#[tokio::test]
+async fn an_issuers_keys_are_fetched_and_whatever_tokens_name_it_is_not_asked_too_often() {
+    let answers = Arc::new(Mutex::new(vec![published("one")]));
+    let (url, asked) = issuer(answers.clone());
+    let mut said = said();
+    said.jwks_url = Some(format!("{url}/keys"));
+    said.signing_keys = Vec::new();
+    let tokens = Arc::new(Tokens::new(&said, Clock::start()).expect("nobody is asked yet"));
+    let look = |kid: &str| tokens.clone().check_at(named(kid), NOW);
+    let times = || asked.lock().expect("nobody panics").len();
+    assert_eq!(times(), 0);
+    assert!(look("one").await.is_ok());
+    for _ in 0..20 {
+        let unknown = look("two").await.err();
+        assert_eq!(unknown, Some(TokenRefused::UnknownKey));
+    }
+    assert_eq!(times(), 1);
+    answers
+        .lock()
+        .expect("nobody panics")
+        .push(published("two"));
+    tokens
+        .issuer
+        .as_ref()
+        .expect("there is one")
+        .pause_is_over();
+    assert!(look("two").await.is_ok(), "the issuer has a new key");
+    assert_eq!(look("three").await.err(), Some(TokenRefused::UnknownKey));
+    tokens
+        .issuer
+        .as_ref()
+        .expect("there is one")
+        .pause_is_over();
+    assert_eq!(look("three").await.err(), Some(TokenRefused::UnknownKey));
+    assert_eq!(times(), 3);
+    assert!(look("two").await.is_ok(), "while the issuer is away");
+}
+
+#[tokio::test]
+async fn an_issuer_is_asked_where_its_keys_are() {
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    let (url, asked) = issuer(answers.clone());
+    let configuration = json!({"issuer": url, "jwks_uri": format!("{url}/its/keys")});
+    answers
+        .lock()
+        .expect("nobody panics")
+        .extend([configuration, published("one")]);
+    let mut said = said();
+    (said.issuer, said.signing_keys) = (Some(url.clone()), Vec::new());
+    let tokens = Arc::new(Tokens::new(&said, Clock::start()).expect("nobody is asked yet"));
+    let mut claims = claims();
+    claims["iss"] = json!(url);
+    let token = encode(&header(Algorithm::ES256, "one"), &claims, &key("ec"));
+    let token = Password::new(token.expect("signed"));
+    assert!(tokens.check_at(token, NOW).await.is_ok());
+    let asked = asked.lock().expect("nobody panics").clone();
+    assert_eq!(asked, ["/.well-known/openid-configuration", "/its/keys"]);
+}
+
+#[test]
+fn keys_come_over_tls_or_from_this_machine() {
+    for (url, safe) in [
+        ("https://issuer", true),
+        ("http://127.0.0.1:80/keys", true),
+        ("http://[::1]/keys", true),
+        ("http://issuer", false),
+        ("http://127.0.0.1.evil/keys", false),
+        ("http://127.0.0.1:x@evil/keys", false),
+        ("ftp://127.0.0.1/keys", false),
+    ] {
+        assert_eq!(issuer::is_safe(url), safe, "{url}");
+    }
 }
