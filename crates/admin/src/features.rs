@@ -64,7 +64,7 @@ pub(crate) async fn enable(Path(name): Path<String>) -> Result<StatusCode, Failu
 
 /// Where there is nothing of the kind.
 pub(crate) async fn none(wanted: Wanted) -> Result<Json<Value>, Failure> {
-    wanted.of([])
+    wanted.of::<Value>([])
 }
 
 pub(crate) async fn none_of_vhost(
@@ -73,7 +73,7 @@ pub(crate) async fn none_of_vhost(
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
     crate::vhosts::find(&*api.definitions().await?, &vhost)?;
-    wanted.of([])
+    wanted.of::<Value>([])
 }
 
 pub(crate) async fn auth(State(api): State<Api>) -> Json<Value> {

@@ -8,6 +8,31 @@ use serde_json::{Map, Value as Json, json};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
+/// An entry of a list. Of a long list only what is asked for is shaped.
+pub(crate) trait Entry {
+    /// What it is called.
+    fn name(&self) -> &str;
+    /// What stands in a column, where that is known without the whole shape; `a.b` is a column inside of another.
+    fn column(&self, column: &str) -> Option<Json>;
+    /// All of it.
+    fn shape(self) -> Json;
+}
+
+/// One that is shaped already.
+impl Entry for Json {
+    fn name(&self) -> &str {
+        self["name"].as_str().unwrap_or_default()
+    }
+
+    fn column(&self, column: &str) -> Option<Json> {
+        Some(inner(self, column).clone())
+    }
+
+    fn shape(self) -> Json {
+        self
+    }
+}
+
 /// The most entries of a page, as with RabbitMQ.
 const PAGE_SIZE_MAX: usize = 500;
 const PAGE_SIZE: usize = 100;
@@ -100,34 +125,30 @@ impl Wanted {
     }
 
     /// The list as it is wanted.
-    pub(crate) fn of(
+    pub(crate) fn of<E: Entry>(
         &self,
-        all: impl IntoIterator<Item = Json>,
+        all: impl IntoIterator<Item = E>,
     ) -> Result<axum::Json<Json>, Failure> {
-        let mut items: Vec<Json> = all.into_iter().collect();
-        if let Some(key) = &self.sort {
-            items.sort_by(|a, b| compare(inner(a, key), inner(b, key)));
-            if self.reverse {
-                items.reverse();
-            }
-        }
-        let Some((page, page_size)) = self.page else {
-            return Ok(axum::Json(
-                items.iter().map(|item| self.cut(item)).collect(),
-            ));
-        };
-        let total = items.len();
+        let mut entries: Vec<E> = all.into_iter().collect();
+        let total = entries.len();
         if let Some(names) = &self.names {
-            items.retain(|item| item["name"].as_str().is_some_and(|name| names.has(name)));
+            entries.retain(|entry| names.has(entry.name()));
         }
-        let filtered = items.len();
-        let pages = filtered.div_ceil(page_size).max(1);
-        if page > pages {
+        let filtered = entries.len();
+        let pages = self.page.map(|(_, size)| filtered.div_ceil(size).max(1));
+        if let (Some((page, _)), Some(pages)) = (self.page, pages)
+            && page > pages
+        {
             return Err(Failure::BadRequest(format!("there is no page {page}")));
         }
-        let items: Vec<Json> = (items.iter().skip((page - 1) * page_size).take(page_size))
-            .map(|item| self.cut(item))
+        let sorted = self.sorted(entries).into_iter();
+        let (page, page_size) = self.page.unwrap_or((1, usize::MAX));
+        let items: Vec<Json> = (sorted.skip((page - 1) * page_size).take(page_size))
+            .map(|sorted| self.cut_entry(sorted))
             .collect();
+        let Some(pages) = pages else {
+            return Ok(axum::Json(items.into()));
+        };
         Ok(axum::Json(json!({
             "total_count": total,
             "filtered_count": filtered,
@@ -137,6 +158,53 @@ impl Wanted {
             "page_size": page_size,
             "items": items,
         })))
+    }
+
+    /// In the order that is wanted. Where an entry has to be shaped for that it is shaped once.
+    fn sorted<E: Entry>(&self, entries: Vec<E>) -> Vec<Sorted<E>> {
+        let Some(key) = &self.sort else {
+            return entries.into_iter().map(Sorted::Entry).collect();
+        };
+        let keyed = entries.into_iter().map(|entry| match entry.column(key) {
+            Some(value) => (value, Sorted::Entry(entry)),
+            None => {
+                let shape = entry.shape();
+                (inner(&shape, key).clone(), Sorted::Shape(shape))
+            }
+        });
+        let mut keyed: Vec<(Json, Sorted<E>)> = keyed.collect();
+        keyed.sort_by(|(a, _), (b, _)| compare(a, b));
+        if self.reverse {
+            keyed.reverse();
+        }
+        keyed.into_iter().map(|(_, sorted)| sorted).collect()
+    }
+
+    /// An entry with the columns that are wanted.
+    fn cut_entry<E: Entry>(&self, sorted: Sorted<E>) -> Json {
+        let shape = match sorted {
+            Sorted::Entry(entry) => match self.few_columns(&entry) {
+                Some(few) => return few,
+                None => entry.shape(),
+            },
+            Sorted::Shape(shape) => shape,
+        };
+        match &self.columns {
+            None => shape,
+            Some(_) => self.cut(&shape),
+        }
+    }
+
+    /// The columns that are wanted, if all of them are known without the whole shape.
+    fn few_columns<E: Entry>(&self, entry: &E) -> Option<Json> {
+        let mut few = json!({});
+        for column in self.columns.as_ref()? {
+            let value = entry.column(column)?;
+            if !value.is_null() {
+                *inner_mut(&mut few, column)? = value;
+            }
+        }
+        Some(few)
     }
 
     /// One thing, with the columns that are wanted.
@@ -166,6 +234,22 @@ fn cut(map: &Map<String, Json>, columns: &[&str]) -> Map<String, Json> {
         (!inside.is_empty()).then(|| (key.clone(), Json::Object(inside)))
     });
     wanted.collect()
+}
+
+/// An entry of which the shape may be known.
+enum Sorted<E> {
+    Entry(E),
+    Shape(Json),
+}
+
+/// The place of a value in an object, also inside of others, which are made.
+fn inner_mut<'a>(item: &'a mut Json, key: &str) -> Option<&'a mut Json> {
+    key.split('.').try_fold(item, |item, key| {
+        if item.is_null() {
+            *item = json!({});
+        }
+        Some(item.as_object_mut()?.entry(key).or_insert(Json::Null))
+    })
 }
 
 /// A value, also one inside of another: `arguments.x-queue-type`.

@@ -3,14 +3,64 @@
 use crate::access::Caller;
 use crate::answer::Failure;
 use crate::endpoints::Api;
-use crate::listing::Wanted;
-use crate::{fields, shapes, vhosts};
+use crate::listing::{Entry, Wanted};
+use crate::{fields, rates, shapes, vhosts};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use broker::snapshot::{Look, QueueStatus};
 use broker::{Answer, Command};
 use model::ShortStr;
 use serde_json::{Value, json};
+
+/// Whose shape of a queue is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// RabbitMQ's.
+    Usual,
+    /// Our own tools': with its rules in force.
+    Own,
+}
+
+/// A queue in a list.
+struct Listed<'a> {
+    queue: &'a QueueStatus,
+    node: &'a str,
+    kind: Kind,
+}
+
+impl Entry for Listed<'_> {
+    fn name(&self) -> &str {
+        &self.queue.name
+    }
+
+    /// What pages sort by, and ask for of all queues.
+    fn column(&self, column: &str) -> Option<Value> {
+        let Self { queue, kind, .. } = self;
+        let counts = &queue.counts;
+        Some(match column {
+            "name" => queue.name.as_str().into(),
+            "vhost" => queue.vhost.as_str().into(),
+            "consumers" => queue.consumers.into(),
+            "messages" => counts.total().into(),
+            "messages_ready" => counts.ready.into(),
+            "messages_unacknowledged" => counts.unacked.into(),
+            "messages_delayed" => counts.delayed.into(),
+            "messages_parked" => counts.parked.into(),
+            "rules" if *kind == Kind::Own => fields::to_json(&queue.in_force),
+            column => {
+                let counter = column.strip_prefix("message_stats.")?;
+                rates::of_queue(counter, &queue.traffic, &queue.recent)?
+            }
+        })
+    }
+
+    fn shape(self) -> Value {
+        match self.kind {
+            Kind::Usual => shapes::queue_status(self.queue, self.node),
+            Kind::Own => shape(self.queue, self.node),
+        }
+    }
+}
 
 /// A queue as our own tools see it.
 fn shape(queue: &QueueStatus, node: &str) -> Value {
@@ -23,17 +73,39 @@ fn shape(queue: &QueueStatus, node: &str) -> Value {
     shape
 }
 
-/// The queues that the caller may see, shaped.
+/// The queues that the caller may see.
 pub(crate) async fn seen(
     api: &Api,
     caller: &Caller,
-    shape: impl Fn(&QueueStatus, &str) -> Value,
-) -> Result<Vec<Value>, Failure> {
+    wanted: &Wanted,
+    kind: Kind,
+) -> Result<Json<Value>, Failure> {
     let visible = caller.visible_vhosts(api).await?;
     let is_seen = |vhost: &ShortStr| visible.as_ref().is_none_or(|all| all.contains(vhost));
     let queues = api.queues(None).await?;
     let seen = queues.iter().filter(|queue| is_seen(&queue.vhost));
-    Ok(seen.map(|queue| shape(queue, api.node_name())).collect())
+    listed(api, seen, wanted, kind)
+}
+
+/// Those of a virtual host.
+pub(crate) async fn those_of(
+    api: &Api,
+    vhost: &str,
+    wanted: &Wanted,
+    kind: Kind,
+) -> Result<Json<Value>, Failure> {
+    let queues = api.queues(Some(vhosts::name(vhost)?)).await?;
+    listed(api, queues.iter(), wanted, kind)
+}
+
+fn listed<'a>(
+    api: &'a Api,
+    queues: impl Iterator<Item = &'a QueueStatus>,
+    wanted: &Wanted,
+    kind: Kind,
+) -> Result<Json<Value>, Failure> {
+    let node = api.node_name();
+    wanted.of(queues.map(|queue| Listed { queue, node, kind }))
 }
 
 pub(crate) async fn list(
@@ -41,7 +113,7 @@ pub(crate) async fn list(
     Extension(caller): Extension<Caller>,
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
-    wanted.of(seen(&api, &caller, shape).await?)
+    seen(&api, &caller, &wanted, Kind::Own).await
 }
 
 pub(crate) async fn of_vhost(
@@ -49,8 +121,7 @@ pub(crate) async fn of_vhost(
     Path(vhost): Path<String>,
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
-    let queues = api.queues(Some(vhosts::name(&vhost)?)).await?;
-    wanted.of(queues.iter().map(|queue| shape(queue, api.node_name())))
+    those_of(&api, &vhost, &wanted, Kind::Own).await
 }
 
 /// One queue, or 404.

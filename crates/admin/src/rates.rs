@@ -48,6 +48,23 @@ pub(crate) fn message_stats(all: &Traffic, lately: &Recent) -> Json {
     shape.into()
 }
 
+/// One of the counters of a queue: `publish`, or `publish_details.rate`.
+pub(crate) fn of_queue(counter: &str, all: &Traffic, lately: &Recent) -> Option<Json> {
+    let of = |traffic: &Traffic, name: &str| match name {
+        "publish" => Some(traffic.publish),
+        "deliver_get" => Some(traffic.deliver_get()),
+        "ack" => Some(traffic.ack),
+        _ => None,
+    };
+    match counter.strip_suffix("_details.rate") {
+        None => of(all, counter).map(Json::from),
+        Some(name) => {
+            let moved = of(&lately.traffic, name)?;
+            Some(rate(float(moved), lately.over).into())
+        }
+    }
+}
+
 /// The same of a queue, which confirms nothing and sends nothing back.
 pub(crate) fn message_stats_of_queue(all: &Traffic, lately: &Recent) -> Json {
     let mut shape = message_stats(all, lately);

@@ -5,6 +5,7 @@ use crate::answer::Failure;
 use crate::endpoints::Api;
 use crate::listing::Wanted;
 use crate::on_behalf::exchange_named;
+use crate::queues::Kind;
 use crate::{consumers, queues, rates, shapes, vhosts};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
@@ -18,7 +19,7 @@ pub(crate) async fn queues(
     Extension(caller): Extension<Caller>,
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
-    wanted.of(queues::seen(&api, &caller, shapes::queue_status).await?)
+    queues::seen(&api, &caller, &wanted, Kind::Usual).await
 }
 
 pub(crate) async fn queues_of_vhost(
@@ -26,9 +27,7 @@ pub(crate) async fn queues_of_vhost(
     Path(vhost): Path<String>,
     wanted: Wanted,
 ) -> Result<Json<Value>, Failure> {
-    let queues = api.queues(Some(vhosts::name(&vhost)?)).await?;
-    let shape = |queue| shapes::queue_status(queue, api.node_name());
-    wanted.of(queues.iter().map(shape))
+    queues::those_of(&api, &vhost, &wanted, Kind::Usual).await
 }
 
 pub(crate) async fn queue(

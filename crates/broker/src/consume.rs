@@ -139,7 +139,7 @@ impl Broker {
     }
 
     /// Ends a consumer. What it was handed stays unacked on its channel. An auto-delete queue goes with its
-    /// last consumer.
+    /// last consumer, if that went by itself.
     pub(crate) fn remove_consumer(&mut self, now: Timestamp, id: ConsumerId) {
         self.consumer_goes(id);
         let Some(consumer) = self.consumers.remove(&id) else {
@@ -159,7 +159,8 @@ impl Broker {
         }
         self.used(now, consumer.queue);
         let queue = &self.queues[&consumer.queue];
-        if queue.definition.auto_delete && queue.consumers.is_empty() && queue.was_consumed {
+        let is_last = queue.consumers.is_empty() && queue.was_consumed;
+        if queue.definition.auto_delete && is_last && !self.says_farewell {
             self.remove_queue(consumer.queue);
         }
     }

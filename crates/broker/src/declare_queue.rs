@@ -100,6 +100,7 @@ impl Broker {
         let same = declaration.same_arguments(&declare.arguments, &current.arguments);
         if same.is_err() && self.declare_mismatch == DeclareMismatch::Update {
             declaration.same_for_life(&declare.arguments, &current.arguments)?;
+            self.permit_dead_letters(id, &name, &declare.arguments)?;
             self.change_arguments(now, known, declare.arguments.detached());
             return Ok(known);
         }

@@ -46,6 +46,9 @@ pub enum Input {
     Memory(bool),
     /// An operator asks for something; answered by [`Effect::Answer`](crate::Effect::Answer).
     Command(CommandId, Command),
+    /// The node begins to stop, and says goodbye to its clients: they did not choose to go, so an auto-delete queue does
+    /// not go with its last consumer any more (promise P2).
+    Farewell,
     /// The node is about to stop: tell what was delivered and came back. The last input.
     Stopping,
 }

@@ -160,6 +160,8 @@ pub struct Broker {
     /// Users who may only come from this machine.
     loopback_users: Vec<ShortStr>,
     declare_mismatch: DeclareMismatch,
+    /// Clients are being told to go.
+    says_farewell: bool,
     /// In boxes: a map that grows moves what is in it, and keeps room for more.
     queues: FxHashMap<QueueId, Box<Queue>>,
     /// The lowest queue id that was never used.
@@ -209,6 +211,7 @@ impl Broker {
             quota: Quota::default(),
             loopback_users: limits.loopback_users.clone(),
             declare_mismatch: limits.declare_mismatch,
+            says_farewell: false,
             queues: FxHashMap::default(),
             next_queue: QueueId(1),
             connections: FxHashMap::default(),
@@ -276,6 +279,7 @@ impl Broker {
             Input::Room(room) => self.room_changed(room),
             Input::Memory(enough) => self.memory_changed(enough),
             Input::Command(id, command) => self.command(now, id, command),
+            Input::Farewell => self.says_farewell = true,
             Input::Stopping => self.tell_delivered(now),
         }
     }

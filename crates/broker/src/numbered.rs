@@ -50,13 +50,21 @@ impl Broker {
     /// A message that lands nowhere and is answered all the same leaves no gap in the channel's numbers: gaps have a
     /// limit, and nobody sends it again.
     pub(crate) fn close_gap(&mut self, id: ChannelId, publishing: Numbered<'_>) {
-        let Some((publisher, number)) = publishing else {
-            return;
-        };
-        let counted = self.open_channel_mut(id).numbering.as_ref();
-        if counted.is_some_and(|counted| counted.publisher.as_bytes() == publisher) {
+        if let Some((publisher, number)) = publishing
+            && self.is_counted(id, publishing)
+        {
             let vhost = self.connection_of(id).vhost;
             self.publishers.add(vhost, publisher, number);
         }
+    }
+
+    /// Whether it is the channel that gave the message its number, and not the publisher, who would transmit it again
+    /// under it.
+    pub(crate) fn is_counted(&mut self, id: ChannelId, publishing: Numbered<'_>) -> bool {
+        let counted = self.open_channel_mut(id).numbering.as_ref();
+        let (Some(counted), Some((publisher, _))) = (counted, publishing) else {
+            return false;
+        };
+        counted.publisher.as_bytes() == publisher
     }
 }

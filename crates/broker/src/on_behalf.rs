@@ -48,7 +48,9 @@ impl Broker {
         }
         self.landing.forget_channel(id);
         self.connection_goes(id.connection);
-        self.connections.remove(&id.connection);
+        if let Some(connection) = self.connections.remove(&id.connection) {
+            self.statistics.publishers -= u64::from(connection.publishes);
+        }
         done.map_err(|failed| match failed {
             Failed::AsForClients(refusal) => refused(&refusal),
             Failed::Otherwise(refused) => refused,

@@ -1,5 +1,5 @@
 //! Operator policies: limits that operators set to queues of certain names, whatever their owners and the policies say.
-//! Of two numbers the lower one counts.
+//! Of two numbers the lower one counts; a negative one is no limit.
 
 use crate::command::CommandRefused;
 use crate::operate::no_vhost;
@@ -33,7 +33,8 @@ pub(crate) fn limited(rules: &FieldTable, operator: &FieldTable, prefix: &str) -
         let name = format!("{prefix}{rule}");
         if let Some(most) = operator.get(rule).and_then(Value::as_integer) {
             let own = rules.get(&name).and_then(Value::as_integer);
-            let lower = own.map_or(most, |own| own.min(most));
+            let limits = [own, Some(most)].into_iter().flatten();
+            let lower = limits.filter(|limit| *limit >= 0).min().unwrap_or(most);
             table = table.field(&name, Value::I64(lower));
         }
     }

@@ -28,7 +28,7 @@ impl Broker {
         now: Timestamp,
         id: ChannelId,
         mut sifted: Sifted,
-        has_publishing_id: bool,
+        comes_again: bool,
         publish: &Publish,
     ) {
         let mut refusing = sifted.targets.at_once.clone();
@@ -38,7 +38,7 @@ impl Broker {
         let fingerprints = &mut sifted.fingerprints;
         fingerprints.retain(|(queue, _)| !refusing.contains(queue));
         let mut landed = sifted.repeats;
-        if !sifted.targets.is_empty() && !has_publishing_id {
+        if !sifted.targets.is_empty() && !comes_again {
             let origin = Origin::Client(id.connection, id.number);
             landed = self.land_in(now, sifted, (origin, None), None, publish);
             self.open_channel_mut(id).published = landed;

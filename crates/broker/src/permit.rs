@@ -306,8 +306,7 @@ impl Broker {
         Ok(())
     }
 
-    /// A new queue must be the user's to make, and there must be room for it. To send its dead letters somewhere
-    /// is to read from it and to write there.
+    /// A new queue must be the user's to make, and there must be room for it.
     pub(crate) fn permit_new_queue(
         &mut self,
         id: ChannelId,
@@ -319,7 +318,18 @@ impl Broker {
         let vhost = self.connection_of(id).vhost;
         self.check_queue_count(vhost, name)
             .map_err(|explanation| precondition_failed(explanation, method))?;
-        if let Some(dead_letters) = exchange_in(&declare.arguments, "x-dead-letter-exchange") {
+        self.permit_dead_letters(id, name, &declare.arguments)
+    }
+
+    /// To send a queue's dead letters somewhere is to read from it and to write there.
+    pub(crate) fn permit_dead_letters(
+        &mut self,
+        id: ChannelId,
+        name: &ShortStr,
+        arguments: &FieldTable,
+    ) -> Result<(), Refusal> {
+        let method = queue::Declare::ID;
+        if let Some(dead_letters) = exchange_in(arguments, "x-dead-letter-exchange") {
             self.permit(id, Right::Read, Kind::Queue, name, method)?;
             self.permit(id, Right::Write, Kind::Exchange, &dead_letters, method)?;
         }

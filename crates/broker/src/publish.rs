@@ -161,7 +161,8 @@ impl Broker {
             return true;
         }
         if self.refusing_queues > 0 && self.is_refused(&sifted.targets) {
-            self.publish_past_full(now, id, sifted, publishing.is_some(), publish);
+            let comes_again = publishing.is_some() && !self.is_counted(id, publishing);
+            self.publish_past_full(now, id, sifted, comes_again, publish);
             return false;
         }
         self.statistics.routed += sifted.targets.len() as u64;

@@ -46,6 +46,16 @@ impl Broker {
         self.judge(now, id, tag, false, verdict, basic::Reject::ID)
     }
 
+    /// Counts a verdict that a commit makes come true.
+    pub(crate) fn note_verdict(&mut self, id: ChannelId, verdict: Verdict) {
+        let channel = (self.connections.get_mut(&id.connection))
+            .and_then(|connection| connection.channels.get_mut(&id.number))
+            .expect("a request is handled only while its channel is open");
+        let counted = &mut *channel.counted;
+        self.statistics.touch_channel(id, counted);
+        counted.traffic.ack += u64::from(verdict == Verdict::Acked);
+    }
+
     /// The client says what becomes of deliveries: at once, or when its transaction commits.
     fn judge(
         &mut self,

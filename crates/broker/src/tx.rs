@@ -116,7 +116,7 @@ impl Broker {
             // The message may be gone with its queue.
             let channel = self.open_channel_mut(id);
             if let Some(entry) = channel.unacked.take_held(tag) {
-                channel.counted.traffic.ack += u64::from(verdict == Verdict::Acked);
+                self.note_verdict(id, verdict);
                 settled.push(entry.queue);
                 self.conclude(now, &entry, verdict);
             }

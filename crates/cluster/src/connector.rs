@@ -11,8 +11,8 @@ use crate::session::{Doubt, Session, describe};
 use crate::settings::{self, Settings};
 use crate::tls;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
@@ -37,6 +37,8 @@ pub(crate) const SET_UP: &str = "
 
 /// The host where was landed last has so long to let us in before the others are asked, too.
 const HERE_MAX: Duration = Duration::from_secs(1);
+/// How often a server is asked whether it goes by its settings by now.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// A host whose system is silent for so long is dead: however long a statement takes, the system it runs on answers.
 const SILENCE: Duration = Duration::from_secs(3);
 
@@ -50,6 +52,8 @@ pub(crate) struct Connector {
     tls: Option<MakeRustlsConnect>,
     /// A synchronous standby was seen, or the operator says that there is one: a server without any is refused.
     replicated: AtomicBool,
+    /// When the settings were read that a server was seen to go by.
+    heeded: Mutex<String>,
     /// How often a server was refused: whoever has a connection from before looks again.
     refusals: AtomicU64,
 }
@@ -65,6 +69,7 @@ impl Connector {
                 .map(tls::trusting)
                 .transpose()?,
             replicated: AtomicBool::new(options.require_standby),
+            heeded: Mutex::default(),
             refusals: AtomicU64::new(0),
             options,
         })
@@ -156,19 +161,44 @@ impl Connector {
         session
             .run(limit, |client| client.batch_execute(SET_UP))
             .await?;
-        let row = session
-            .run(limit, |client| client.query_one(settings::QUESTION, &[]))
-            .await?;
-        match self.check(&row) {
+        match self.sound(&mut session, limit).await {
             Ok(settings) => {
                 settings.read_at().clone_into(&mut session.settings_read);
                 Ok(session)
             }
-            Err(doubt) => {
+            Err(doubt @ Doubt::Unsafe(_)) => {
                 self.note_refused(host);
                 Err(doubt)
             }
+            Err(doubt) => Err(doubt),
         }
+    }
+
+    /// The settings of a server whose word can be relied on, as soon as it goes by them.
+    async fn sound(&self, session: &mut Session, limit: Duration) -> Result<Settings, Doubt> {
+        let began = Instant::now();
+        loop {
+            let row = session
+                .run(limit, |client| client.query_one(settings::QUESTION, &[]))
+                .await?;
+            let settings = self.check(&row)?;
+            if self.is_heeded(&settings) {
+                return Ok(settings);
+            }
+            if began.elapsed() > limit {
+                return Err(Doubt::Late(limit));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Whether the server goes by these settings. What it once did go by it goes by until it reads them again.
+    fn is_heeded(&self, settings: &Settings) -> bool {
+        let mut known = self.heeded.lock().unwrap_or_else(PoisonError::into_inner);
+        if settings.is_heeded() {
+            settings.read_at().clone_into(&mut known);
+        }
+        settings.is_heeded() || *known == settings.read_at()
     }
 
     /// What was learned from the server that is in use is true for all connections to it; a former primary that is asked

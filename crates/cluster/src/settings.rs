@@ -15,7 +15,9 @@ pub(crate) const QUESTION: &str = "
            (select count(*) from standby),
            (select count(*) from standby where sync_state in ('sync', 'quorum')),
            (select count(*) from standby where sync_state is null),
-           pg_conf_load_time()::text";
+           pg_conf_load_time()::text,
+           coalesce((select wait_event in ('CheckpointerMain', 'CheckpointWriteDelay')
+                       from pg_stat_activity where backend_type = 'checkpointer'), false)";
 
 /// What a server says of how it keeps what it commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,7 @@ pub(crate) struct Settings {
     synchronous: i64,
     hidden: i64,
     read_at: String,
+    checkpointer_listens: bool,
 }
 
 impl Settings {
@@ -43,12 +46,19 @@ impl Settings {
             synchronous: row.try_get(5)?,
             hidden: row.try_get(6)?,
             read_at: row.try_get(7)?,
+            checkpointer_listens: row.try_get(8)?,
         })
     }
 
     /// Whether commits wait for a standby.
     pub(crate) fn has_standby(&self) -> bool {
         self.synchronous > 0
+    }
+
+    /// Whether commits do wait already, and not from the next moment on: it is the checkpointer that has them wait, and in
+    /// the middle of a checkpoint that cannot wait, as after a fail-over, it reads no settings.
+    pub(crate) fn is_heeded(&self) -> bool {
+        self.synchronous_standby_names.is_empty() || self.checkpointer_listens
     }
 
     /// When the server read them.
@@ -120,7 +130,22 @@ mod tests {
             synchronous: 0,
             hidden: 0,
             read_at: String::new(),
+            checkpointer_listens: true,
         }
+    }
+
+    #[test]
+    fn a_standby_counts_when_the_checkpointer_has_heard_of_it() {
+        let busy = Settings {
+            checkpointer_listens: false,
+            ..sound()
+        };
+        assert!(busy.is_heeded(), "nobody waits for a standby");
+        let replicated = Settings {
+            synchronous_standby_names: "b".into(),
+            ..busy
+        };
+        assert!(!replicated.is_heeded());
     }
 
     #[test]

@@ -383,6 +383,7 @@ impl Shard {
 
     fn begin_stop(&mut self, now: Timestamp, patience: Duration) {
         self.farewell_by = Some(now + patience);
+        self.broker.handle(now, Input::Farewell);
         let connections: Vec<_> = self.effects.connections().collect();
         info!(connections = connections.len(), "stopping");
         for connection in connections {

@@ -357,6 +357,7 @@ impl Shell {
     }
 
     fn close(&mut self, it: &mut Turn<'_>) {
+        self.handle(it, Input::Farewell);
         let connections: Vec<ConnectionId> = self.outlets.keys().copied().collect();
         for connection in connections {
             self.handle(it, Input::ConnectionClosed(connection));

@@ -272,6 +272,60 @@ fn auto_delete_queues_go_with_their_last_consumer() {
 }
 
 #[test]
+fn a_node_that_says_farewell_takes_no_auto_delete_queue_along() {
+    check(
+        "connect 1
+         1.1 open
+         1.1 declare q auto-delete durable
+         1.1 publish - q a
+         landed
+         1.1 consume q a
+         farewell
+         close 1
+         stop
+         crash
+         connect 2
+         2.1 open
+         2.1 consume q b
+         2.1 cancel b
+         landed",
+        expect![[r#"
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 declare q auto-delete durable
+                land #2 queue 1 q
+            1.1 publish - q a
+                land #3 message a for [1]
+            landed
+                1.1 queue.declare-ok q 0 0
+            1.1 consume q a
+                1.1 basic.consume-ok a
+                1.1 deliver to a [1] #3
+            farewell
+            close 1
+                land #4 waiting in 1: 3 ready (failed 0, lost 1)
+            stop
+                land #5 stopped
+            crash
+            connect 2
+                2.0 connection.open-ok
+            2.1 open
+                2.1 channel.open-ok
+            2.1 consume q b
+                2.1 basic.consume-ok b
+                2.1 deliver to b [1] #3 redelivered after 0
+            2.1 cancel b
+                land #4 dropped in 1: #3+1
+                land #5 no queue 1
+            landed
+                2.1 basic.cancel-ok
+        "#]],
+    );
+}
+
+#[test]
 fn exchanges_are_refused_with_the_texts_that_clients_know() {
     check(
         "connect 1

@@ -351,3 +351,56 @@ fn what_comes_back_to_a_full_queue_at_a_stop_is_dropped_before_the_stop_is_told(
         "#]],
     );
 }
+
+/// A node that passes messages on numbers them, but its client does not send one again that was refused.
+#[test]
+fn what_a_node_counts_lands_where_there_is_room() {
+    check(
+        "
+        connect 1
+        1.1 open
+        1.1 confirm
+        1.1 declare full x-max-length=1 x-overflow:reject-publish
+        1.1 declare empty
+        1.1 bind full amq.fanout any
+        1.1 bind empty amq.fanout any
+        landed
+        1.1 publish - amq.landfall.numbered - id=node:1
+        1.1 publish - full a
+        1.1 publish amq.fanout any b
+        1.1 publish amq.fanout any c id=client:1
+        landed
+        ",
+        expect![[r#"
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 confirm
+                1.1 confirm.select-ok
+            1.1 declare full x-max-length=1 x-overflow:reject-publish
+                land #2 queue 1 full
+            1.1 declare empty
+            1.1 bind full amq.fanout any
+            1.1 bind empty amq.fanout any
+            landed
+                1.1 queue.declare-ok full 0 0
+                land #3 queue 2 empty
+                land #4 bound amq.fanout -any-> Queue(QueueId(1))
+                land #5 bound amq.fanout -any-> Queue(QueueId(2))
+            1.1 publish - amq.landfall.numbered - id=node:1
+                1.1 confirm 1
+            1.1 publish - full a
+                land #6 message a for [1]
+            1.1 publish amq.fanout any b
+                land #7 message b for [2]
+            1.1 publish amq.fanout any c id=client:1
+            landed
+                1.1 queue.declare-ok empty 0 0
+                1.1 queue.bind-ok
+                1.1 queue.bind-ok
+                1.1 confirm 2
+                1.1 refuse up to 4
+        "#]],
+    );
+}

@@ -185,3 +185,17 @@ fn of_two_numbers_the_lower_one_counts_and_the_rest_stays() {
         4
     );
 }
+
+#[test]
+fn a_negative_number_is_no_limit_whoever_said_it() {
+    let limit = |number| Value::I64(number);
+    let of = |own: i64, operators: i64| {
+        let own = TableBuilder::new().field("x-delivery-limit", limit(own));
+        let operators = TableBuilder::new().field("delivery-limit", limit(operators));
+        let both = limited(&own.build(), &operators.build(), "x-");
+        both.get("x-delivery-limit").and_then(Value::as_integer)
+    };
+    assert_eq!(of(-1, 5), Some(5));
+    assert_eq!(of(3, -1), Some(3));
+    assert_eq!(of(-1, -1), Some(-1));
+}

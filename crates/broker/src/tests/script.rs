@@ -130,6 +130,7 @@ impl Heart {
                 None
             }
             ["journey"] => return super::journeys::told(&mut self.broker),
+            ["farewell"] => Some(Input::Farewell),
             ["stop"] => Some(Input::Stopping),
             ["operator", ref command @ ..] => Some(super::operating::asked(command)),
             ["login", id, user, password, ref place @ ..] => {

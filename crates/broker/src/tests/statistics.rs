@@ -525,3 +525,32 @@ fn a_full_channel_is_told_and_a_connection_is_closed_on_demand() {
         "#]],
     );
 }
+
+#[test]
+fn what_is_published_for_an_operator_leaves_no_publisher() {
+    check(
+        "
+        operator for guest / declare q
+        landed
+        operator for guest / publish - q a
+        landed
+        operator totals
+        ",
+        expect![[r#"
+            operator for guest / declare q
+                land #2 queue 1 q
+            landed
+                operator: made
+            operator for guest / publish - q a
+                land #3 message a for [1]
+            landed
+                operator: published
+            operator totals
+                operator: totals
+                    publish 1; in 0 ms: ; +0 ready, +0 unacked, +0 messages
+                    to confirm 1, routed 1; queue_declared 1, queue_created 1; in vain: 
+                    1 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving
+                    0 connections, 0 publishers, 0 channels, 0 consumers, 1 queues, 7 exchanges; 0 ms late
+        "#]],
+    );
+}

@@ -146,17 +146,26 @@ impl<'a> Bridge<'a> {
     /// Does all that can be done without waiting.
     fn turn(&mut self, socket: &mut Socket) {
         self.take_events();
-        self.hear_owner();
-        self.say_goodbye();
-        self.write_owner();
-        let must_wait = self.hung_up || self.must_tell_owner_first();
-        if !must_wait {
+        loop {
+            let heard_all = self.hear_owner();
+            self.say_goodbye();
+            self.write_owner();
+            self.write_client(socket);
+            // Nothing would wake this end for what has come already and had no room.
+            if heard_all || self.hung_up || self.wire.output().remaining() >= UNREAD_MAX {
+                break;
+            }
+        }
+        self.held.set(self.session.held());
+    }
+
+    fn write_client(&mut self, socket: &mut Socket) {
+        if !self.hung_up && !self.must_tell_owner_first() {
             let written = socket.write(self.wire.output());
             written
                 .map(drop)
                 .unwrap_or_else(|error| self.hang_up(error.to_string()));
         }
-        self.held.set(self.session.held());
     }
 
     async fn wait(&mut self, socket: &mut Socket) -> Happened {

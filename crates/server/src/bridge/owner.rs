@@ -35,14 +35,14 @@ pub(super) enum Owner {
 }
 
 impl Bridge<'_> {
-    /// Hears what the owner says, as long as the client reads it.
-    pub(super) fn hear_owner(&mut self) {
+    /// Hears what the owner says, as long as the client reads it; whether all of it that came was heard.
+    pub(super) fn hear_owner(&mut self) -> bool {
         while self.wire.output().remaining() < UNREAD_MAX {
             let Owner::There(way, _) = &mut self.owner else {
-                return;
+                return true;
             };
             match way.next() {
-                Ok(None) => return,
+                Ok(None) => return true,
                 Ok(Some((CONNECTION, Arrival::Method(method)))) => self.on_connection(&method),
                 Ok(Some((number, arrival))) => {
                     let passed_on = self.session.owner_said(number, arrival, &mut self.wire);
@@ -54,6 +54,7 @@ impl Bridge<'_> {
                 Err(why) => self.lose_owner(&why),
             }
         }
+        false
     }
 
     fn on_connection(&mut self, method: &Method) {
@@ -130,7 +131,8 @@ impl Bridge<'_> {
             way.update_secret(secret);
         }
         debug!(connection = %self.id, peer = %self.peer, node = &*way.address, waited_ms, "passed on");
-        self.front.unreached.reached(&way.address);
+        let is_owner = self.address().as_ref() == Some(&way.address);
+        self.front.unreached.reached(&way.address, is_owner);
         self.owner = Owner::There(Box::new(way), None);
         if !std::mem::replace(&mut self.let_in, true) {
             self.wire.accept_login();

@@ -394,7 +394,11 @@ impl Session {
             return Ok(());
         };
         // Behind a close nothing else is answered, whatever was asked before it.
-        let is_closed = matches!(answer, Method::ChannelCloseOk(_)) && channel.is_leaving();
+        let is_closed = matches!(answer, Method::ChannelCloseOk(_));
+        if is_closed && !channel.is_leaving() {
+            // The closes of both sides crossed: it answers that of a channel which had the number before this one.
+            return Ok(());
+        }
         let asked = if is_closed {
             channel.asked.pop_back()
         } else {

@@ -515,6 +515,29 @@ fn behind_a_close_nothing_else_is_answered() {
 }
 
 #[test]
+fn closes_that_cross_do_not_answer_the_channel_that_comes_after() {
+    let mut talk = Talk::new();
+    talk.client(channel::Close::default());
+    talk.owner(channel::Close {
+        reply_code: 406,
+        ..channel::Close::default()
+    });
+    talk.client(channel::CloseOk);
+    talk.client(channel::Open::default());
+    // The owner's answer to the client's close.
+    talk.owner(channel::CloseOk);
+    talk.owner(channel::OpenOk::default());
+    talk.is(&expect![[r#"
+        to the owner: channel.close
+        to the owner: channel.close-ok
+        to the client: channel.close
+        to the client: channel.close-ok
+        to the owner: channel.open
+        to the client: channel.open-ok
+    "#]]);
+}
+
+#[test]
 fn what_comes_into_a_transaction_while_there_is_no_owner_is_not_committed_without_it() {
     let mut talk = Talk::new();
     talk.client(tx::Select);

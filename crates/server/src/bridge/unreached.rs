@@ -33,9 +33,11 @@ impl Unreached {
         }
     }
 
-    /// It does.
-    pub(super) fn reached(&self, address: &Arc<str>) {
-        self.since().take_if(|(other, _)| other == address);
+    /// It does. If it is the owner, what was known of another counts no more: should that one ever own the shard again,
+    /// its clients wait for it as for any other.
+    pub(super) fn reached(&self, address: &Arc<str>, is_owner: bool) {
+        self.since()
+            .take_if(|(other, _)| is_owner || other == address);
     }
 
     /// When a client that has waited since then is told that it is not served here, if this is still the owner by that time.
@@ -65,10 +67,13 @@ mod tests {
         assert_eq!(gives_up_at(&one), Some(Timestamp(8000)));
         assert_eq!(gives_up_at(&other), None, "it has taken its place");
         unreached.failed(&other, Timestamp(3000));
-        unreached.reached(&one);
+        unreached.reached(&one, false);
         assert_eq!(gives_up_at(&other), Some(Timestamp(10_000)));
-        unreached.reached(&other);
+        unreached.reached(&other, true);
         assert_eq!(gives_up_at(&other), None);
+        unreached.failed(&other, Timestamp(3000));
+        unreached.reached(&one, true);
+        assert_eq!(gives_up_at(&other), None, "that was another time");
     }
     #[test]
     fn who_comes_later_tries_it_once_more() {
@@ -77,7 +82,7 @@ mod tests {
         unreached.failed(&one, Timestamp(1000));
         let later = Timestamp(3_600_000);
         assert_eq!(unreached.gives_up_at(&one, later), Some(later + OWN_TRY));
-        unreached.reached(&one);
+        unreached.reached(&one, true);
         assert_eq!(unreached.gives_up_at(&one, later), None);
     }
 }
