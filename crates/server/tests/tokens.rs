@@ -83,7 +83,7 @@ fn start(scratch: &Scratch) -> (Landfall, Issuer) {
 }
 
 /// A client that has shown a token, and waits for the answer.
-fn client(server: &Landfall, token: &str) -> Raw {
+pub(crate) fn client(server: &Landfall, token: &str) -> Raw {
     let mut raw = Raw::dial(server.address());
     raw.start();
     let capabilities = TableBuilder::new()
@@ -101,7 +101,7 @@ fn client(server: &Landfall, token: &str) -> Raw {
     raw
 }
 
-fn update(raw: &mut Raw, token: &str) {
+pub(crate) fn update(raw: &mut Raw, token: &str) {
     let update = connection::UpdateSecret {
         new_secret: token.to_owned().into(),
         reason: ShortStr::empty(),
@@ -204,7 +204,7 @@ fn who_came_with_a_password_is_told_yes() {
 }
 
 /// What the API answers to a request with these headers.
-fn ask(server: &Landfall, asked: &str, headers: &[&str], body: &str) -> String {
+pub(crate) fn ask(server: &Landfall, asked: &str, headers: &[&str], body: &str) -> String {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(server.api().trim_start_matches("http://"))
         .expect("it listens");
@@ -224,7 +224,7 @@ fn ask(server: &Landfall, asked: &str, headers: &[&str], body: &str) -> String {
     answer
 }
 
-fn code(answer: &str) -> &str {
+pub(crate) fn code(answer: &str) -> &str {
     answer.split(' ').nth(1).unwrap_or_default()
 }
 
