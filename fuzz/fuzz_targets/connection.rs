@@ -281,6 +281,9 @@ impl Play {
                 Event::Open { .. } => {
                     server.send(ChannelNumber(0), &connection::OpenOk::default().into());
                 }
+                Event::SecretUpdated(_) => {
+                    server.send(ChannelNumber(0), &connection::UpdateSecretOk.into());
+                }
                 Event::ChannelOpened(number) => {
                     assert!((1..=200).contains(&number.0));
                     server.send(number, &channel::OpenOk::default().into());

@@ -10,9 +10,10 @@ use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use broker::{Answer, Command, Deed, Definitions, Mark, Right};
+use broker::{Answer, Bearer, Command, Deed, Definitions, Mark, Right};
 use model::record::UserDefinition;
 use model::{Password, ShortStr};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -88,11 +89,35 @@ impl Needs {
 
 /// The user whom a request is from.
 #[derive(Clone, Debug)]
-pub(crate) struct Caller(pub(crate) UserDefinition);
+pub(crate) struct Caller {
+    /// As it is defined; of whoever came with a token, as the token says.
+    pub(crate) user: UserDefinition,
+    /// What counts instead of its permissions, if it came with a token.
+    pub(crate) bearer: Option<Arc<Bearer>>,
+}
+
+impl From<UserDefinition> for Caller {
+    fn from(user: UserDefinition) -> Self {
+        Self { user, bearer: None }
+    }
+}
+
+impl From<Arc<Bearer>> for Caller {
+    fn from(bearer: Arc<Bearer>) -> Self {
+        Self {
+            user: UserDefinition {
+                name: bearer.user.clone(),
+                tags: bearer.tags.clone(),
+                ..UserDefinition::default()
+            },
+            bearer: Some(bearer),
+        }
+    }
+}
 
 impl Caller {
     fn is_any(&self, tags: &[&str]) -> bool {
-        tags.iter().any(|tag| self.0.is(tag))
+        tags.iter().any(|tag| self.user.is(tag))
     }
 
     fn check_manages(&self) -> Result<(), Failure> {
@@ -104,7 +129,7 @@ impl Caller {
 
     /// Refuses those who may nothing here.
     pub(crate) fn check_comes_in(&self) -> Result<(), Failure> {
-        if self.0.is("administrator") {
+        if self.user.is("administrator") {
             return Ok(());
         }
         self.check_manages()
@@ -117,7 +142,7 @@ impl Caller {
 
     /// Whether the user sees connections of that user, and what is on them.
     pub(crate) fn owns(&self, user: &str) -> bool {
-        self.sees_all() || self.0.name == *user
+        self.sees_all() || self.user.name == *user
     }
 
     /// The virtual hosts in which the user sees what is there; `None` for all.
@@ -126,8 +151,13 @@ impl Caller {
             return Ok(None);
         }
         let definitions = api.definitions().await?;
+        if let Some(bearer) = &self.bearer {
+            let names = definitions.vhosts.iter().map(|vhost| &vhost.name);
+            let own = names.filter(|name| bearer.enters(name));
+            return Ok(Some(own.cloned().collect()));
+        }
         let own = definitions.permissions.iter();
-        let own = own.filter(|permission| permission.user == self.0.name);
+        let own = own.filter(|permission| permission.user == self.user.name);
         Ok(Some(
             own.map(|permission| permission.vhost.clone()).collect(),
         ))
@@ -139,8 +169,11 @@ impl Caller {
     }
 
     fn has_permission_in(&self, vhost: &str, definitions: &Definitions) -> bool {
+        if let Some(bearer) = &self.bearer {
+            return bearer.enters(vhost);
+        }
         (definitions.permissions.iter())
-            .any(|permission| permission.user == self.0.name && permission.vhost == *vhost)
+            .any(|permission| permission.user == self.user.name && permission.vhost == *vhost)
     }
 }
 
@@ -185,7 +218,7 @@ pub(crate) async fn guard(
         Needs::Configure => Some(Right::Configure),
         _ => None,
     };
-    if needs == Needs::Itself && part("user").is_none_or(|(_, user)| caller.0.name != *user) {
+    if needs == Needs::Itself && part("user").is_none_or(|(_, user)| caller.user.name != *user) {
         allow(&api, &caller, Needs::Administrator, None).await?;
     }
     match (right, vhost, part("name")) {
@@ -224,7 +257,8 @@ async fn log_in(
         local,
     };
     match api.ask(asked).await? {
-        Answer::User(user, mark) => Ok((Caller(user), mark)),
+        Answer::User(user, mark) => Ok((user.into(), mark)),
+        Answer::Bearer(bearer) => Ok((bearer.into(), Mark::of_token())),
         _ => Err(Failure::LoginRefused),
     }
 }
@@ -237,16 +271,19 @@ async fn look_up(api: &Api, vouched: Vouched, local: bool) -> Result<(Caller, Ma
         local,
     };
     match api.ask(asked).await {
-        Ok(Answer::User(user, mark)) => Ok((Caller(user), mark)),
+        Ok(Answer::User(user, mark)) => Ok((user.into(), mark)),
         Ok(_) | Err(Failure::LoginRefused) => Err(Failure::SessionOver),
         Err(other) => Err(other),
     }
 }
 
-/// Name and password of HTTP's basic authentication.
+/// Name and password of HTTP's basic authentication; a token is a password that says itself whose it is.
 pub(crate) fn login_of(headers: &HeaderMap) -> Option<(ShortStr, Password)> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, coded) = value.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some((ShortStr::empty(), Password::new(coded.trim().to_owned())));
+    }
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
@@ -264,28 +301,33 @@ async fn allow_at_queue(
     vhost: &str,
     queue: &str,
 ) -> Result<(), Failure> {
-    if caller.0.is("administrator") {
+    if caller.user.is("administrator") {
         return Ok(());
     }
     caller.check_manages()?;
+    let refused = Failure::NotAllowed(match right {
+        Right::Read => "User not authorised to read from the queue",
+        _ => "User not authorised to configure the queue",
+    });
+    if let Some(bearer) = &caller.bearer {
+        let allowed = bearer.allows(vhost, right, queue);
+        return if allowed { Ok(()) } else { Err(refused) };
+    }
     let asked = Command::Permitted {
-        user: caller.0.name.clone(),
+        user: caller.user.name.clone(),
         vhost: vhosts::name(vhost)?,
         right,
         name: vhosts::name(queue)?,
     };
     match api.ask(asked).await {
-        Err(Failure::LoginRefused) => Err(Failure::NotAllowed(match right {
-            Right::Read => "User not authorised to read from the queue",
-            _ => "User not authorised to configure the queue",
-        })),
+        Err(Failure::LoginRefused) => Err(refused),
         other => other.map(|_| ()),
     }
 }
 
 /// A virtual host in which the user has no permission is closed to administrators as it is to their clients.
 async fn allow_as_client(api: &Api, caller: &Caller, vhost: &str) -> Result<(), Failure> {
-    if !caller.0.is("administrator") {
+    if !caller.user.is("administrator") {
         caller.check_manages()?;
     }
     on_behalf::ask(api, caller, vhost, Deed::Enter).await?;
@@ -301,13 +343,13 @@ async fn allow(
     if let (Needs::AsClient, Some(vhost)) = (needs, vhost) {
         return allow_as_client(api, caller, vhost).await;
     }
-    if caller.0.is("administrator") {
+    if caller.user.is("administrator") {
         return Ok(());
     }
     caller.check_manages()?;
     match needs {
         Needs::Administrator => return Err(Failure::NotAllowed("Not administrator user")),
-        Needs::Policymaker if !caller.0.is("policymaker") => {
+        Needs::Policymaker if !caller.user.is("policymaker") => {
             return Err(Failure::NotAllowed("Not policymaker"));
         }
         Needs::Nobody | Needs::Management | Needs::Itself => return Ok(()),

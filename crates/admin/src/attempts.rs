@@ -72,9 +72,14 @@ impl Attempts {
             other => other,
         };
         let local = address.is_loopback();
+        let mut whose = vec![Whose::Address(address)];
+        // A token comes without a name: who shows a wrong one must not lock out those who show others.
+        if !user.is_empty() {
+            whose.push(Whose::User(user.detached(), local));
+        }
         Login {
             proof: self.hasher.hash_one((address, user.as_str(), secret)),
-            whose: vec![Whose::Address(address), Whose::User(user.detached(), local)],
+            whose,
         }
     }
 

@@ -94,7 +94,7 @@ pub(crate) async fn close_of_user(
 
 /// Connections are closed by administrators, and by those whose they are.
 fn may_close(caller: &Caller, user: &str) -> Result<(), Failure> {
-    if caller.0.is("administrator") || caller.0.name == *user {
+    if caller.user.is("administrator") || caller.user.name == *user {
         return Ok(());
     }
     Err(Failure::NotAllowed("Not administrator user"))

@@ -142,7 +142,7 @@ endpoints! {
     GET "/api/shovels/{vhost}" Vhost "none" => features::none_of_vhost;
     GET "/api/federation-links" Management "none" => features::none;
     GET "/api/federation-links/{vhost}" Vhost "none" => features::none_of_vhost;
-    GET "/api/auth" Nobody "how to log in: with a name and a password" => features::auth;
+    GET "/api/auth" Nobody "how to log in: with a name and a password, or also with a token" => features::auth;
     GET "/api/aliveness-test/{vhost}" AsClient "sends a message through the queue `aliveness-test`" => features::aliveness;
     POST "/api/rebalance/queues" Administrator "as `/api/landfall/cluster/rebalance`; where there is no cluster there is nothing to do" => features::rebalance;
 

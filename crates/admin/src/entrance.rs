@@ -14,7 +14,7 @@ use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use model::ShortStr;
+use model::{Password, ShortStr};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -25,6 +25,8 @@ pub struct Arrival {
     pub address: IpAddr,
     /// Whether nobody between could read it.
     pub over_tls: bool,
+    /// The port that it came to.
+    pub port: u16,
 }
 
 impl Arrival {
@@ -32,6 +34,7 @@ impl Arrival {
     const UNKNOWN: Self = Self {
         address: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         over_tls: false,
+        port: 0,
     };
 
     /// How a request came.
@@ -94,7 +97,7 @@ impl Entrance {
             check_site(request.headers())?;
         }
         let arrival = Arrival::of(request.extensions());
-        let id = cookie(request.headers(), arrival.over_tls);
+        let id = cookie(request.headers(), arrival);
         request.headers_mut().remove(header::COOKIE);
         request.extensions_mut().insert(self.clone());
         if request.headers().contains_key(header::AUTHORIZATION) {
@@ -108,13 +111,23 @@ impl Entrance {
         if changes && !begins_anew {
             check_token(request.headers(), &session)?;
         }
-        let vouched: Vouched = session.vouched.clone();
-        request.extensions_mut().insert(vouched);
+        match session.token.as_ref().map(bearer_of) {
+            // Whoever answers looks at it again: the session ends with it.
+            Some(token) => {
+                request.headers_mut().insert(header::AUTHORIZATION, token);
+            }
+            None => {
+                let vouched: Vouched = session.vouched.clone();
+                request.extensions_mut().insert(vouched);
+            }
+        }
         request.extensions_mut().insert(session.clone());
         let mut response = next.run(request).await;
-        if response.headers_mut().remove(SESSION_OVER).is_some() {
+        let refused = response.headers().contains_key(header::WWW_AUTHENTICATE);
+        let over = response.headers_mut().remove(SESSION_OVER).is_some();
+        if over || refused && session.token.is_some() {
             self.sessions.end(&session.id);
-            let forget = set_cookie(None, arrival.over_tls);
+            let forget = set_cookie(None, arrival);
             response.headers_mut().insert(header::SET_COOKIE, forget);
         }
         Ok(response)
@@ -154,6 +167,14 @@ impl Entrance {
     }
 }
 
+/// What a token is as a header.
+fn bearer_of(token: &Password) -> HeaderValue {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.as_str()))
+        .unwrap_or(HeaderValue::from_static("Bearer"));
+    value.set_sensitive(true);
+    value
+}
+
 /// Refuses what another site makes a browser send: it says so, or from where. Tools say neither.
 fn check_site(headers: &HeaderMap) -> Result<(), Failure> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or(""));
@@ -188,17 +209,15 @@ fn check_token(headers: &HeaderMap, session: &Current) -> Result<(), Failure> {
     ))
 }
 
-/// Over TLS browsers take this name only from us: not from a neighbour, and not from somebody between.
-const fn cookie_name(over_tls: bool) -> &'static str {
-    if over_tls {
-        "__Host-landfall"
-    } else {
-        "landfall"
-    }
+/// Over TLS browsers take this name only from us: not from a neighbour, and not from somebody between. Browsers do not tell
+/// the ports of a host apart: with the port two nodes of one machine do not take each other's cookies away.
+fn cookie_name(Arrival { over_tls, port, .. }: Arrival) -> String {
+    let safe = if over_tls { "__Host-" } else { "" };
+    format!("{safe}landfall-{port}")
 }
 
-fn cookie(headers: &HeaderMap, over_tls: bool) -> Option<String> {
-    let name = cookie_name(over_tls);
+fn cookie(headers: &HeaderMap, arrival: Arrival) -> Option<String> {
+    let name = cookie_name(arrival);
     let all = headers.get_all(header::COOKIE).iter();
     let texts = all.filter_map(|value| value.to_str().ok());
     let mut each = texts.flat_map(|text| text.split(';'));
@@ -209,9 +228,9 @@ fn cookie(headers: &HeaderMap, over_tls: bool) -> Option<String> {
 }
 
 /// Gives the browser the cookie of a session, or takes it away.
-pub(crate) fn set_cookie(id: Option<&str>, over_tls: bool) -> HeaderValue {
-    let name = cookie_name(over_tls);
-    let secure = if over_tls { "; Secure" } else { "" };
+pub(crate) fn set_cookie(id: Option<&str>, arrival: Arrival) -> HeaderValue {
+    let name = cookie_name(arrival);
+    let secure = if arrival.over_tls { "; Secure" } else { "" };
     let (value, until) = match id {
         Some(id) => (id, ""),
         None => ("", "; Max-Age=0"),

@@ -76,8 +76,15 @@ pub(crate) async fn none_of_vhost(
     wanted.of::<Value>([])
 }
 
-pub(crate) async fn auth() -> Json<Value> {
-    Json(json!({"oauth_enabled": false}))
+pub(crate) async fn auth(State(api): State<Api>) -> Json<Value> {
+    let Some(oauth) = &api.about().oauth else {
+        return Json(json!({"oauth_enabled": false}));
+    };
+    let mut shape = json!({"oauth_enabled": true, "oauth_resource_id": oauth.resource_id});
+    if let Some(issuer) = &oauth.issuer {
+        shape["oauth_provider_url"] = json!(issuer);
+    }
+    Json(shape)
 }
 
 /// The queue of the test, as with RabbitMQ.

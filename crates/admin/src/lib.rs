@@ -8,7 +8,7 @@
 //! before all of it on the node that is asked (sessions, failed logins), and `access` asks each request who it is from.
 
 mod operator;
-pub use operator::{About, AskError, Content, Operator, Reading};
+pub use operator::{About, AskError, Content, Oauth, Operator, Reading};
 
 pub mod clients;
 pub mod cluster;

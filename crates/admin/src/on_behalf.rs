@@ -22,7 +22,8 @@ pub(crate) async fn ask(
     deed: Deed,
 ) -> Result<Answer, Failure> {
     let asked = OnBehalf {
-        user: caller.0.name.clone(),
+        user: caller.user.name.clone(),
+        bearer: caller.bearer.clone(),
         vhost: vhosts::name(vhost)?,
         deed,
     };

@@ -84,6 +84,17 @@ pub struct About {
     pub version: &'static str,
     /// The name of the cluster.
     pub cluster_name: String,
+    /// Whose tokens are taken, if any are.
+    pub oauth: Option<Oauth>,
+}
+
+/// What whoever logs in with a token may know.
+#[derive(Clone, Debug)]
+pub struct Oauth {
+    /// What tokens call this server.
+    pub resource_id: String,
+    /// Who issues them, if that is said.
+    pub issuer: Option<String>,
 }
 
 impl About {

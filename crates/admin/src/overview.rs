@@ -131,7 +131,7 @@ async fn add_own(shape: &mut Value, api: &Api, caller: &Caller) -> Result<(), Fa
     Ok(())
 }
 
-pub(crate) async fn whoami(Extension(Caller(user)): Extension<Caller>) -> Json<Value> {
+pub(crate) async fn whoami(Extension(Caller { user, .. }): Extension<Caller>) -> Json<Value> {
     Json(json!({"name": user.name.as_str(), "tags": shapes::names(&user.tags)}))
 }
 

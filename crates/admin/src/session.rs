@@ -11,7 +11,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use broker::{Answer, Command};
+use broker::{Answer, Command, Mark};
 use model::record::UserDefinition;
 use model::{Password, ShortStr};
 use serde_json::{Value, json};
@@ -45,8 +45,12 @@ pub(crate) async fn begin(
     };
     let answer = api.ask(asked).await;
     drop(turn);
-    let (user, mark) = match answer {
-        Ok(Answer::User(user, mark)) => (user, mark),
+    let (caller, mark, token) = match answer {
+        Ok(Answer::User(user, mark)) => (Caller::from(user), mark, None),
+        Ok(Answer::Bearer(bearer)) => {
+            let token = Password::new(password.to_owned());
+            (Caller::from(bearer), Mark::of_token(), Some(token))
+        }
         Ok(_) | Err(Failure::LoginRefused) => {
             attempt.failed();
             tokio::time::sleep_until(refused_at).await;
@@ -55,24 +59,23 @@ pub(crate) async fn begin(
         Err(other) => return Err(other),
     };
     attempt.succeeded();
-    let caller = Caller(user);
     caller.check_comes_in()?;
     if let Some(before) = before {
         entrance.sessions.end(&before.id);
     }
     let vouched = Vouched {
-        user: caller.0.name.detached(),
+        user: caller.user.name.detached(),
         mark,
     };
-    let begun = entrance.sessions.begin(vouched);
-    let cookie = set_cookie(Some(&begun.id), arrival.over_tls);
-    let body = Json(shape(&caller.0, &begun));
+    let begun = entrance.sessions.begin(vouched, token);
+    let cookie = set_cookie(Some(&begun.id), arrival);
+    let body = Json(shape(&caller.user, &begun));
     Ok((StatusCode::CREATED, [(header::SET_COOKIE, cookie)], body).into_response())
 }
 
 /// The session of a request, as far as it belongs to one.
 pub(crate) async fn show(
-    Extension(Caller(user)): Extension<Caller>,
+    Extension(Caller { user, .. }): Extension<Caller>,
     session: Option<Extension<Current>>,
 ) -> Result<Json<Value>, Failure> {
     let Extension(session) = session.ok_or(Failure::LoginWanted)?;
@@ -87,7 +90,7 @@ pub(crate) async fn end(
 ) -> Result<Response, Failure> {
     let Extension(session) = session.ok_or(Failure::LoginWanted)?;
     entrance.sessions.end(&session.id);
-    let forget = set_cookie(None, Arrival::of(request.extensions()).over_tls);
+    let forget = set_cookie(None, Arrival::of(request.extensions()));
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, forget)]).into_response())
 }
 

@@ -2,6 +2,7 @@
 //! The cookie is chance and says nothing; what it stands for is kept here, in the memory of the node that was asked.
 
 use crate::access::Vouched;
+use model::Password;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard};
@@ -23,6 +24,7 @@ pub(crate) struct Sessions(Mutex<HashMap<String, Session>>);
 
 struct Session {
     vouched: Vouched,
+    token: Option<Password>,
     csrf: String,
     used: Instant,
 }
@@ -36,11 +38,13 @@ pub(crate) struct Current {
     pub(crate) csrf: String,
     /// Whose it is.
     pub(crate) vouched: Vouched,
+    /// The token that it began with; it ends with that.
+    pub(crate) token: Option<Password>,
 }
 
 impl Sessions {
     /// Begins a session of somebody whose password was right.
-    pub(crate) fn begin(&self, vouched: Vouched) -> Current {
+    pub(crate) fn begin(&self, vouched: Vouched, token: Option<Password>) -> Current {
         let (id, csrf) = (chance::<32>(), chance::<16>());
         let mut sessions = self.lock();
         let now = Instant::now();
@@ -54,11 +58,17 @@ impl Sessions {
         }
         let session = Session {
             vouched: vouched.clone(),
+            token: token.clone(),
             csrf: csrf.clone(),
             used: now,
         };
         sessions.insert(id.clone(), session);
-        Current { id, csrf, vouched }
+        Current {
+            id,
+            csrf,
+            vouched,
+            token,
+        }
     }
 
     /// The session of a cookie, which is used by that.
@@ -75,6 +85,7 @@ impl Sessions {
             id: id.to_owned(),
             csrf: session.csrf.clone(),
             vouched: session.vouched.clone(),
+            token: session.token.clone(),
         })
     }
 
@@ -129,7 +140,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_session_lasts_while_it_is_used() {
         let sessions = Sessions::default();
-        let begun = sessions.begin(user("ada"));
+        let begun = sessions.begin(user("ada"), None);
         assert_eq!((begun.id.len(), begun.csrf.len()), (64, 32));
         for _ in 0..3 {
             tokio::time::advance(IDLE_MAX - Duration::from_secs(1)).await;
@@ -146,17 +157,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn sessions_are_bounded_and_one_user_crowds_out_nobody() {
         let sessions = Sessions::default();
-        let bob = sessions.begin(user("bob"));
+        let bob = sessions.begin(user("bob"), None);
         let mut ids = Vec::new();
         for _ in 0..=OF_USER_MAX {
             tokio::time::advance(Duration::from_secs(1)).await;
-            ids.push(sessions.begin(user("ada")).id);
+            ids.push(sessions.begin(user("ada"), None).id);
         }
         assert!(sessions.find(&ids[0]).is_none(), "the idlest gave way");
         assert!(sessions.find(&ids[1]).is_some());
         assert!(sessions.find(&bob.id).is_some());
         for number in 0..SESSIONS_MAX {
-            sessions.begin(user(&format!("user {number}")));
+            sessions.begin(user(&format!("user {number}")), None);
         }
         assert_eq!(sessions.lock().len(), SESSIONS_MAX);
     }

@@ -53,6 +53,7 @@ impl Api {
             product: "Landfall".into(),
             version: "1.2.3",
             cluster_name: "test".into(),
+            oauth: None,
         };
         Self(entrance(router(Arc::new(operator), node, about).api))
     }
@@ -63,6 +64,7 @@ impl Api {
             product: "Landfall".into(),
             version: "1.2.3",
             cluster_name: "test".into(),
+            oauth: None,
         };
         let served = router(Arc::new(operator), Arc::new(Alone), about);
         (Self(entrance(served.api)), served.sampling)

@@ -53,7 +53,7 @@ pub(crate) fn name(text: &str) -> Result<ShortStr, Failure> {
 
 pub(crate) async fn set(
     State(api): State<Api>,
-    Extension(Caller(user)): Extension<Caller>,
+    Extension(Caller { user, bearer }): Extension<Caller>,
     Path(text): Path<String>,
     Body(body): Body,
 ) -> Result<StatusCode, Failure> {
@@ -64,8 +64,8 @@ pub(crate) async fn set(
     let known = known.unwrap_or_else(|_| VhostDefinition::new(vhost.clone()));
     let asked = document::vhost(&mut Reader::new("", &body)?, known)?;
     let made = api.change(Command::PutVhost(asked)).await?;
-    if made {
-        // Whoever makes a virtual host may use it: RabbitMQ's rule.
+    // Whoever makes a virtual host may use it: RabbitMQ's rule. What a token allows only the token says.
+    if made && bearer.is_none() {
         let everything = PermissionDefinition::everything(user.name, vhost);
         api.change(Command::PutPermission(everything)).await?;
     }

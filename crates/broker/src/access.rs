@@ -1,6 +1,7 @@
 //! Who may do what: users, their permissions, and what these come to for one user in one virtual host.
 
 use crate::pattern::{Pattern, escaped};
+use crate::wildcard::Wildcard;
 use model::record::{PermissionDefinition, TopicPermissionDefinition, UserDefinition};
 use model::{Definition, ShortStr};
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ pub(crate) struct Rights {
     write: Pattern,
     read: Pattern,
     topics: BTreeMap<ShortStr, TopicRights>,
+    /// Those of a token, if they say anything of routing keys.
+    scoped_topics: Option<Vec<ScopedTopic>>,
     /// The user may send in the name of others.
     pub(crate) impersonates: bool,
 }
@@ -32,6 +35,14 @@ pub(crate) struct Rights {
 struct TopicRights {
     write: Pattern,
     read: Pattern,
+}
+
+/// The routing keys that may be used at exchanges, as a token's scope says.
+#[derive(Debug)]
+pub(crate) struct ScopedTopic {
+    pub(crate) right: Right,
+    pub(crate) exchange: Wildcard,
+    pub(crate) key: Wildcard,
 }
 
 /// What is to be done with a thing.
@@ -150,6 +161,7 @@ impl Access {
             write: compiled(&permission.write),
             read: compiled(&permission.read),
             topics: topics.collect(),
+            scoped_topics: None,
             impersonates: definition.is("impersonator"),
         }))
     }
@@ -167,6 +179,24 @@ fn expanded(text: &str, user: &str, vhost: &str) -> String {
 }
 
 impl Rights {
+    /// What a token allows.
+    pub(crate) fn scoped(
+        configure: Pattern,
+        write: Pattern,
+        read: Pattern,
+        scoped_topics: Option<Vec<ScopedTopic>>,
+        impersonates: bool,
+    ) -> Self {
+        Self {
+            configure,
+            write,
+            read,
+            topics: BTreeMap::new(),
+            scoped_topics,
+            impersonates,
+        }
+    }
+
     pub(crate) fn pattern(&self, right: Right) -> &Pattern {
         match right {
             Right::Configure => &self.configure,
@@ -176,7 +206,17 @@ impl Rights {
     }
 
     pub(crate) fn says_nothing_of_topics(&self) -> bool {
-        self.topics.is_empty()
+        self.topics.is_empty() && self.scoped_topics.is_none()
+    }
+
+    /// Whether a token allows that routing key there; `None` if it is no token that decides.
+    pub(crate) fn scoped_topic(&self, exchange: &str, right: Right, key: &str) -> Option<bool> {
+        let mut topics = self.scoped_topics.as_ref()?.iter();
+        Some(
+            topics.any(|it| {
+                it.right == right && it.exchange.matches(exchange) && it.key.matches(key)
+            }),
+        )
     }
 
     /// The pattern of the routing keys that may be used at a topic exchange, if anything is said of it.

@@ -5,6 +5,7 @@
 
 use crate::access::Right;
 use crate::audit::Account;
+use crate::bearer::Bearer;
 use crate::definitions::Definitions;
 use crate::password::{Mark, Slow};
 use crate::snapshot::{
@@ -17,6 +18,7 @@ use model::record::{
     VhostDefinition,
 };
 use model::{ConnectionId, Password, Position, Publish, ShortStr};
+use std::sync::Arc;
 
 /// Tells the shell which command an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -143,6 +145,8 @@ pub enum Command {
 pub struct OnBehalf {
     /// Whose permissions count.
     pub user: ShortStr,
+    /// Whose scopes count instead, where it came with a token.
+    pub bearer: Option<Arc<Bearer>>,
     /// In which virtual host.
     pub vhost: ShortStr,
     /// What.
@@ -204,6 +208,8 @@ pub enum Answer {
     },
     /// The user who was asked for, or whose password it was.
     User(UserDefinition, Mark),
+    /// The shell, which is the first to see a password, has found that it is a good token.
+    Bearer(Arc<Bearer>),
     /// The password takes long to look at: the shell does it, and then asks for the user under the mark.
     Slow(Slow),
     /// All definitions.

@@ -1,5 +1,6 @@
 //! Who is connected: connections, their channels, and the consumers on them.
 
+use crate::access::Rights;
 use crate::landing::Confirms;
 use crate::numbered::Numbering;
 use crate::permit::Grants;
@@ -19,6 +20,7 @@ use model::{
 };
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// A channel of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -147,7 +149,7 @@ impl Broker {
         if let Some(why) = self.connection_refused(&opened.user, vhost) {
             return Err(why);
         }
-        match self.access.rights(&opened.user, &opened.vhost) {
+        match self.rights_of(opened) {
             Some(rights) => Ok((vhost, Grants::new(rights))),
             None => Err(format!(
                 "access to vhost '{}' refused for user '{}'",
@@ -156,8 +158,16 @@ impl Broker {
         }
     }
 
+    fn rights_of(&self, opened: &Opened) -> Option<Arc<Rights>> {
+        match self.bearers.get(&opened.connection) {
+            Some(bearer) => bearer.rights(&opened.vhost),
+            None => self.access.rights(&opened.user, &opened.vhost),
+        }
+    }
+
     /// A connection is gone: its exclusive queues go with it, what it did not acknowledge comes back.
     pub(crate) fn close_connection(&mut self, now: Timestamp, id: ConnectionId) {
+        self.bearers.remove(&id);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };

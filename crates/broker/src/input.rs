@@ -1,11 +1,13 @@
 //! What happened: everything that the shell may tell the broker.
 
+use crate::bearer::Bearer;
 use crate::command::{Command, CommandId};
 use crate::password::Mark;
 use model::{
     ChannelNumber, ConnectionId, DeliveryTag, MessageRecord, Method, Password, Position, Publish,
     QueueId, ShortStr,
 };
+use std::sync::Arc;
 
 /// What happened.
 #[derive(Debug)]
@@ -13,6 +15,8 @@ pub enum Input {
     /// A client says who it is; answered by [`Effect::LoginChecked`](crate::Effect::LoginChecked), or by
     /// [`Effect::PasswordSlow`](crate::Effect::PasswordSlow) if the shell has to look at the password first.
     Login(Login),
+    /// The client of an open connection has shown another token: that one counts from now on.
+    TokenRenewed(ConnectionId, Arc<Bearer>),
     /// A client passed login and asks for a virtual host; the broker answers it (connection.open-ok or 530).
     ConnectionOpened(Opened),
     /// A connection is gone, closed or broken: its exclusive queues go, its unacked messages come back.
@@ -58,6 +62,8 @@ pub enum Proof {
     Checked(Mark),
     /// The shell knows it: by a certificate, or from another node.
     Vouched,
+    /// The shell has verified a token that says so, and knows when it ends.
+    Token(Arc<Bearer>),
 }
 
 /// Who a client says it is.

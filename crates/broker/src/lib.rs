@@ -48,7 +48,10 @@ mod login;
 pub use login::LoginRefused;
 
 mod access;
+mod bearer;
+mod wildcard;
 pub use access::Right;
+pub use bearer::Bearer;
 mod export;
 mod import;
 mod numbered;
@@ -142,6 +145,7 @@ use schedule::{Deadline, Schedule};
 use shortage::Shortage;
 use statistics::Statistics;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use tx::TransactionRoom;
 
 /// The heart: everything that one shard knows.
@@ -149,6 +153,8 @@ use tx::TransactionRoom;
 pub struct Broker {
     vhosts: Vec<Vhost>,
     access: Access,
+    /// Who came with a token, by connection; from the login to the end.
+    bearers: FxHashMap<ConnectionId, Arc<Bearer>>,
     policies: Policies,
     quota: Quota,
     /// Users who may only come from this machine.
@@ -200,6 +206,7 @@ impl Broker {
         Self {
             vhosts: Vec::new(),
             access: Access::default(),
+            bearers: FxHashMap::default(),
             policies: Policies::default(),
             quota: Quota::default(),
             loopback_users: limits.loopback_users.clone(),
@@ -257,6 +264,7 @@ impl Broker {
                 );
             }
             Input::Login(login) => self.log_in(login),
+            Input::TokenRenewed(connection, bearer) => self.renew_token(connection, bearer),
             Input::ConnectionOpened(opened) => self.open_connection(opened),
             Input::ConnectionClosed(connection) => self.close_connection(now, connection),
             Input::Landed(upto) => self.landed(now, upto),

@@ -1,9 +1,12 @@
 //! Who may log in.
 
+use crate::bearer::Bearer;
 use crate::password::{Mark, Slow, is_password_of};
+use crate::permit::Grants;
 use crate::{Broker, Effect, Login, Proof};
 use model::record::{Hashing, UserDefinition};
-use model::{Password, ShortStr};
+use model::{ConnectionId, Password, ShortStr};
+use std::sync::Arc;
 
 /// Why a login was refused: for the log, the client is told less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +43,14 @@ impl Broker {
             Proof::Password(password) => self.authenticate(&user, password, local),
             Proof::Checked(mark) => self.user_marked(&user, *mark, local).map(Checked::Right),
             Proof::Vouched => self.user_from(&user, local).map(Checked::Right),
+            Proof::Token(bearer) => {
+                // Users that are defined here have nothing to do with it.
+                self.bearers.insert(connection, bearer.clone());
+                let result = Ok(());
+                let effect = Effect::LoginChecked { connection, result };
+                self.effects.push_back(effect);
+                return;
+            }
         };
         let effect = match checked {
             Ok(Checked::Slow(slow)) => Effect::PasswordSlow { connection, slow },
@@ -49,6 +60,16 @@ impl Broker {
             },
         };
         self.effects.push_back(effect);
+    }
+
+    /// Another token counts from the next request on, also if it allows less.
+    pub(crate) fn renew_token(&mut self, id: ConnectionId, bearer: Arc<Bearer>) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let vhost = &self.vhosts[connection.vhost.0].name;
+        connection.grants = Grants::new(bearer.rights(vhost).unwrap_or_default());
+        self.bearers.insert(id, bearer);
     }
 
     /// The user, if that is the password. Whether there is such a user is not told by the time it takes to say

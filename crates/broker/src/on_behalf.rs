@@ -4,6 +4,7 @@
 use crate::Broker;
 use crate::access::Right;
 use crate::backlog::Ready;
+use crate::bearer::Bearer;
 use crate::choose::{NOT_THERE, check_count};
 use crate::command::{Answer, CommandId, CommandRefused, Deed, OnBehalf, Outcome, Stayed};
 use crate::connection::{Channel, ChannelId, Connection, Refusal};
@@ -38,7 +39,7 @@ impl Broker {
         command: CommandId,
         asked: OnBehalf,
     ) -> Result<Answer, CommandRefused> {
-        let id = self.open_for(command, asked.user, &asked.vhost)?;
+        let id = self.open_for(command, asked.user, asked.bearer.as_deref(), &asked.vhost)?;
         let before = self.landing.last();
         let done = self.do_deed(now, id, asked.deed, before);
         if self.landing.last() > before {
@@ -61,10 +62,15 @@ impl Broker {
         &mut self,
         command: CommandId,
         user: ShortStr,
+        bearer: Option<&Bearer>,
         vhost: &ShortStr,
     ) -> Result<ChannelId, CommandRefused> {
         let index = self.vhost_named(vhost).ok_or_else(|| no_vhost(vhost))?;
-        let rights = self.access.rights(&user, vhost).ok_or_else(|| {
+        let rights = match bearer {
+            Some(bearer) => bearer.rights(vhost),
+            None => self.access.rights(&user, vhost),
+        };
+        let rights = rights.ok_or_else(|| {
             let text = format!("access to vhost '{vhost}' refused for user '{user}'");
             CommandRefused::NotPermitted(text)
         })?;

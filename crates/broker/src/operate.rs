@@ -165,7 +165,7 @@ impl Broker {
             return Err(no_user(user));
         }
         let theirs = self.connections.iter();
-        let theirs = theirs.filter(|(_, connection)| connection.user == *user);
+        let theirs = theirs.filter(|(id, it)| it.user == *user && !self.bearers.contains_key(id));
         let mut connections: Vec<ConnectionId> = theirs.map(|(id, _)| *id).collect();
         connections.sort_unstable();
         self.define(Definition::UserRemoved { user: user.clone() });

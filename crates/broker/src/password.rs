@@ -60,6 +60,11 @@ impl std::fmt::Debug for Slow {
 pub struct Mark(pub u128);
 
 impl Mark {
+    /// What stands for the mark where somebody came with a token: no user's.
+    pub const fn of_token() -> Self {
+        Self(0)
+    }
+
     /// The mark of a user.
     pub fn of(user: &UserDefinition) -> Self {
         let digest = Sha256::new()

@@ -1,5 +1,6 @@
 //! Patterns of names, as permissions and policies have them: regular expressions, found anywhere in the name.
 
+use crate::wildcard::Wildcard;
 use fancy_regex::{Regex, RegexBuilder};
 
 /// A pattern that needs more steps than this on one name matches nothing: it must not stop the server.
@@ -15,6 +16,8 @@ pub(crate) enum Pattern {
     #[default]
     Nothing,
     Matching(Box<Regex>),
+    /// Any of them: those of a token.
+    Any(Vec<Wildcard>),
 }
 
 impl Pattern {
@@ -35,6 +38,14 @@ impl Pattern {
         }
     }
 
+    /// Matches what one of them matches.
+    pub(crate) fn any_of(wildcards: Vec<Wildcard>) -> Self {
+        if wildcards.iter().any(Wildcard::is_everything) {
+            return Self::Everything;
+        }
+        Self::Any(wildcards)
+    }
+
     /// Whether every name matches, so that nobody need look.
     pub(crate) fn is_everything(&self) -> bool {
         matches!(self, Self::Everything)
@@ -45,6 +56,7 @@ impl Pattern {
             Self::Everything => true,
             Self::Nothing => name.is_empty(),
             Self::Matching(regex) => regex.is_match(name).unwrap_or(false),
+            Self::Any(wildcards) => wildcards.iter().any(|it| it.matches(name)),
         }
     }
 }

@@ -108,6 +108,9 @@ impl Grants {
 
     /// Whether a routing key may be used at a topic exchange. Where nothing is said of the exchange, any may.
     fn allow_topic(&mut self, right: Right, exchange: &ShortStr, key: &ShortStr) -> bool {
+        if let Some(allowed) = self.rights.scoped_topic(exchange, right, key) {
+            return allowed;
+        }
         let Some(pattern) = self.rights.topic_pattern(exchange, right) else {
             return true;
         };
@@ -335,8 +338,10 @@ impl Broker {
 
     /// What the user may do may have changed: it counts from the next request on.
     pub(crate) fn renew_grants(&mut self, user: &ShortStr) {
-        let theirs = self.connections.values_mut();
-        for connection in theirs.filter(|connection| connection.user == *user) {
+        let theirs = self.connections.iter_mut();
+        // Who came with a token of that name is somebody else, of whom nothing is defined here.
+        let theirs = theirs.filter(|(id, it)| it.user == *user && !self.bearers.contains_key(id));
+        for (_, connection) in theirs {
             let vhost = &self.vhosts[connection.vhost.0].name;
             let rights = self.access.rights(user, vhost).unwrap_or_default();
             connection.grants = Grants::new(rights);

@@ -40,6 +40,7 @@ mod shortage;
 mod single_active;
 mod statistics;
 mod time_to_live;
+mod tokens;
 mod transaction_history;
 mod transactions;
 mod undeliverable;

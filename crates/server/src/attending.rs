@@ -4,6 +4,7 @@
 use crate::operator::ShardOperator;
 use crate::passing;
 use crate::relay::Secret;
+use crate::tokens;
 use admin::instruments::Instruments;
 use admin::journey::{Journey, Wanted};
 use admin::{AskError, FromThisMachine, Operator, Reading, Vouched};
@@ -14,7 +15,7 @@ use axum::http::request::Builder;
 use axum::http::{HeaderMap, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use broker::{Answer, Command, CommandRefused, Mark};
+use broker::{Answer, Bearer, Command, CommandRefused, Mark};
 use model::record::UserDefinition;
 use model::{Position, ShortStr};
 use serde_json::Value;
@@ -95,9 +96,14 @@ impl Operator for Attending {
                     },
                     Some(there),
                 ) => {
+                    let is_token = tokens::is_one(&password);
                     let login = STANDARD.encode(format!("{user}:{}", password.as_str()));
                     let asking = Request::get(WHO).header(AUTHORIZATION, format!("Basic {login}"));
-                    who_is(&there, self.secret, user, asking, local).await
+                    let answer = who_is(&there, self.secret, user, asking, local).await?;
+                    match answer {
+                        Answer::User(user, _) if is_token => Ok(Answer::Bearer(bearer(user))),
+                        answer => Ok(answer),
+                    }
                 }
                 (Command::User { user, mark, local }, Some(there)) => {
                     let vouched = Vouched {
@@ -145,7 +151,8 @@ async fn who_is(
     match code {
         StatusCode::OK => {
             let user = UserDefinition {
-                name: user,
+                // Of a token only the other node knows whose it is.
+                name: name(&said).unwrap_or(user),
                 tags: tags(&said),
                 ..UserDefinition::default()
             };
@@ -173,6 +180,16 @@ fn mark(headers: &HeaderMap) -> Mark {
     let text = text.and_then(|text| text.to_str().ok());
     let mark = text.and_then(|text| u128::from_str_radix(text, 16).ok());
     Mark(mark.unwrap_or_default())
+}
+
+/// Whose token it is, and its tags: here nothing else of it counts.
+fn bearer(user: UserDefinition) -> Arc<Bearer> {
+    let scopes: Vec<String> = user.tags.iter().map(|tag| format!("tag:{tag}")).collect();
+    Arc::new(Bearer::new(user.name, scopes.iter().map(|scope| &**scope)))
+}
+
+fn name(said: &Value) -> Option<ShortStr> {
+    ShortStr::try_from(said["name"].as_str()?).ok()
 }
 
 fn tags(said: &Value) -> Vec<ShortStr> {

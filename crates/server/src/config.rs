@@ -5,6 +5,8 @@
 
 mod member;
 pub use member::Member;
+mod oauth;
+pub use oauth::Oauth;
 mod tls;
 pub use tls::{LoginFrom, TlsFiles, Verify};
 
@@ -120,6 +122,28 @@ options! {
         "Whether clients with TLS are asked for a certificate; who has shown one may log in by EXTERNAL";
     tls_login_from: LoginFrom, "LANDFALL_TLS_LOGIN_FROM", "common-name|dns|email|uri", "common-name",
         "What of a client's certificate is the name of its user";
+    auth_oauth2_resource_server_id: String, "LANDFALL_AUTH_OAUTH2_RESOURCE_SERVER_ID", "NAME|none", "none",
+        "What this server is called in tokens of OAuth 2: with it and signing keys a token may be the password";
+    auth_oauth2_signing_keys: String, "LANDFALL_AUTH_OAUTH2_SIGNING_KEYS", "[KID=]FILE,…|none", "none",
+        "PEM files or JWKS of the public keys that sign tokens; KID is what tokens call a key, without it the file's name";
+    auth_oauth2_jwks_url: String, "LANDFALL_AUTH_OAUTH2_JWKS_URL", "URL|none", "none",
+        "Where the issuer publishes its keys; without it and signing keys the issuer is asked where";
+    auth_oauth2_https_authorities: String, "LANDFALL_AUTH_OAUTH2_HTTPS_AUTHORITIES", "FILE|none", "none",
+        "PEM file of the authorities that sign the issuer's certificate; without it the system's";
+    auth_oauth2_issuer: String, "LANDFALL_AUTH_OAUTH2_ISSUER", "URL|none", "none",
+        "Who has to have issued a token (its claim iss)";
+    auth_oauth2_verify_aud: bool, "LANDFALL_AUTH_OAUTH2_VERIFY_AUD", "true|false", "true",
+        "Refuse tokens whose claim aud does not name the resource server id";
+    auth_oauth2_scope_prefix: String, "LANDFALL_AUTH_OAUTH2_SCOPE_PREFIX", "TEXT|none", "none",
+        "What stands before scopes that are this server's; none for the resource server id and a dot";
+    auth_oauth2_additional_scopes_key: String, "LANDFALL_AUTH_OAUTH2_ADDITIONAL_SCOPES_KEY", "CLAIM,…|none", "none",
+        "Claims that hold scopes beside scope";
+    auth_oauth2_preferred_username_claims: String, "LANDFALL_AUTH_OAUTH2_PREFERRED_USERNAME_CLAIMS", "CLAIM,…|none", "none",
+        "Claims that are the user's name, the best first; then sub and client_id";
+    auth_oauth2_algorithms: String, "LANDFALL_AUTH_OAUTH2_ALGORITHMS", "NAME,…", "RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,EdDSA",
+        "How tokens may be signed";
+    auth_oauth2_scope_aliases: String, "LANDFALL_AUTH_OAUTH2_SCOPE_ALIASES", "ALIAS=SCOPE SCOPE,…|none", "none",
+        "Scopes that stand for others";
     product: String, "LANDFALL_PRODUCT", "NAME", "Landfall",
         "Product name told to clients, for those that work with one name only";
     cluster_name: String, "LANDFALL_CLUSTER_NAME", "NAME", "landfall",
@@ -213,6 +237,8 @@ pub struct Config {
     pub admin_listen_tls: Option<Vec<SocketAddr>>,
     /// What TLS is made with, if there is any.
     pub tls: Option<TlsFiles>,
+    /// Whose tokens are taken, if any are.
+    pub oauth: Option<Oauth>,
     /// Where Prometheus is served without a login, in the same way.
     pub prometheus_listen: Option<Vec<SocketAddr>>,
     /// How a line of the log looks.
@@ -301,6 +327,7 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
         "handshake-timeout must be more than 0"
     );
     let tls = TlsFiles::of(&decided)?;
+    let oauth = Oauth::of(&decided)?;
     let listen = addresses("listen", decided.listen.as_deref())?;
     ensure!(
         tls.is_some() || listen.as_ref().is_none_or(|list| !list.is_empty()),
@@ -327,6 +354,7 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
         admin_listen_tls: addresses("admin-listen-tls", decided.admin_listen_tls.as_deref())?,
         prometheus_listen: addresses("prometheus-listen", decided.prometheus_listen.as_deref())?,
         tls,
+        oauth,
         log_format: decided.log_format,
         log_level: decided.log_level,
         disk_free_limit: decided.disk_free_limit.0,

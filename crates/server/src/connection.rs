@@ -16,12 +16,12 @@ use crate::memory::{Memory, Unread};
 use crate::outbox::{OutboxReceiver, Outgoing};
 use crate::passwords::Passwords;
 use crate::socket::{Ready, Socket};
+use crate::tokens::Tokens;
 use crate::unfinished::{Share, Unfinished};
 use admin::clients::{Client, Clients};
 use admin::instruments::Instruments;
-use broker::Mark;
 use bytes::{Buf, BufMut, BytesMut};
-use login::{Attempt, Looking};
+use login::{Attempt, Found, Held, Looking};
 use model::{ConnectionError, ConnectionId, FieldTable, Limits, ShortStr, Timestamp};
 use std::io;
 use std::net::SocketAddr;
@@ -49,6 +49,8 @@ pub struct House {
     pub memory: Arc<Memory>,
     /// Who looks at passwords that take long.
     pub passwords: Arc<Passwords>,
+    /// Who looks at tokens, if they are taken.
+    pub(crate) tokens: Option<Arc<Tokens>>,
     /// What operators see.
     pub instruments: Arc<Instruments>,
 }
@@ -131,7 +133,7 @@ enum Happened {
     Outgoing(Option<Vec<Outgoing>>),
     Fetched(Result<Fetched, ReadError>),
     HandedOver,
-    Looked(Option<Mark>),
+    Looked(Found),
     MayGrow,
     Time,
 }
@@ -164,6 +166,8 @@ struct Connection<'a> {
     login: Option<Attempt>,
     /// The look at a password that takes long.
     looking: Option<Looking>,
+    /// Whose token it came with, and when that ends.
+    held: Option<Held>,
     /// When a refused login is answered.
     refusal_at: Option<Timestamp>,
     /// As `wire` was told.
@@ -236,6 +240,7 @@ impl<'a> Connection<'a> {
             user: ShortStr::empty(),
             login: None,
             looking: None,
+            held: None,
             refusal_at: None,
             reading: true,
             has_read: false,
@@ -285,7 +290,7 @@ impl<'a> Connection<'a> {
                 outgoing = receive(&mut self.outbox), if self.outbox.is_some() => Happened::Outgoing(outgoing),
                 fetched = self.handout.fetched(), if self.handout.is_fetching() => Happened::Fetched(fetched),
                 () = self.house.inbox.hand_over(&mut self.batch), if !self.batch.is_empty() => Happened::HandedOver,
-                fits = look(&mut self.looking), if self.looking.is_some() => Happened::Looked(fits),
+                found = look(&mut self.looking), if self.looking.is_some() => Happened::Looked(found),
                 () = may_grow, if !grows => Happened::MayGrow,
                 () = &mut timer => Happened::Time,
             };
@@ -311,7 +316,7 @@ impl<'a> Connection<'a> {
                 self.house.inbox.tell(Handover::Unreadable(error));
                 return Err(End::ServerGone);
             }
-            Happened::Looked(fits) => self.looked(fits),
+            Happened::Looked(found) => self.looked(found),
             Happened::HandedOver | Happened::MayGrow | Happened::Time => {}
         }
         Ok(())
@@ -330,7 +335,7 @@ impl<'a> Connection<'a> {
             let short = self.house.memory.is_short();
             (self.handout).perform(&mut self.wire, &mut self.batch, short);
             if let Some(why) = self.handout.take_login_refused() {
-                self.login_refused(why);
+                self.login_refused(&why);
             }
             if let Some(slow) = self.handout.take_password_slow() {
                 self.look_at_password(*slow);
@@ -419,6 +424,7 @@ impl<'a> Connection<'a> {
             self.refusal_at,
             self.flush_by,
             self.share.give_up_at(),
+            self.held_until(),
         ];
         let never = Timestamp(u64::MAX / 2);
         times.into_iter().flatten().min().unwrap_or(never)
@@ -456,6 +462,7 @@ impl<'a> Connection<'a> {
         if self.share.give_up_at().is_some_and(|at| at <= now) {
             self.give_up(self.share.too_slow());
         }
+        self.end_with_token(now);
         self.wire.tick(now);
         if self.input.is_empty() {
             // An idle connection holds no buffer.
@@ -465,14 +472,14 @@ impl<'a> Connection<'a> {
     }
 }
 
-/// Waits for the end of a look at a password.
-async fn look(looking: &mut Option<Looking>) -> Option<Mark> {
-    let fits = match looking {
+/// Waits for the end of a look at a password or a token.
+async fn look(looking: &mut Option<Looking>) -> Found {
+    let found = match looking {
         Some(looking) => looking.await,
         None => std::future::pending().await,
     };
     *looking = None;
-    fits
+    found
 }
 
 async fn receive(outbox: &mut Option<OutboxReceiver>) -> Option<Vec<Outgoing>> {

@@ -188,6 +188,7 @@ impl Drop for Guest {
 
 async fn accept(entry: Entry<TcpListener>, places: Arc<Semaphore>, guests: Guests, api: Router) {
     let Entry { listener, tls } = entry;
+    let port = listener.local_addr().map_or(0, |address| address.port());
     if let Ok(address) = listener.local_addr() {
         info!(%address, tls = tls.is_some(), "the HTTP API listens");
     }
@@ -203,9 +204,9 @@ async fn accept(entry: Entry<TcpListener>, places: Arc<Semaphore>, guests: Guest
                 let (api, tls) = (api.clone(), tls.clone());
                 tokio::spawn(async move {
                     match tls {
-                        None => converse(stream, peer.ip(), false, api).await,
+                        None => converse(stream, (peer.ip(), port), false, api).await,
                         Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => converse(stream, peer.ip(), true, api).await,
+                            Ok(stream) => converse(stream, (peer.ip(), port), true, api).await,
                             Err(error) => debug!(%error, %peer, "no TLS with a tool"),
                         },
                     }
@@ -221,7 +222,7 @@ async fn accept(entry: Entry<TcpListener>, places: Arc<Semaphore>, guests: Guest
 }
 
 /// Answers the requests of one connection.
-async fn converse<S>(stream: S, peer: IpAddr, over_tls: bool, api: Router)
+async fn converse<S>(stream: S, (peer, port): (IpAddr, u16), over_tls: bool, api: Router)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -229,6 +230,7 @@ where
     let arrival = Arrival {
         address: peer,
         over_tls,
+        port,
     };
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);

@@ -40,6 +40,7 @@ pub mod passwords;
 pub mod publishing;
 mod socket;
 pub mod tls;
+mod tokens;
 pub mod unfinished;
 
 pub mod alarms;

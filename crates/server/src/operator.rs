@@ -5,6 +5,7 @@ use crate::alarms::Alarms;
 use crate::inbox::{Handover, InboxSender};
 use crate::journey::Journeys;
 use crate::passwords::Passwords;
+use crate::tokens::{self, TokenRefused, Tokens};
 use admin::instruments::Instruments;
 use admin::journey::{Journey, Wanted};
 use admin::{AskError, Content, Operator, Reading};
@@ -28,17 +29,19 @@ pub struct ShardOperator {
     journeys: Journeys,
     alarms: Arc<Alarms>,
     passwords: Arc<Passwords>,
+    tokens: Option<Arc<Tokens>>,
     instruments: Arc<Instruments>,
 }
 
 impl ShardOperator {
     /// One for the shard behind this inbox, whose lane and journeys this reads.
-    pub fn new(
+    pub(crate) fn new(
         inbox: InboxSender,
         reader: Arc<dyn Reader>,
         journeys: Journeys,
         alarms: Arc<Alarms>,
         passwords: Arc<Passwords>,
+        tokens: Option<Arc<Tokens>>,
         instruments: Arc<Instruments>,
     ) -> Self {
         Self {
@@ -47,6 +50,7 @@ impl ShardOperator {
             journeys,
             alarms,
             passwords,
+            tokens,
             instruments,
         }
     }
@@ -63,6 +67,11 @@ impl ShardOperator {
         password: Password,
         local: bool,
     ) -> Result<Answer, AskError> {
+        if let Some(tokens) = self.tokens.as_ref().filter(|_| tokens::is_one(&password)) {
+            let checked = tokens.clone().check(password).await;
+            let refused = |why: TokenRefused| CommandRefused::AccessRefused(why.to_string());
+            return Ok(Answer::Bearer(checked.map_err(refused)?.bearer));
+        }
         let asked = Command::Authenticate {
             user: user.clone(),
             password: password.clone(),

@@ -86,5 +86,9 @@ pub(crate) fn about(config: &Config) -> admin::About {
         product: config.product.clone(),
         version: env!("CARGO_PKG_VERSION"),
         cluster_name: config.cluster_name.clone(),
+        oauth: config.oauth.as_ref().map(|said| admin::Oauth {
+            resource_id: said.resource_server_id.clone(),
+            issuer: said.issuer.clone(),
+        }),
     }
 }

@@ -15,6 +15,7 @@ use crate::memory::{Memory, Watch};
 use crate::operator::ShardOperator;
 use crate::passwords::Passwords;
 use crate::shard::{Shard, ShardFailure};
+use crate::tokens::Tokens;
 use crate::unfinished::Unfinished;
 use admin::instruments::Instruments;
 use anyhow::Context;
@@ -54,6 +55,12 @@ impl Tenure {
         let fetcher = Fetcher::new(reader.clone(), sender.clone());
         let memory = Memory::new(config.memory_limit);
         let passwords = Passwords::new();
+        let tokens = config
+            .oauth
+            .as_ref()
+            .map(|said| Tokens::new(said, clock))
+            .transpose()?;
+        let tokens = tokens.map(Arc::new);
         let instruments = Arc::new(Instruments::default());
         let house = Arc::new(House {
             limits: config.limits.clone(),
@@ -64,6 +71,7 @@ impl Tenure {
             unfinished: Unfinished::new(config.limits.unfinished_bytes_max),
             memory: memory.clone(),
             passwords: passwords.clone(),
+            tokens: tokens.clone(),
             instruments: instruments.clone(),
         });
         let lander = Lander::start(store, instruments.clone());
@@ -81,6 +89,7 @@ impl Tenure {
             journeys,
             alarms.clone(),
             passwords,
+            tokens,
             instruments.clone(),
         );
         let shard = Shard::new(

@@ -29,5 +29,6 @@ mod slow;
 mod statistics;
 mod stop;
 mod tls;
+mod tokens;
 mod transactions;
 mod trying;

@@ -274,7 +274,7 @@ fn over_https_the_cookie_is_secure() {
     );
     let answer = tunnel::ask(https(&server), &certificates, &request);
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-    assert!(answer.contains("set-cookie: __Host-landfall="), "{answer}");
+    assert!(answer.contains("set-cookie: __Host-landfall-"), "{answer}");
     assert!(
         answer.contains("; Path=/; HttpOnly; SameSite=Strict; Secure"),
         "{answer}"

@@ -28,6 +28,8 @@ pub enum Event {
         /// The client understands connection.blocked.
         blocked_notify: bool,
     },
+    /// connection.update-secret, with what it says. Answered by sending connection.update-secret-ok, or by closing.
+    SecretUpdated(Password),
     /// channel.open. Answered by sending channel.open-ok.
     ChannelOpened(ChannelNumber),
     /// The channel is over. Answered by sending channel.close-ok, which frees the number; where the client did not

@@ -28,6 +28,16 @@ function remember(session: Session): Session {
   return session;
 }
 
+/** Whether the server takes tokens of OAuth 2 instead of passwords. */
+export function useTakesTokens(): boolean {
+  const asked = useQuery<{ oauth_enabled: boolean }, Refused>({
+    queryKey: ["/api/auth"],
+    queryFn: () => request<{ oauth_enabled: boolean }>("GET", "/api/auth"),
+    staleTime: Infinity,
+  });
+  return asked.data?.oauth_enabled ?? false;
+}
+
 /** Logs in and out. */
 export function useLogin() {
   const client = useQueryClient();

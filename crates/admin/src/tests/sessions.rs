@@ -13,6 +13,7 @@ struct Browser {
     cookie: String,
     csrf: String,
     over_tls: bool,
+    port: u16,
 }
 
 impl Browser {
@@ -33,6 +34,7 @@ impl Browser {
             .extension(Arrival {
                 address: [127, 0, 0, 1].into(),
                 over_tls: self.over_tls,
+                port: self.port,
             });
         if !self.cookie.is_empty() {
             request = request.header(header::COOKIE, format!("other=1; {}", self.cookie));
@@ -77,7 +79,7 @@ async fn logged_in(api: &Api) -> Browser {
 async fn a_session_begins_is_told_and_ends() {
     let api = Api::new();
     let browser = logged_in(&api).await;
-    assert_eq!(browser.cookie.len(), "landfall=".len() + 64);
+    assert_eq!(browser.cookie.len(), "landfall-0=".len() + 64);
     let (code, said) = browser.ask(&api, "GET /api/landfall/session", &[]).await;
     let csrf = &browser.csrf;
     let expected = format!(r#"{{"csrf":"{csrf}","name":"guest","tags":["administrator"]}}"#);
@@ -90,7 +92,7 @@ async fn a_session_begins_is_told_and_ends() {
     assert_eq!(ended.status(), 204);
     assert_eq!(
         ended.headers()[header::SET_COOKIE],
-        "landfall=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"
+        "landfall-0=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"
     );
     for path in ["GET /api/landfall/session", "GET /api/users"] {
         let response = browser.send(&api, path, &[], "").await;
@@ -115,7 +117,7 @@ async fn over_tls_the_cookie_goes_nowhere_else() {
         .to_str()
         .expect("text");
     let (value, rest) = cookie.split_once(';').expect("attributes");
-    assert!(value.starts_with("__Host-landfall="), "{value}");
+    assert!(value.starts_with("__Host-landfall-0="), "{value}");
     assert_eq!(rest, " Path=/; HttpOnly; SameSite=Strict; Secure");
     browser.cookie = value.to_owned();
     assert_eq!(browser.ask(&api, "GET /api/whoami", &[]).await.0, 200);
@@ -185,7 +187,7 @@ async fn a_user_who_changes_takes_the_session_along() {
     let gone = ada.send(&api, users, &[], "").await;
     assert_eq!(gone.status(), 401, "the password was set again");
     let forget = gone.headers()[header::SET_COOKIE].to_str().expect("text");
-    assert!(forget.starts_with("landfall=;"), "{forget}");
+    assert!(forget.starts_with("landfall-0=;"), "{forget}");
     assert_eq!(ada.log_in(&api, "ada", "p").await.0, 201);
     api.transcript("DELETE /api/users/ada").await;
     assert_eq!(ada.ask(&api, users, &[]).await.0, 401);
@@ -261,5 +263,29 @@ async fn browsers_are_told_what_an_answer_is_not() {
             !response.headers().contains_key("landfall-user-mark"),
             "{asked}"
         );
+    }
+}
+
+#[tokio::test]
+async fn nodes_on_one_machine_do_not_take_each_others_cookies() {
+    let (one, other) = (Api::new(), Api::new());
+    let mut browser = Browser {
+        port: 15672,
+        ..Browser::default()
+    };
+    let (code, _) = browser.log_in(&one, "guest", "guest").await;
+    assert_eq!(code, 201);
+    let first = browser.cookie.clone();
+    browser.port = 15673;
+    let (code, _) = browser.log_in(&other, "guest", "guest").await;
+    assert_eq!(code, 201);
+    let name = |cookie: &str| cookie.split('=').next().map(str::to_owned);
+    assert_ne!(name(&first), name(&browser.cookie));
+    // The browser sends both to both.
+    browser.cookie = format!("{first}; {}", browser.cookie);
+    for (api, port) in [(&one, 15672), (&other, 15673)] {
+        browser.port = port;
+        let (code, _) = browser.ask(api, "GET /api/whoami", &[]).await;
+        assert_eq!(code, 200);
     }
 }

@@ -4,12 +4,13 @@ use super::script::{arguments, short};
 use crate::command::{Answer, Chosen, Command, CommandId, CommandRefused, OnBehalf};
 use crate::definitions::Definitions;
 use crate::snapshot::{Cursor, Look, MessageStatus, Page, QueueStatus, Stands, State};
-use crate::{Input, Login, Mark, Proof, Right, password_hash};
+use crate::{Bearer, Input, Login, Mark, Proof, Right, password_hash};
 use model::record::{
     Attempts, Hashing, PermissionDefinition, PolicyDefinition, TopicPermissionDefinition,
     UserDefinition, VhostDefinition,
 };
 use model::{ConnectionId, Password, Position, ShortStr, Timestamp};
+use std::sync::Arc;
 
 /// `login 1 ada secret` with `from-afar` behind it or not.
 pub(super) fn login(id: u64, user: &str, password: &str, place: &[&str]) -> Input {
@@ -19,10 +20,17 @@ pub(super) fn login(id: u64, user: &str, password: &str, place: &[&str]) -> Inpu
         proof: match password {
             "(vouched)" => Proof::Vouched,
             "(checked)" => Proof::Checked(Mark::of(&slow_user(user))),
+            token if token.starts_with("token:") => Proof::Token(Arc::new(bearer(user, token))),
             password => Proof::Password(Password::new(password.into())),
         },
         local: !place.contains(&"from-afar"),
     })
+}
+
+/// `token:read:%2F/a,tag:monitoring`.
+pub(super) fn bearer(user: &str, token: &str) -> Bearer {
+    let scopes = token.strip_prefix("token:").unwrap_or(token);
+    Bearer::new(short(user), scopes.split(','))
 }
 
 /// A user whose password takes long to look at.
@@ -156,6 +164,7 @@ pub(super) fn command(words: &[&str]) -> Command {
             Command::Cancel(chosen(vhost, queue, state, positions))
         }
         ["for", user, vhost, ref request @ ..] => Command::OnBehalf(OnBehalf {
+            bearer: None,
             user: short(user),
             vhost: short(vhost),
             deed: super::on_behalf::deed(request),

@@ -10,6 +10,7 @@ use model::{
     Value,
 };
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// A broker with the lane that it asked for; what has landed survives a crash.
 pub(super) struct Heart {
@@ -135,6 +136,10 @@ impl Heart {
             ["login", id, user, password, ref place @ ..] => {
                 Some(super::operating::login(number(id), user, password, place))
             }
+            ["renew", id, user, token] => Some(Input::TokenRenewed(
+                ConnectionId(number(id)),
+                Arc::new(super::operating::bearer(user, token)),
+            )),
             ["checkpoint"] => Some(Input::CheckpointWanted),
             ["waiting"] => {
                 let some = if self.broker.waiting_bytes() > 0 {

@@ -8,9 +8,11 @@ use crate::host::Host;
 use crate::login::External;
 use crate::shard::SHUTDOWN;
 use crate::socket::{Ready, Socket};
+use crate::tokens;
 use crate::unfinished::Share;
+use broker::Proof;
 use bytes::{Buf, BufMut, BytesMut};
-use model::{ConnectionError, ConnectionId, MethodId, ReplyCode, ShortStr, Timestamp};
+use model::{ConnectionError, ConnectionId, MethodId, Password, ReplyCode, ShortStr, Timestamp};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -65,6 +67,8 @@ pub(super) struct Bridge<'a> {
     /// Who it is if it says no password.
     external: External,
     pub(super) login: Option<Login>,
+    /// How many secrets it has shown since that nobody has answered.
+    pub(super) secrets: u32,
     /// Whether the client knows that it may come in.
     pub(super) let_in: bool,
     pub(super) vhost: Option<ShortStr>,
@@ -113,6 +117,7 @@ impl<'a> Bridge<'a> {
             missed_since: now,
             external,
             login: None,
+            secrets: 0,
             let_in: false,
             vhost: None,
             opened: false,
@@ -325,6 +330,7 @@ impl<'a> Bridge<'a> {
                     self.missed_since = self.front.clock.now();
                     self.look_for_owner();
                 }
+                Event::SecretUpdated(secret) => self.take_secret(secret),
                 Event::Open { vhost, .. } => self.enter(vhost.detached()),
                 Event::Closed(why) => {
                     self.awaits_goodbye = true;
@@ -333,6 +339,20 @@ impl<'a> Bridge<'a> {
                 }
                 event => self.session.client_did(event, &mut self.wire),
             }
+        }
+    }
+
+    /// The owner looks at it; another one will be told this one from the start.
+    fn take_secret(&mut self, secret: Password) {
+        self.secrets += 1;
+        if let Owner::There(way, _) = &mut self.owner {
+            way.update_secret(&secret);
+        }
+        if let Some(login) = &mut self.login
+            && let Proof::Password(before) = &*login.proof
+            && tokens::is_one(before)
+        {
+            login.proof = Arc::new(Proof::Password(secret));
         }
     }
 

@@ -3,6 +3,7 @@
 use super::conversation::{Bridge, Happened, PATIENCE, UNREAD_MAX};
 use super::way::{Closed, Destination, Way};
 use crate::host::Host;
+use broker::Proof;
 use bytes::Buf;
 use model::method::connection;
 use model::{ChannelNumber, ConnectionError, Method, MethodId, ReplyCode, Timestamp};
@@ -62,8 +63,16 @@ impl Bridge<'_> {
             Method::ConnectionBlocked(_) | Method::ConnectionUnblocked(_) => {
                 self.session.blocked(method, &mut self.wire);
             }
+            Method::ConnectionUpdateSecretOk(_) => self.accept_secret(),
             Method::ConnectionCloseOk(_) => self.owner = Owner::NotNeeded,
             _ => {}
+        }
+    }
+
+    fn accept_secret(&mut self) {
+        for _ in 0..std::mem::take(&mut self.secrets) {
+            let update_ok = connection::UpdateSecretOk.into();
+            self.wire.send(CONNECTION, &update_ok);
         }
     }
 
@@ -113,6 +122,13 @@ impl Bridge<'_> {
         if !entered && let Some(vhost) = &self.vhost {
             // The client said so while this way was being opened.
             way.enter(vhost.clone());
+        }
+        if self.secrets > 0
+            && let Some(login) = &self.login
+            && let Proof::Password(secret) = &*login.proof
+        {
+            // It came while there was no owner, or went with the one before: this one may know an older one.
+            way.update_secret(secret);
         }
         debug!(connection = %self.id, peer = %self.peer, node = &*way.address, waited_ms, "passed on");
         let is_owner = self.address().as_ref() == Some(&way.address);

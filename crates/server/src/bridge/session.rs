@@ -150,7 +150,10 @@ impl Session {
             | Event::ChannelClosed(number)
             | Event::Method(number, _)
             | Event::Publish(number, _) => *number,
-            Event::Login { .. } | Event::Open { .. } | Event::Closed(_) => return,
+            Event::Login { .. }
+            | Event::Open { .. }
+            | Event::SecretUpdated(_)
+            | Event::Closed(_) => return,
         };
         if let Some(leaving) = self.channels.get_mut(&number).filter(|it| it.is_leaving()) {
             // Its number is used again before the owner has heard that it is free.
@@ -175,7 +178,10 @@ impl Session {
                     client.send(number, &ack(confirm));
                 }
             }
-            Event::Login { .. } | Event::Open { .. } | Event::Closed(_) => {}
+            Event::Login { .. }
+            | Event::Open { .. }
+            | Event::SecretUpdated(_)
+            | Event::Closed(_) => {}
         }
     }
 

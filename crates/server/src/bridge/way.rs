@@ -9,7 +9,9 @@ use crate::shard::SHUTDOWN;
 use broker::Proof;
 use bytes::{Buf, BytesMut};
 use model::method::connection;
-use model::{ChannelNumber, ConnectionError, FieldTable, Method, ReplyCode, ShortStr, Timestamp};
+use model::{
+    ChannelNumber, ConnectionError, FieldTable, Method, Password, ReplyCode, ShortStr, Timestamp,
+};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -141,7 +143,7 @@ impl Way {
             Proof::Password(password) => {
                 ("PLAIN", format!("\0{}\0{}", login.user, password.as_str()))
             }
-            Proof::Vouched | Proof::Checked(_) => (EXTERNAL, login.user),
+            Proof::Vouched | Proof::Checked(_) | Proof::Token(_) => (EXTERNAL, login.user),
         };
         let start_ok = connection::StartOk {
             client_properties: login.client_properties,
@@ -175,6 +177,15 @@ impl Way {
         };
         encode_method(&mut self.output, CONNECTION, &tune_ok.into());
         encode_method(&mut self.output, CONNECTION, &open.into());
+    }
+
+    /// The client shows another secret.
+    pub(super) fn update_secret(&mut self, secret: &Password) {
+        let update = connection::UpdateSecret {
+            new_secret: secret.as_str().to_owned().into(),
+            reason: ShortStr::empty(),
+        };
+        encode_method(&mut self.output, CONNECTION, &update.into());
     }
 
     /// Whether the owner was told where the client wants to go.

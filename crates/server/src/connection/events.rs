@@ -71,6 +71,7 @@ impl Connection<'_> {
                     blocked_notify,
                 }));
             }
+            Event::SecretUpdated(secret) => self.take_secret(secret),
             Event::Closed(why) => self.closed = Some(why),
         }
     }

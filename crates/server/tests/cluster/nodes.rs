@@ -24,7 +24,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    fn start(number: usize, zookeeper: &str, database: &str) -> Self {
+    fn start(number: usize, zookeeper: &str, database: &str, more: &[String]) -> Self {
         let name = format!("node-{number}");
         let options: Vec<String> = [
             ("--zookeeper", zookeeper),
@@ -38,6 +38,7 @@ impl Node {
         ]
         .into_iter()
         .flat_map(|(option, value)| [option.to_owned(), value.to_owned()])
+        .chain(more.iter().cloned())
         .collect();
         let scratch = Scratch::new();
         let mut node = Self {
@@ -84,10 +85,15 @@ impl Node {
 
 impl Cluster {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With these options beside.
+    pub(crate) fn start_with(more: &[String]) -> Self {
         let postgres = Postgres::start(&["fsync=off"]);
         let zookeeper = Ensemble::start(1);
         let (hosts, database) = (zookeeper.hosts(), postgres.address("postgres"));
-        let nodes = (1..=3).map(|number| Node::start(number, &hosts, &database));
+        let nodes = (1..=3).map(|number| Node::start(number, &hosts, &database, more));
         Self {
             nodes: nodes.collect(),
             zookeeper,

@@ -8,7 +8,9 @@ use crate::login::{LoginError, read_response};
 use crate::method::encode_method;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use model::method::connection;
-use model::{ChannelNumber, ConnectionError, Limits, Method, MethodId, ReplyCode, ShortStr, Value};
+use model::{
+    ChannelNumber, ConnectionError, Limits, Method, MethodId, Password, ReplyCode, ShortStr, Value,
+};
 use std::fmt::Display;
 
 impl ServerConnection {
@@ -48,8 +50,10 @@ impl ServerConnection {
                 self.open(&open);
                 Ok(())
             }
-            (Phase::Opening | Phase::Running, Method::ConnectionUpdateSecret(_)) => {
-                self.send_on_connection(connection::UpdateSecretOk);
+            (Phase::Opening | Phase::Running, Method::ConnectionUpdateSecret(update)) => {
+                let secret = String::from_utf8_lossy(&update.new_secret).into_owned();
+                let secret = Event::SecretUpdated(Password::new(secret));
+                self.events.push_back(secret);
                 Ok(())
             }
             (_, Method::ConnectionClose(_)) => {

@@ -37,6 +37,7 @@ fn what_is_answered_without_the_broker() {
     expect![[r#"
         sent  Method(channel(1), ChannelFlowOk(FlowOk { active: true }))
         sent  Method(channel(1), AccessRequestOk(RequestOk { ticket: 1 }))
+        event SecretUpdated(Password(…))
         sent  Method(channel(0), ConnectionUpdateSecretOk(UpdateSecretOk))
         -- flow: stop
         event Closed(Some(ConnectionError { code: NotImplemented, text: "NOT_IMPLEMENTED - active=false", method: { class: 20, method: 20 } }))

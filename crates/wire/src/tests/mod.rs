@@ -27,6 +27,9 @@ pub(crate) fn answer(server: &mut ServerConnection, event: &Event) {
         }
         Event::ChannelOpened(number) => server.send(*number, &channel::OpenOk::default().into()),
         Event::ChannelClosed(number) => server.send(*number, &channel::CloseOk.into()),
+        Event::SecretUpdated(_) => {
+            server.send(ChannelNumber(0), &connection::UpdateSecretOk.into());
+        }
         Event::Method(..) | Event::Publish(..) | Event::Closed(_) => {}
     }
 }
