@@ -2,7 +2,7 @@
 
 use crate::answer::Failure;
 use crate::endpoints::Api;
-use crate::entrance::USER_MARK;
+use crate::entrance::{USER, USER_MARK};
 use crate::{on_behalf, vhosts};
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderValue, header};
@@ -227,8 +227,13 @@ pub(crate) async fn guard(
         }
         _ => allow(&api, &caller, needs, vhost).await?,
     }
+    let user = HeaderValue::from_bytes(caller.user.name.as_bytes());
     request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;
+    // A name that no header can hold is known from the login, unless a token says it.
+    if let Ok(user) = user {
+        response.headers_mut().insert(USER, user);
+    }
     let mark = HeaderValue::from_str(&format!("{:032x}", mark.0));
     let mark = mark.expect("digits are a header's value");
     response.headers_mut().insert(USER_MARK, mark);

@@ -7,16 +7,18 @@
 use crate::access::{FromNode, Vouched, login_of};
 use crate::answer::Failure;
 use crate::attempts::{Attempts, Login};
+use crate::operations::{Asked, Operations};
 use crate::sessions::{Current, Sessions};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderName};
-use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use model::{Password, ShortStr};
+use model::{Password, ShortStr, Timestamp};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Put among a request's extensions by whoever accepts connections: where it came from, and how.
 #[derive(Clone, Copy, Debug)]
@@ -56,16 +58,24 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Where a session begins: by a password, so that the session before it does not matter.
 pub(crate) const SESSION_PATH: &str = "/api/landfall/session";
 
+/// The name of the user whom the request was from, for what is noted of it.
+pub(crate) const USER: HeaderName = HeaderName::from_static("landfall-user");
+
 /// What all requests share that come in here.
 #[derive(Default)]
 pub(crate) struct Entrance {
     pub(crate) sessions: Sessions,
     pub(crate) attempts: Attempts,
+    operations: Option<Arc<dyn Operations>>,
 }
 
-/// Puts the entrance before an API.
-pub fn entrance(api: Router) -> Router {
-    api.layer(from_fn_with_state(Arc::<Entrance>::default(), enter))
+/// Puts the entrance before an API. What operators do is noted in `operations`.
+pub fn entrance(api: Router, operations: Option<Arc<dyn Operations>>) -> Router {
+    let entrance = Entrance {
+        operations,
+        ..Entrance::default()
+    };
+    api.layer(from_fn_with_state(Arc::new(entrance), enter))
 }
 
 async fn enter(State(entrance): State<Arc<Entrance>>, request: Request, next: Next) -> Response {
@@ -74,10 +84,13 @@ async fn enter(State(entrance): State<Arc<Entrance>>, request: Request, next: Ne
     if request.extensions().get::<FromNode>().is_some() {
         return next.run(request).await;
     }
-    let let_in = entrance.let_in(request, next).await;
+    let asked = entrance.asked(&request);
+    let let_in = entrance.clone().let_in(request, next).await;
     let mut response = let_in.unwrap_or_else(Failure::into_response);
+    entrance.note(asked, &response);
     let headers = response.headers_mut();
     headers.remove(USER_MARK);
+    headers.remove(USER);
     if by_page {
         // The browser would ask in a window of its own, over the page's.
         headers.remove(header::WWW_AUTHENTICATE);
@@ -131,6 +144,41 @@ impl Entrance {
             response.headers_mut().insert(header::SET_COOKIE, forget);
         }
         Ok(response)
+    }
+
+    /// What is known of a request that comes in.
+    fn asked(&self, request: &Request) -> Asked {
+        let arrival = Arrival::of(request.extensions());
+        let headers = request.headers();
+        let by_session = || {
+            let session = self.sessions.find(&cookie(headers, arrival)?)?;
+            Some(session.vouched.user)
+        };
+        let user = login_of(headers).map(|(user, _)| user).or_else(by_session);
+        Asked {
+            user: user.unwrap_or_default().as_str().to_owned(),
+            address: arrival.address,
+            method: request.method().to_string(),
+            path: request.uri().path().to_owned(),
+        }
+    }
+
+    /// Notes what changed something, or was to, and who was not let in.
+    fn note(&self, asked: Asked, response: &Response) {
+        let looks = matches!(asked.method.as_str(), "GET" | "HEAD" | "OPTIONS");
+        let headers = response.headers();
+        let is_refused = headers.contains_key(header::WWW_AUTHENTICATE)
+            || response.status() == StatusCode::TOO_MANY_REQUESTS;
+        // A page that asks whether it is logged in is nobody who was refused.
+        let is_noted = !looks || is_refused && !asked.user.is_empty();
+        let Some(operations) = self.operations.as_ref().filter(|_| is_noted) else {
+            return;
+        };
+        let user = headers.get(USER).map(HeaderValue::as_bytes);
+        let user = user.map(|name| String::from_utf8_lossy(name).into_owned());
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0));
+        operations.note(&asked.answered(Timestamp(now), user, response.status().as_u16()));
     }
 
     /// Somebody says a password with the request.

@@ -56,6 +56,7 @@ pub mod attending;
 pub mod http;
 mod membership;
 mod node;
+mod operations;
 pub mod operator;
 mod passing;
 
