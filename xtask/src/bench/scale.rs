@@ -15,7 +15,7 @@ use model::method::{basic, queue};
 use model::{DeliveryTag, ShortStr, TableBuilder, Value};
 use pages::Answered;
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use visitors::Visitors;
 use wire::Frame;
 
@@ -144,12 +144,15 @@ fn park(server: &Server, messages: u32) -> Result<()> {
 fn cost(server: &Server, rounds: u32, time: Duration) -> Result<String> {
     let work = Work::plain(LIVE.0, LIVE.1, time);
     let (mut alone, mut watched) = (Vec::new(), Vec::new());
+    let mut looked = Duration::ZERO;
     for round in 0..rounds {
         for is_watched in [round % 2 == 0, round % 2 != 0] {
-            let visitors = is_watched.then(|| Visitors::come(server.admin_port()));
+            let began = Instant::now();
+            let visitors = is_watched.then(|| Visitors::come(server.admin_port(), looked));
             let figures = load::run(server, Subject::Landfall, work)?;
             if let Some(visitors) = visitors {
                 visitors.leave()?;
+                looked += began.elapsed();
                 watched.push(figures);
             } else {
                 alone.push(figures);

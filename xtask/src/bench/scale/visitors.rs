@@ -42,13 +42,16 @@ pub(super) struct Visitors {
 }
 
 impl Visitors {
-    pub(super) fn come(port: u16) -> Self {
+    /// They come for the next turn, having looked for so long before: what is asked once in a minute is not asked in each
+    /// turn of some seconds.
+    pub(super) fn come(port: u16, looked: Duration) -> Self {
         let leave = Arc::new(AtomicBool::new(false));
         let mut threads: Vec<_> = ASKED
             .into_iter()
             .map(|(seconds, paths)| {
                 let leave = leave.clone();
-                std::thread::spawn(move || look(port, paths, Duration::from_secs(seconds), &leave))
+                let every = Duration::from_secs(seconds);
+                std::thread::spawn(move || look(port, paths, every, looked, &leave))
             })
             .collect();
         let leaving = leave.clone();
@@ -67,15 +70,24 @@ impl Visitors {
     }
 }
 
-fn look(port: u16, paths: &[&str], every: Duration, leave: &AtomicBool) -> Result<()> {
+fn look(
+    port: u16,
+    paths: &[&str],
+    every: Duration,
+    looked: Duration,
+    leave: &AtomicBool,
+) -> Result<()> {
+    let began = Instant::now();
+    let looks = |time: Duration| ((time + every / 2).as_secs_f64() / every.as_secs_f64()) as u64;
+    let mut done = looks(looked);
     while !leave.load(Ordering::Relaxed) {
-        let began = Instant::now();
-        for path in paths {
-            ask(port, path)?;
+        if looks(looked + began.elapsed()) > done {
+            done += 1;
+            for path in paths {
+                ask(port, path)?;
+            }
         }
-        while began.elapsed() < every && !leave.load(Ordering::Relaxed) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
 }
