@@ -1,4 +1,4 @@
-"""prometheus_client's parsers, which are strict, read what Prometheus is served; pika makes something to see."""
+"""prometheus_client's parser, which is strict, reads what Prometheus is served; pika makes something to see."""
 
 import base64
 import os
@@ -8,8 +8,7 @@ import urllib.request
 import pika
 import pytest
 from pika_tools import channel, connection
-from prometheus_client.openmetrics import parser as openmetrics
-from prometheus_client.parser import text_string_to_metric_families as read_text
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 __all__ = ["channel", "connection"]
 
@@ -31,16 +30,16 @@ rabbitmq_disk_space_available_bytes rabbitmq_process_open_fds rabbitmq_process_m
 
 
 def scrape(path, accept=None):
-    """The samples by name, each with its labels and its value; read by the parser that the answer asks for."""
+    """The samples by name, each with its labels and its value."""
     request = urllib.request.Request(f"http://127.0.0.1:{os.environ['ADMIN_PORT']}{path}")
     request.add_header("Authorization", "Basic " + base64.b64encode(b"guest:guest").decode())
     if accept:
         request.add_header("Accept", accept)
     with urllib.request.urlopen(request, timeout=30) as answer:
         kind, text = answer.headers["Content-Type"], answer.read().decode()
-    parse = openmetrics.text_string_to_metric_families if "openmetrics" in kind else read_text
+    assert kind.startswith("application/openmetrics-text; version=1.0.0")
     found = {}
-    for family in parse(text):
+    for family in text_string_to_metric_families(text):
         for sample in family.samples:
             found.setdefault(sample.name, []).append((sample.labels, sample.value))
     return found
