@@ -167,6 +167,15 @@ export async function beRefused(page, url) {
   await page.getByText("Only an administrator sees users.").waitFor();
 }
 
+/** Goes on with Tab until something has the focus. */
+async function tabTo(page, what) {
+  for (let times = 0; times < 80; times += 1) {
+    await page.keyboard.press("Tab");
+    if (await what.evaluate((one) => one === document.activeElement)) return;
+  }
+  assert.fail(`Tab does not lead to ${what}`);
+}
+
 /** Logs in, goes to a queue's page and publishes with the keyboard alone. */
 export async function useKeysOnly(page, url) {
   await page.goto(url);
@@ -181,9 +190,17 @@ export async function useKeysOnly(page, url) {
   await page.getByRole("option", { name: "brought" }).first().waitFor();
   await page.keyboard.press("Enter");
   await heading(page, "brought").waitFor();
+  await tabTo(page, page.getByRole("button", { name: "Publish" }));
+  await page.keyboard.press("Enter");
+  await page.getByLabel("Body").waitFor();
+  await tabTo(page, page.getByLabel("Body"));
+  await page.keyboard.type("by the keyboard");
+  await tabTo(page, page.getByRole("button", { name: "Publish" }));
+  await page.keyboard.press("Enter");
+  await page.getByText("It has landed.").waitFor();
 }
 
-/** A session that the server has ended leads to the login, and from there back to the page. */
+/** Whoever has no session any more logs in, and is on the same page then. */
 export async function outliveSession(page, url) {
   await page.goto(`${url}/audit`);
   await login(page, "guest", "guest");
