@@ -103,7 +103,11 @@ export async function disconnect(page, url, amqp) {
 /** Imports a document from a file. */
 export async function bring(page, url) {
   await page.goto(`${url}/definitions`);
-  const document_ = { vhosts: [{ name: "brought" }], queues: [{ name: "brought", vhost: "brought", durable: true, auto_delete: false, arguments: {} }] };
+  const document_ = {
+    vhosts: [{ name: "brought" }],
+    permissions: [{ user: "guest", vhost: "brought", configure: ".*", write: ".*", read: ".*" }],
+    queues: [{ name: "brought", vhost: "brought", durable: true, auto_delete: false, arguments: {} }],
+  };
   await page.getByLabel("A file").setInputFiles({ name: "definitions.json", mimeType: "application/json", buffer: Buffer.from(JSON.stringify(document_)) });
   await page.getByRole("button", { name: "Import" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Import" }).click();
