@@ -31,7 +31,7 @@ mod unconfirmed;
 mod verdict;
 
 pub(crate) use delays::{DelaysArgs, run_delays};
-pub(crate) use scale::{ScaleArgs, run_scale};
+pub(crate) use scale::{ScaleArgs, run_scale, run_small_scale};
 
 use crate::shell::{cargo, run, target_dir};
 use anyhow::{Context, Result};

@@ -15,7 +15,6 @@ use model::record::UserDefinition;
 use model::{Password, ShortStr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// A wrong password is answered after this time, so that passwords cannot be tried quickly, and so that it does not tell
 /// how long a look at them took.
@@ -196,18 +195,11 @@ pub(crate) async fn guard(
         return Ok(next.run(request).await);
     }
     let turn = api.turn().await;
-    let refused_at = Instant::now() + REFUSAL_DELAY;
     let vouched = request.extensions().get::<Vouched>().cloned();
     let (caller, mark) = match log_in(&api, vouched, request.headers(), local).await {
         Err(Failure::Elsewhere(_)) if needs == Needs::Cluster && local => {
             drop(turn);
             return Ok(next.run(request).await);
-        }
-        Err(Failure::LoginRefused) => {
-            // Whoever is refused waits, and holds up nobody else.
-            drop(turn);
-            tokio::time::sleep_until(refused_at).await;
-            return Err(Failure::LoginRefused);
         }
         other => other?,
     };

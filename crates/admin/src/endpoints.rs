@@ -278,6 +278,9 @@ pub fn router(operator: Arc<dyn Operator>, node: Arc<dyn Node>, about: About) ->
             needs,
         };
         let handler = (endpoint.handler)().route_layer(from_fn_with_state(guarded, guard));
+        // As with RabbitMQ a slash at the end means nothing: Flower puts one there.
+        let with_slash = format!("{}/", endpoint.path);
+        router = router.route(&with_slash, handler.clone());
         router = router.route(endpoint.path, handler);
     }
     let router = router

@@ -4,7 +4,7 @@
 //! It is the entrance of the node that was asked. What that node passes on to another one has been through it, and says
 //! who it is from ([`Vouched`]).
 
-use crate::access::{FromNode, Vouched, login_of};
+use crate::access::{FromNode, REFUSAL_DELAY, Vouched, login_of};
 use crate::answer::Failure;
 use crate::attempts::{Attempts, Login};
 use crate::operations::{Asked, Operations};
@@ -19,6 +19,7 @@ use model::{Password, ShortStr, Timestamp};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
 
 /// Put among a request's extensions by whoever accepts connections: where it came from, and how.
 #[derive(Clone, Copy, Debug)]
@@ -113,14 +114,16 @@ impl Entrance {
         let id = cookie(request.headers(), arrival);
         request.headers_mut().remove(header::COOKIE);
         request.extensions_mut().insert(self.clone());
-        if request.headers().contains_key(header::AUTHORIZATION) {
+        let begins_anew = request.method() == Method::POST
+            && request.uri().path().trim_end_matches('/') == SESSION_PATH;
+        // What begins a session says its password by itself: whoever waited here for both would wait for ever.
+        if request.headers().contains_key(header::AUTHORIZATION) && !begins_anew {
             return self.try_login(request, next).await;
         }
         let session = id.and_then(|id| self.sessions.find(&id));
         let Some(session) = session else {
             return Ok(next.run(request).await);
         };
-        let begins_anew = request.method() == Method::POST && request.uri().path() == SESSION_PATH;
         if changes && !begins_anew {
             check_token(request.headers(), &session)?;
         }
@@ -158,8 +161,8 @@ impl Entrance {
         Asked {
             user: user.unwrap_or_default().as_str().to_owned(),
             address: arrival.address,
-            method: request.method().to_string(),
-            path: request.uri().path().to_owned(),
+            method: cut(request.method().as_str(), METHOD_MAX),
+            path: cut(without_secret(request.uri().path()), PATH_MAX),
         }
     }
 
@@ -167,14 +170,19 @@ impl Entrance {
     fn note(&self, asked: Asked, response: &Response) {
         let looks = matches!(asked.method.as_str(), "GET" | "HEAD" | "OPTIONS");
         let headers = response.headers();
-        let is_refused = headers.contains_key(header::WWW_AUTHENTICATE)
-            || response.status() == StatusCode::TOO_MANY_REQUESTS;
-        // A page that asks whether it is logged in is nobody who was refused.
-        let is_noted = !looks || is_refused && !asked.user.is_empty();
+        let user = headers.get(USER).map(HeaderValue::as_bytes);
+        // Of whoever was not let in only logins are noted that were looked at, which are a few in a minute: a crowd of
+        // strangers must not push out what operators did.
+        let is_refused = headers.contains_key(header::WWW_AUTHENTICATE);
+        let says_who = !asked.user.is_empty() || asked.path == SESSION_PATH;
+        let is_noted = match user {
+            Some(_) => !looks,
+            None if is_refused => says_who,
+            None => !looks && !asked.user.is_empty() && !is_turned_away(response.status()),
+        };
         let Some(operations) = self.operations.as_ref().filter(|_| is_noted) else {
             return;
         };
-        let user = headers.get(USER).map(HeaderValue::as_bytes);
         let user = user.map(|name| String::from_utf8_lossy(name).into_owned());
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0));
@@ -190,6 +198,7 @@ impl Entrance {
             }
             None => None,
         };
+        let refused_at = Instant::now() + REFUSAL_DELAY;
         let response = next.run(request).await;
         // Who it is is asked again after a password that was wrong, and then only. Where nobody is asked (the probes),
         // nothing was shown.
@@ -197,7 +206,11 @@ impl Entrance {
         let let_in = response.headers().contains_key(USER_MARK);
         match attempt {
             Some(attempt) if let_in => attempt.succeeded(),
-            Some(attempt) if refused => attempt.failed(),
+            Some(attempt) if refused => {
+                // Counted before it is told, and told late: nobody learns by hanging up that it was wrong.
+                attempt.failed();
+                tokio::time::sleep_until(refused_at).await;
+            }
             _ => {}
         }
         Ok(response)
@@ -212,6 +225,31 @@ impl Entrance {
     /// Somebody says a password in another way.
     pub(crate) fn login_by(&self, arrival: Arrival, user: &ShortStr, password: &str) -> Login {
         self.attempts.login(arrival.address, user, password)
+    }
+}
+
+/// Whether nobody has looked yet whether the user is who it says.
+fn is_turned_away(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+    )
+}
+
+/// So much of a request is noted, in bytes.
+const PATH_MAX: usize = 1024;
+const METHOD_MAX: usize = 16;
+
+fn cut(text: &str, most: usize) -> String {
+    text[..text.floor_char_boundary(most)].to_owned()
+}
+
+/// A password to be hashed stands in its path.
+fn without_secret(path: &str) -> &str {
+    const HASHING: &str = "/hash_password/";
+    match path.find(HASHING) {
+        Some(at) => &path[..at + HASHING.len()],
+        None => path,
     }
 }
 

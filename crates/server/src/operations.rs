@@ -12,8 +12,8 @@ use tracing::warn;
 
 /// A file is not appended to any more when it has so many bytes; some hundred are a line.
 const FILE_BYTES: u64 = 4 * 1024 * 1024;
-/// So many are kept.
-const FILES: usize = 8;
+/// All of them together take so many bytes and one file more; then the oldest go.
+const BYTES: u64 = 28 * 1024 * 1024;
 
 /// The files of a directory.
 pub(crate) struct OperationFiles {
@@ -40,24 +40,35 @@ impl OperationFiles {
 
     fn append(&self, line: &[u8]) -> io::Result<()> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut current = match open.take() {
-            Some(current) if current.bytes < FILE_BYTES => current,
-            Some(full) => self.create(full.number + 1)?,
+        let next = match &*open {
+            Some(current) if current.bytes < FILE_BYTES => None,
+            Some(full) => Some(full.number + 1),
             // What a process before this one left may end within a line.
-            None => self.create(self.numbers()?.last().map_or(0, |last| last + 1))?,
+            None => Some(self.numbers()?.last().map_or(0, |last| last + 1)),
         };
-        current.file.write_all(line)?;
-        current.bytes += line.len() as u64;
-        *open = Some(current);
+        if let Some(number) = next {
+            *open = Some(self.create(number)?);
+        }
+        if let Some(current) = &mut *open {
+            current.file.write_all(line)?;
+            current.bytes += line.len() as u64;
+        }
         Ok(())
     }
 
     fn create(&self, number: u64) -> io::Result<Open> {
         fs::create_dir_all(&self.dir)?;
         let file = File::create_new(self.path(number))?;
-        let numbers = self.numbers()?;
-        for old in numbers.iter().rev().skip(FILES) {
-            fs::remove_file(self.path(*old))?;
+        let mut left = BYTES;
+        for old in self.numbers()?.into_iter().rev() {
+            let path = self.path(old);
+            let bytes = fs::metadata(&path)?.len();
+            if left == 0 || bytes > left {
+                left = 0;
+                fs::remove_file(path)?;
+            } else {
+                left -= bytes;
+            }
         }
         Ok(Open {
             file,
@@ -175,8 +186,16 @@ mod tests {
         for number in 2..20 {
             drop(files.create(number).expect("created"));
         }
-        assert_eq!(files.numbers().expect("listed").len(), FILES);
+        assert_eq!(at(Wanted::default()), [4, 2, 1], "starts take nothing away");
+        for number in 20..28 {
+            let full = files.create(number).expect("created");
+            full.file.set_len(FILE_BYTES).expect("it grows");
+        }
         assert_eq!(at(Wanted::default()), [0; 0], "those were the oldest");
+        assert_eq!(
+            files.numbers().expect("listed"),
+            (20..28).collect::<Vec<_>>()
+        );
     }
 
     #[test]

@@ -180,3 +180,21 @@ fn a_crowd_of_browsers_leaves_room_for_prometheus() {
     assert_eq!(answer.expect("Prometheus is answered").status(), 200);
     drop(crowd);
 }
+
+#[test]
+fn what_was_recovered_is_told_from_the_first_scrape_on() {
+    let scratch = Scratch::new();
+    let server = Landfall::start_with(&scratch.data_dir(), &OPTIONS);
+    let made = ureq::put(format!("{}/api/queues/%2F/kept", server.api()))
+        .header("Authorization", LOGIN)
+        .send_json(serde_json::json!({"durable": true}));
+    assert_eq!(made.expect("declared").status(), 201);
+    server.kill();
+    let server = Landfall::start_with(&scratch.data_dir(), &OPTIONS);
+    let page = ureq::get(format!("{}/metrics", server.api()))
+        .header("Authorization", LOGIN)
+        .call();
+    let page = page.expect("answered").body_mut().read_to_string();
+    let page = page.expect("text");
+    assert!(page.contains("\nrabbitmq_queues 1\n"), "{page}");
+}

@@ -7,8 +7,8 @@ use super::connection::Connection;
 use super::load::{self, Figures, Work};
 use super::peers::{Subject, landfall};
 use super::report::{Table, when_and_where};
-use crate::server::Server;
-use crate::shell::{cargo, run};
+use crate::server::{Program, Server};
+use crate::shell::{cargo, run, target_dir};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use model::method::{basic, queue};
@@ -22,6 +22,19 @@ use wire::Frame;
 /// What `cargo xtask scale` can be told.
 #[derive(Args)]
 pub(crate) struct ScaleArgs {
+    #[command(flatten)]
+    size: Size,
+    /// How long each throughput is measured
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// How often, in turns; the median counts
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+}
+
+/// How much there is to see.
+#[derive(Args, Clone, Copy)]
+struct Size {
     /// How many queues there are
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     queues: u32,
@@ -31,12 +44,6 @@ pub(crate) struct ScaleArgs {
     /// How many messages are parked
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
     parked: u32,
-    /// How long each throughput is measured
-    #[arg(long, default_value_t = 5.0)]
-    seconds: f64,
-    /// How often, in turns; the median counts
-    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
 }
 
 /// Everything that a page shows is there within this.
@@ -58,25 +65,58 @@ pub(crate) fn run_scale(args: &ScaleArgs) -> Result<()> {
     measure(&server, args).with_context(|| server.end_of_log())
 }
 
+/// The short form, a part of every test run: with the debug build, of a server that is not so large.
+pub(crate) fn run_small_scale() -> Result<()> {
+    run(&mut cargo(&["build", "--package", "landfall-server"]))?;
+    let binary = target_dir().join("debug").join("landfall");
+    let server = Server::start(Program::Landfall(binary))?;
+    let size = Size {
+        queues: 1_000,
+        connections: 100,
+        parked: 10_000,
+    };
+    let told = fill(&server, size).and_then(|clients| {
+        let told = tell_pages(&server);
+        drop(clients);
+        told
+    });
+    told.with_context(|| server.end_of_log())
+}
+
 fn measure(server: &Server, args: &ScaleArgs) -> Result<()> {
-    let mut control = Connection::open(server.port())?;
-    let name = |number: u32| ShortStr::truncated(&format!("queue-{number:06}"));
-    control.declare_all((0..args.queues).map(name))?;
-    let clients = (0..args.connections).map(|number| connect(server, &name(number % args.queues)));
-    let clients: Vec<TcpStream> = clients.collect::<Result<_>>()?;
-    park(server, args.parked)?;
-    println!(
-        "{}; {} queues, {} connections with a consumer each, {} parked messages",
-        when_and_where(),
-        args.queues,
-        clients.len(),
-        args.parked
-    );
-    let answered = pages::ask_all(server)?;
-    println!("{}", pages::table(&answered).text().unwrap_or_default());
+    let clients = fill(server, args.size)?;
+    let pages = tell_pages(server);
     let time = Duration::try_from_secs_f64(args.seconds).context("--seconds")?;
     println!("{}", cost(server, args.rounds, time)?);
     drop(clients);
+    pages
+}
+
+/// Makes all that there is to see; returns who is connected.
+fn fill(server: &Server, size: Size) -> Result<Vec<TcpStream>> {
+    let mut control = Connection::open(server.port())?;
+    let name = |number: u32| ShortStr::truncated(&format!("queue-{number:06}"));
+    control.declare_all((0..size.queues).map(name))?;
+    let clients = (0..size.connections).map(|number| connect(server, &name(number % size.queues)));
+    let clients = clients.collect::<Result<_>>()?;
+    park(server, size.parked)?;
+    println!(
+        "{}; {} queues, {} connections with a consumer each, {} parked messages",
+        when_and_where(),
+        size.queues,
+        size.connections,
+        size.parked
+    );
+    Ok(clients)
+}
+
+/// Prints how soon pages have their data.
+///
+/// # Errors
+/// If something was late.
+fn tell_pages(server: &Server) -> Result<()> {
+    let answered = pages::ask_all(server)?;
+    println!("{}", pages::table(&answered).text().unwrap_or_default());
     let late: Vec<&str> = (answered.iter())
         .filter(|one| one.longest > SOON)
         .map(Answered::what)
