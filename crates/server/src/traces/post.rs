@@ -258,3 +258,34 @@ impl HttpClient for Carrier {
 }
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'a>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::traces::tests::span;
+
+    #[test]
+    fn what_there_is_no_room_for_is_left_out_and_counted() {
+        let (sender, receiver) = channel();
+        let (_alive, ended) = channel();
+        let post = Post {
+            sender,
+            waiting: Arc::default(),
+            counts: Arc::default(),
+            give_up: Arc::default(),
+            ended,
+        };
+        let send = |count: usize| post.send(&mut (0..count).map(|_| span()).collect());
+        send(SPANS_MAX - 10);
+        assert_eq!(post.counts.all_left_out(), 0);
+        send(25);
+        send(1);
+        assert_eq!(post.counts.all_left_out(), 16);
+        let waiting: usize = receiver.try_iter().map(|spans| spans.len()).sum();
+        assert_eq!(waiting, SPANS_MAX);
+        post.waiting.fetch_sub(waiting, Ordering::Relaxed);
+        send(3);
+        assert_eq!(receiver.try_iter().flatten().count(), 3);
+        assert_eq!(post.counts.all_left_out(), 16);
+    }
+}

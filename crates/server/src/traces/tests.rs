@@ -2,7 +2,7 @@
 
 use super::decide::Decider;
 use super::followed::{Attempt, Followed};
-use super::span::About;
+use super::span::{About, Published, Span, Taken, What};
 use broker::journey::QueueName;
 use model::table::TableBuilder;
 use model::{Position, Properties, PropertiesBuilder, QueueId, Run, ShortStr};
@@ -79,6 +79,23 @@ fn about() -> Arc<About> {
     let of = (trace.expect("all are traced"), decider.new_span());
     let name = ShortStr::from_static("orders");
     Arc::new(About::new(of, &name, &name, &Properties::default(), 5))
+}
+
+/// A span of a message that is no other's.
+pub(super) fn span() -> Span {
+    let now = SystemTime::now();
+    Span {
+        about: about(),
+        position: None,
+        vhost: None,
+        began: now,
+        ended: now,
+        what: What::Published(Published {
+            by_server: false,
+            queues: 0,
+            outcome: Taken::Dropped,
+        }),
+    }
 }
 
 fn attempt(queue: u64) -> Attempt {
