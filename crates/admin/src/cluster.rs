@@ -2,6 +2,7 @@
 //! may ask for.
 
 mod attention;
+pub(crate) mod told;
 
 use crate::answer::Failure;
 use crate::endpoints::Api;

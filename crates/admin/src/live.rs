@@ -2,13 +2,16 @@
 //!
 //! One task samples, however many watch: it keeps the last ten minutes, and hands each sample to all.
 
+mod told;
+
 use crate::answer::Failure;
 use crate::endpoints::Api;
 use crate::histogram::Counted;
 use crate::instruments::Instruments;
+use crate::query::Query;
 use crate::rates::{float, rate};
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use broker::Traffic;
@@ -16,12 +19,13 @@ use broker::snapshot::Totals;
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
 use serde_json::{Value, json};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior};
+pub(crate) use told::{HISTORY, HISTORY_QUERY};
 
 /// A sample is taken so often.
 const EVERY: Duration = Duration::from_secs(1);
@@ -261,11 +265,8 @@ fn latency(before: &Reading, now: &Reading) -> Value {
 }
 
 /// `GET /api/landfall/history?minutes=5`
-pub(crate) async fn history(
-    State(api): State<Api>,
-    Query(query): Query<HashMap<String, String>>,
-) -> Result<Response, Failure> {
-    let wanted = match query.get("minutes") {
+pub(crate) async fn history(State(api): State<Api>, query: Query) -> Result<Response, Failure> {
+    let wanted = match query.of(&HISTORY_QUERY).text("minutes") {
         None => KEPT,
         Some(minutes) => {
             let minutes: usize = minutes.parse().map_err(|_| {

@@ -2,6 +2,7 @@
 
 use crate::answer::Failure;
 use crate::cluster::{Cluster, MemberStatus};
+use crate::described::{Described, Key, Kind};
 use crate::endpoints::Api;
 use crate::listing::Wanted;
 use crate::operations::Operations;
@@ -75,6 +76,20 @@ pub struct Listener {
     /// Where.
     pub address: SocketAddr,
 }
+
+/// Whether all is well.
+pub(crate) const VERDICT: Described = Described::new(
+    "Verdict",
+    &[
+        Key::new(
+            "status",
+            Kind::Words(&["ok", "failed"]),
+            "whether all is well",
+        )
+        .needed(),
+        Key::new("reason", Kind::Text, "why not"),
+    ],
+);
 
 /// `GET /healthz/live`
 pub(crate) async fn live(State(api): State<Api>) -> Response {

@@ -2,10 +2,12 @@
 //! asked. Bodies are not: a password may stand there.
 
 use crate::answer::Failure;
+use crate::described::{Described, Key, Kind};
 use crate::endpoints::Api;
 use crate::moments;
+use crate::query::{Asked as Asking, Query};
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use model::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -34,6 +36,89 @@ pub struct Operation {
     pub status: u16,
 }
 
+/// Which operations are told.
+pub(crate) const QUERY: Described = Described::new(
+    "OperationsQuery",
+    &[
+        Key::new("user", Kind::Text, "only those of this user"),
+        Key::new("path", Kind::Text, "only those with this in their path"),
+        Key::new(
+            "outcome",
+            Kind::Words(&["done", "failed"]),
+            "only those that ended so: `failed` for a code of 400 and above",
+        ),
+        Key::new(
+            "before",
+            Kind::Whole,
+            "only those from before this time, in milliseconds since 1970",
+        ),
+        Key::new(
+            "limit",
+            Kind::Whole,
+            "so many: 100 where nothing is said, 1000 at the most",
+        ),
+    ],
+);
+
+/// What operators did.
+pub(crate) const OPERATIONS: Described = Described::new(
+    "Operations",
+    &[
+        Key::new("node", Kind::Text, "the node that noted them").needed(),
+        Key::new(
+            "operations",
+            Kind::List(&Kind::Object(&OPERATION)),
+            "the newest first",
+        )
+        .needed(),
+        Key::new(
+            "unwritten",
+            Kind::Whole,
+            "how many could not be written down since the start",
+        )
+        .needed(),
+    ],
+);
+
+/// A request of an operator, and how it was answered.
+pub(crate) const OPERATION: Described = Described::new(
+    "Operation",
+    &[
+        Key::new(
+            "at",
+            Kind::Whole,
+            "when it was answered, in milliseconds since 1970",
+        )
+        .needed(),
+        Key::new(
+            "time",
+            Kind::Maybe(&Kind::Text),
+            "the same, as RFC 3339 writes it",
+        )
+        .needed(),
+        Key::new(
+            "user",
+            Kind::Text,
+            "who asked; empty where that was not found out",
+        )
+        .needed(),
+        Key::new("address", Kind::Text, "from where").needed(),
+        Key::new(
+            "method",
+            Kind::Text,
+            "`PUT`, `POST` or `DELETE`; `GET` where a login was refused",
+        )
+        .needed(),
+        Key::new(
+            "path",
+            Kind::Text,
+            "the path, as it was sent; without its query",
+        )
+        .needed(),
+        Key::new("status", Kind::Whole, "HTTP's code of the answer").needed(),
+    ],
+);
+
 /// Where they are noted.
 pub trait Operations: Send + Sync {
     /// Writes one down. Nobody waits for more than that; what cannot be written is counted.
@@ -50,7 +135,7 @@ pub trait Operations: Send + Sync {
 }
 
 /// Which are wanted.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// Of this user.
     pub user: Option<String>,
@@ -65,8 +150,7 @@ pub struct Wanted {
 }
 
 /// How an operation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// As it was asked for.
     Done,
@@ -75,6 +159,26 @@ pub enum Outcome {
 }
 
 impl Wanted {
+    fn read(query: &Asking) -> Result<Self, Failure> {
+        let text = |key| query.text(key).map(str::to_owned);
+        let outcome = match query.text("outcome") {
+            None => None,
+            Some("done") => Some(Outcome::Done),
+            Some("failed") => Some(Outcome::Failed),
+            Some(_) => {
+                let why = "outcome must be done or failed";
+                return Err(Failure::BadRequest(why.to_owned()));
+            }
+        };
+        Ok(Self {
+            user: text("user"),
+            path: text("path"),
+            outcome,
+            before: query.whole("before")?,
+            limit: query.whole("limit")?,
+        })
+    }
+
     /// How many are told.
     pub fn most(&self) -> usize {
         self.limit.unwrap_or(USUAL).min(MOST)
@@ -120,11 +224,8 @@ impl Asked {
 }
 
 /// `GET /api/landfall/operations`
-pub(crate) async fn list(
-    State(api): State<Api>,
-    wanted: Result<Query<Wanted>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<Value>, Failure> {
-    let Query(wanted) = wanted.map_err(|error| Failure::BadRequest(error.body_text()))?;
+pub(crate) async fn list(State(api): State<Api>, query: Query) -> Result<Json<Value>, Failure> {
+    let wanted = Wanted::read(&query.of(&QUERY))?;
     let operations: Arc<dyn Operations> = api.node().operations().ok_or(Failure::NotFound)?;
     let unwritten = operations.unwritten();
     // Files are read beside those that are asking for something else.

@@ -16,6 +16,7 @@ mod lists;
 mod matrix;
 mod messages;
 mod metrics;
+mod openapi;
 mod operations;
 mod operator_policies;
 mod publishing;
@@ -95,7 +96,9 @@ impl Api {
             .expect("a request");
         let response = self.send(request).await;
         let code = response.status().as_u16();
-        (code, text(response).await)
+        let said = text(response).await;
+        openapi::check(method, path, code, &said);
+        (code, said)
     }
 
     async fn get(&self, path: &str) -> Value {
