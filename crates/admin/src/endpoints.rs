@@ -49,7 +49,7 @@ const EVENTS: Kind = Kind::Stream("text/event-stream");
 const METRICS: Kind = Kind::Stream("application/openmetrics-text");
 const HISTORY: Kind = Kind::Object(&live::HISTORY);
 const ACCOUNTS: Kind = Kind::Object(&audit::ACCOUNTS);
-const OPERATIONS: Kind = Kind::Object(&operations::OPERATIONS);
+const OPERATIONS: Kind = Kind::Object(&operations::told::OPERATIONS);
 const VERDICT: Kind = Kind::Object(&node::VERDICT);
 const CLUSTER: Kind = Kind::Object(&cluster::told::CLUSTER);
 
@@ -208,7 +208,7 @@ endpoints! {
     GET "/api/landfall/audit" Management "of each queue that the user may see: what it accepted, how many ended and how, what is here, and any difference" => audit::all, tells ACCOUNTS;
     GET "/api/landfall/audit/{vhost}" Vhost "a virtual host's queues" => audit::of_vhost, tells ACCOUNTS;
     GET "/api/landfall/audit/{vhost}/{name}" Vhost "one queue" => audit::of_queue, tells ACCOUNTS;
-    GET "/api/landfall/operations" Administrator "what operators did at this node, and which logins it refused, the newest first: `user`, `path`, `outcome`, `before`, `limit`" => operations::list, asks operations::QUERY, tells OPERATIONS, refuses [404];
+    GET "/api/landfall/operations" Administrator "what operators did at this node, and which logins it refused, the newest first: `user`, `path`, `outcome`, `before`, `limit`" => operations::list, asks operations::told::QUERY, tells OPERATIONS, refuses [404];
 
     GET "/api/landfall/openapi.json" Nobody "this table and what goes with it, as a document of OpenAPI 3.1" => openapi::serve;
 
@@ -231,6 +231,20 @@ endpoints! {
     POST "/api/landfall/cluster/drain/{node}" Administrator "a node is to give its shards away; 202 when that is noted" => cluster::drain, ends [202];
     DELETE "/api/landfall/cluster/drain/{node}" Administrator "it may have shards again" => cluster::resume, ends [202];
     POST "/api/landfall/cluster/rebalance" Administrator "the shards are to be spread evenly now" => cluster::rebalance, ends [202], refuses [404];
+}
+
+/// The endpoint that answers such a request; of several the one that names the most parts of the path itself.
+pub(crate) fn answering(method: &str, path: &str) -> Option<&'static Endpoint> {
+    let parts = |path: &'static str| path.split('/');
+    let asked: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    let fits = |endpoint: &&Endpoint| {
+        let mut pairs = parts(endpoint.path).zip(&asked);
+        endpoint.method == method
+            && parts(endpoint.path).count() == asked.len()
+            && pairs.all(|(of, asked)| of == *asked || of.starts_with('{'))
+    };
+    let names = |endpoint: &&Endpoint| endpoint.path.matches('{').count();
+    ENDPOINTS.iter().filter(fits).min_by_key(names)
 }
 
 /// Whether a path is about the node that is asked, not about what the broker knows.

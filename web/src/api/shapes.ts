@@ -204,12 +204,17 @@ export interface Operation {
   method: "GET" | "PUT" | "POST" | "DELETE";
   path: string;
   status: number;
+  number: number;
+  vhost?: string;
+  name?: string;
+  error?: string;
 }
 
 export interface Operations {
   node: string;
   operations: Operation[];
   unwritten: number;
+  next: string | null;
 }
 
 export interface Exchange {

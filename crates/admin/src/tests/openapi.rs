@@ -5,6 +5,7 @@ use super::Api;
 use super::real::Real;
 use crate::described::tests::{mismatch, unread};
 use crate::described::{Described, Key, Kind};
+use crate::endpoints::answering;
 use crate::{ENDPOINTS, Endpoint};
 use model::FieldTable;
 use serde_json::{Map, Value as Json, json};
@@ -104,23 +105,6 @@ async fn every_endpoint_is_in_it() {
     let probe = &paths["/healthz/live"]["get"];
     assert_eq!(probe["security"], json!([]), "nobody has to log in");
     assert_eq!(declare["security"][0], json!({"password": []}));
-}
-
-/// The endpoint that answers.
-fn answering(method: &str, path: &str) -> Option<&'static Endpoint> {
-    let parts = |path: &'_ str| -> Vec<String> {
-        let trimmed = path.trim_end_matches('/');
-        trimmed.split('/').map(str::to_owned).collect()
-    };
-    let asked = parts(path);
-    let fits = |endpoint: &&Endpoint| {
-        let of = parts(endpoint.path);
-        let pairs = of.iter().zip(&asked);
-        let mut pairs = pairs.map(|(of, asked)| of == asked || of.starts_with('{'));
-        endpoint.method == method && of.len() == asked.len() && pairs.all(|fits| fits)
-    };
-    let names = |endpoint: &&Endpoint| endpoint.path.matches('{').count();
-    ENDPOINTS.iter().filter(fits).min_by_key(names)
 }
 
 /// What is answered is what the document says.
