@@ -17,7 +17,7 @@ use crate::queues::told as of_queues;
 use crate::{
     audit, bindings, channels, cluster, connections, consumers, declare, definitions, document,
     features, get as got, limits, messages, metrics, openapi, operations, overview, parameters,
-    permissions, policies, publish, queues, selection, session, topology, users, vhosts,
+    permissions, policies, publish, queues, selection, session, settings, topology, users, vhosts,
 };
 use axum::Router;
 use axum::extract::Request;
@@ -51,6 +51,7 @@ const HISTORY: Kind = Kind::Object(&live::HISTORY);
 const ACCOUNTS: Kind = Kind::Object(&audit::ACCOUNTS);
 const OPERATIONS: Kind = Kind::Object(&operations::told::OPERATIONS);
 const VERDICT: Kind = Kind::Object(&node::VERDICT);
+const SETTINGS: Kind = Kind::Object(&settings::SETTINGS);
 const CLUSTER: Kind = Kind::Object(&cluster::told::CLUSTER);
 
 macro_rules! endpoints {
@@ -211,6 +212,7 @@ endpoints! {
     GET "/api/landfall/operations" Administrator "what operators did at this node, and which logins it refused, the newest first: `user`, `path`, `outcome`, `before`, `limit`" => operations::list, asks operations::told::QUERY, tells OPERATIONS, refuses [404];
 
     GET "/api/landfall/openapi.json" Nobody "this table and what goes with it, as a document of OpenAPI 3.1" => openapi::serve;
+    GET "/api/landfall/settings" Administrator "what this node runs with, and where that was said: by default, in the file, in the environment, or as an option; without passwords" => settings::list, tells SETTINGS;
 
     GET "/metrics" Monitoring "what goes on, for Prometheus; without a login on a port of its own" => metrics::all, tells METRICS;
     GET "/metrics/per-object" Monitoring "the same, queue by queue" => metrics::per_object, tells METRICS;
@@ -253,13 +255,14 @@ pub fn is_of_node(path: &str) -> bool {
         "/api/health/checks/alarms",
         "/api/health/checks/virtual-hosts",
     ];
-    const OF_NODE: [&str; 8] = [
+    const OF_NODE: [&str; 9] = [
         "/healthz/",
         "/api/health/",
         "/api/nodes",
         "/api/landfall/cluster",
         "/api/landfall/operations",
         "/api/landfall/openapi.json",
+        "/api/landfall/settings",
         SESSION_PATH,
         "/api/rebalance/",
     ];

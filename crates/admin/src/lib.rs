@@ -18,6 +18,7 @@ pub mod instruments;
 pub mod journey;
 pub mod node;
 pub mod operations;
+pub mod settings;
 
 mod endpoint;
 pub use endpoint::Endpoint;

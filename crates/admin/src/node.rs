@@ -6,6 +6,7 @@ use crate::described::{Described, Key, Kind};
 use crate::endpoints::Api;
 use crate::listing::Wanted;
 use crate::operations::Operations;
+use crate::settings::Setting;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -38,6 +39,9 @@ pub trait Node: Send + Sync {
 
     /// Where it notes what operators did, if it does.
     fn operations(&self) -> Option<Arc<dyn Operations>>;
+
+    /// What it runs with.
+    fn settings(&self) -> &[Setting];
 }
 
 /// What a server says of itself.

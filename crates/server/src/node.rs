@@ -9,6 +9,7 @@ use crate::operations::OperationFiles;
 use admin::cluster::Cluster;
 use admin::node::{Answered, Listener, Node, NodeStatus, Vitals};
 use admin::operations::Operations;
+use admin::settings::Setting;
 use rustix::process::{Resource, getrlimit};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ pub(crate) struct ThisNode {
     asked: watch::Receiver<Asked>,
     membership: Option<Membership>,
     operations: Arc<OperationFiles>,
+    settings: Vec<Setting>,
     /// When the owner was tried last, where, and whether it could be reached.
     reached: Mutex<Option<(Instant, Arc<str>, bool)>>,
 }
@@ -68,6 +70,7 @@ impl ThisNode {
             asked,
             membership,
             operations: Arc::new(OperationFiles::new(config.data_dir.join("operations"))),
+            settings: config.settings.clone(),
             reached: Mutex::new(None),
         }
     }
@@ -146,6 +149,10 @@ impl Node for ThisNode {
 
     fn operations(&self) -> Option<Arc<dyn Operations>> {
         Some(self.operations.clone())
+    }
+
+    fn settings(&self) -> &[Setting] {
+        &self.settings
     }
 }
 

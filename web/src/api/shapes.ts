@@ -217,6 +217,22 @@ export interface Operations {
   next: string | null;
 }
 
+/** An option of the server, and where it was said. */
+export interface Setting {
+  name: string;
+  value: string;
+  from: "default" | "file" | "environment" | "option";
+  default: string;
+  environment: string;
+  does: string;
+}
+
+export interface RunsWith {
+  node: string;
+  version: string;
+  settings: Setting[];
+}
+
 export interface Exchange {
   name: string;
   vhost: string;

@@ -10,13 +10,14 @@ use crate::instruments::Instruments;
 use crate::journey::{Journey, Wanted as WantedJourneys};
 use crate::node::{Answered, Listener, Node, NodeStatus, Vitals};
 use crate::operations::Operations;
+use crate::settings::{Origin, Setting};
 use crate::{AskError, FromThisMachine, Operator, Reading};
 use axum::body::Body;
 use axum::http::{Request, header};
 use broker::{Answer, Command};
 use model::Position;
 use std::future::ready;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 /// A server by itself, with which nothing is wrong.
@@ -66,6 +67,20 @@ impl Node for Alone {
         None
     }
 
+    fn settings(&self) -> &[Setting] {
+        static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+            vec![Setting {
+                name: "data-dir".to_owned(),
+                value: "/var/lib/landfall".to_owned(),
+                from: Origin::File,
+                default: "./landfall-data",
+                environment: "LANDFALL_DATA_DIR",
+                does: "Directory that holds all that has landed",
+            }]
+        });
+        &SETTINGS
+    }
+
     fn operations(&self) -> Option<Arc<dyn Operations>> {
         None
     }
@@ -99,6 +114,10 @@ impl Node for Ailing {
 
     fn cluster(&self) -> Option<&dyn Cluster> {
         Some(self)
+    }
+
+    fn settings(&self) -> &[Setting] {
+        &[]
     }
 
     fn operations(&self) -> Option<Arc<dyn Operations>> {
@@ -346,4 +365,14 @@ async fn who_watches_may_see_and_not_move() {
     let drain = "/api/landfall/cluster/drain/b";
     assert_eq!(code("mo:p", "POST", drain).await, 401);
     assert_eq!(code("guest:guest", "POST", drain).await, 202);
+}
+
+#[tokio::test]
+async fn a_node_says_what_it_runs_with_and_who_said_so() {
+    let transcript = Api::new().transcript("GET /api/landfall/settings").await;
+    expect_test::expect![[r#"
+        GET /api/landfall/settings
+          200 {"node":"test","settings":[{"default":"./landfall-data","does":"Directory that holds all that has landed","environment":"LANDFALL_DATA_DIR","from":"file","name":"data-dir","value":"/var/lib/landfall"}],"version":"1.2.3"}
+    "#]]
+    .assert_eq(&transcript);
 }

@@ -7,6 +7,7 @@ use crate::FromThisMachine;
 use crate::cluster::Cluster;
 use crate::node::{Answered, Node, NodeStatus, Vitals};
 use crate::operations::{Operation, Operations, Wanted};
+use crate::settings::Setting;
 use axum::body::Body;
 use axum::http::{Request, header};
 use expect_test::expect;
@@ -58,6 +59,10 @@ impl Node for Noting {
 
     fn cluster(&self) -> Option<&dyn Cluster> {
         None
+    }
+
+    fn settings(&self) -> &[Setting] {
+        &[]
     }
 
     fn operations(&self) -> Option<Arc<dyn Operations>> {
