@@ -17,7 +17,8 @@ use crate::queues::told as of_queues;
 use crate::{
     audit, bindings, channels, cluster, connections, consumers, declare, definitions, document,
     features, get as got, limits, messages, metrics, openapi, operations, overview, parameters,
-    permissions, policies, publish, queues, selection, session, settings, topology, users, vhosts,
+    permissions, policies, publish, queues, selection, session, settings, summary, topology, users,
+    vhosts,
 };
 use axum::Router;
 use axum::extract::Request;
@@ -48,6 +49,7 @@ const JOURNEYS: Kind = Kind::List(&Kind::Object(&journeys::JOURNEY));
 const EVENTS: Kind = Kind::Stream("text/event-stream");
 const METRICS: Kind = Kind::Stream("application/openmetrics-text");
 const HISTORY: Kind = Kind::Object(&live::HISTORY);
+const SUMMARY: Kind = Kind::Object(&summary::told::SUMMARY);
 const ACCOUNTS: Kind = Kind::Object(&audit::ACCOUNTS);
 const OPERATIONS: Kind = Kind::Object(&operations::told::OPERATIONS);
 const VERDICT: Kind = Kind::Object(&node::VERDICT);
@@ -206,6 +208,7 @@ endpoints! {
     GET "/api/landfall/messages/{message}" Management "what became of a message, of its copies and of what it is a copy of" => show::one, tells JOURNEYS;
     GET "/api/landfall/live" Monitoring "how things stand, every second, as server-sent events" => live::live, tells EVENTS;
     GET "/api/landfall/history" Monitoring "the same of the last ten minutes, or of so many `minutes`" => live::history, asks live::HISTORY_QUERY, tells HISTORY;
+    GET "/api/landfall/summary" Management "how things stand in what the user may see, and what needs attention: the worst queues of each sort by name" => summary::summary, tells SUMMARY;
     GET "/api/landfall/audit" Management "of each queue that the user may see: what it accepted, how many ended and how, what is here, and any difference" => audit::all, tells ACCOUNTS;
     GET "/api/landfall/audit/{vhost}" Vhost "a virtual host's queues" => audit::of_vhost, tells ACCOUNTS;
     GET "/api/landfall/audit/{vhost}/{name}" Vhost "one queue" => audit::of_queue, tells ACCOUNTS;

@@ -79,6 +79,7 @@ mod rates;
 mod reader;
 mod selection;
 mod shapes;
+mod summary;
 
 #[cfg(test)]
 mod tests;

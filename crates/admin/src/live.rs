@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior};
-pub(crate) use told::{HISTORY, HISTORY_QUERY};
+pub(crate) use told::{HISTORY, HISTORY_QUERY, SAMPLE_TOTALS as TOTALS};
 
 /// A sample is taken so often.
 const EVERY: Duration = Duration::from_secs(1);

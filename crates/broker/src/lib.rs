@@ -116,6 +116,7 @@ mod window;
 pub use statistics::Recent;
 pub use traffic::{Churn, InVain, Passage, Traffic};
 
+mod calendar;
 mod checkpoint;
 mod found;
 mod otherwise;
@@ -128,6 +129,7 @@ mod tests;
 
 use access::Access;
 use audit::Audit;
+use calendar::Calendar;
 use capacity::Capacity;
 use connection::{ChannelId, Connection, Consumer, ConsumerId};
 use deduplication::Deduplication;
@@ -195,6 +197,8 @@ pub struct Broker {
     refusing_queues: usize,
     audit: Audit,
     statistics: Statistics,
+    /// When which position was given out.
+    calendar: Calendar,
     journey: Journey,
     /// How many queues put off what comes to them: as with those that refuse.
     delaying_queues: usize,
@@ -234,6 +238,7 @@ impl Broker {
             refusing_queues: 0,
             audit: Audit::default(),
             statistics: Statistics::default(),
+            calendar: Calendar::default(),
             journey: Journey::default(),
             delaying_queues: 0,
             effects: VecDeque::new(),
@@ -294,6 +299,7 @@ impl Broker {
         self.look_around(now);
         self.sample(now);
         self.landing.end_turn();
+        self.calendar.end_turn(self.landing.last(), now);
     }
 
     /// The memory of what clients asked for and what waits for landing before it is done or answered, in bytes,

@@ -6,6 +6,7 @@
 
 use crate::Broker;
 use crate::access::Access;
+use crate::calendar::Calendar;
 use crate::found::Found;
 use crate::landing::Landing;
 use crate::policy::Policies;
@@ -47,6 +48,7 @@ pub struct Recovery {
     publishers: Publishers,
     messages: FxHashMap<QueueId, Found>,
     remembered: Relearned,
+    calendar: Calendar,
 }
 
 impl Recovery {
@@ -70,6 +72,7 @@ impl Recovery {
             publishers: Publishers::new(limits),
             messages: FxHashMap::default(),
             remembered: Relearned::new(limits),
+            calendar: Calendar::default(),
         }
     }
 
@@ -109,6 +112,7 @@ impl Recovery {
     /// Takes in messages of neighbouring positions by what their records say without the bodies.
     pub fn know(&mut self, run: Run, head: &MessageHead) {
         let last = Position(run.end() - 1);
+        self.calendar.note(Position(run.first), head.arrival.came);
         if last > self.last {
             self.last = last;
             self.stopped = false;
@@ -155,6 +159,8 @@ impl Recovery {
         self.restore_bindings(&mut broker);
         broker.count_bindings();
         broker.publishers = self.publishers;
+        broker.calendar = self.calendar;
+        broker.calendar.begin(self.last);
         if self.fresh {
             broker.furnish();
         }

@@ -179,6 +179,7 @@ fn seen(all: &Definitions, look: &Look) -> Result<Answer, CommandRefused> {
     let vhost = match look {
         Look::Queues { vhost } | Look::Exchanges { vhost } => vhost.as_ref(),
         Look::Totals => return Ok(Answer::Totals(Box::default())),
+        Look::Summary { .. } => return Ok(Answer::Summary(Box::default())),
         Look::Consumers { .. } | Look::ConsumersOf { .. } => {
             return Ok(Answer::Consumers(Vec::new()));
         }
@@ -215,6 +216,7 @@ fn seen(all: &Definitions, look: &Look) -> Result<Answer, CommandRefused> {
         consumers: 0,
         counts: Counts::default(),
         oldest: None,
+        oldest_came: None,
         traffic: Traffic::default(),
         recent: Recent::default(),
         moved: None,
