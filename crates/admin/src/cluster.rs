@@ -165,6 +165,8 @@ pub struct DatabaseHealth {
     pub standbys: Vec<StandbyStatus>,
     /// Why nothing should be confirmed on its word.
     pub objections: Vec<String>,
+    /// Bytes that all tables take there, where it tells.
+    pub bytes: Option<u64>,
 }
 
 /// A copy of the database.
@@ -283,6 +285,7 @@ fn database(status: &DatabaseStatus) -> Value {
             shown["version"] = health.version.as_str().into();
             shown["standbys"] = health.standbys.iter().map(standby).collect();
             shown["objections"] = json!(health.objections);
+            shown["bytes"] = json!(health.bytes);
         }
     }
     shown

@@ -40,6 +40,9 @@ pub trait Node: Send + Sync {
     /// Where it notes what operators did, if it does.
     fn operations(&self) -> Option<Arc<dyn Operations>>;
 
+    /// Bytes that what has landed takes on this machine's disk; `None` where it is kept elsewhere. Files are looked at for it.
+    fn journal_bytes(&self) -> Option<u64>;
+
     /// What it runs with.
     fn settings(&self) -> &[Setting];
 }

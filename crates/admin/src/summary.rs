@@ -89,9 +89,9 @@ fn worst(of: &Worst) -> Value {
 
 fn queue(queue: &QueueSummary) -> Value {
     let counts = &queue.counts;
-    let oldest = queue.oldest.map(|(position, came)| {
-        json!({"position": position.0, "accepted": came.map(|came| came.0)})
-    });
+    let oldest = queue.oldest.map(
+        |(position, came)| json!({"position": position.0, "accepted": came.map(|came| came.0)}),
+    );
     json!({
         "vhost": queue.vhost.as_str(),
         "name": queue.name.as_str(),

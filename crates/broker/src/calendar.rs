@@ -100,13 +100,20 @@ mod tests {
         for number in 1..=last {
             calendar.note(Position(number), Timestamp(number * step));
         }
-        assert!(calendar.marks.len() <= MARKS_MAX, "{}", calendar.marks.len());
+        assert!(
+            calendar.marks.len() <= MARKS_MAX,
+            "{}",
+            calendar.marks.len()
+        );
         let now = last * step;
         for number in (1..=last).step_by(97) {
             let came = calendar.came(Position(number)).expect("it came");
             let (age, told) = (now - number * step, now - came.0);
             assert!(told >= age, "{number}: {told} for {age}");
-            assert!(told <= age + age / PARTS + step, "{number}: {told} for {age}");
+            assert!(
+                told <= age + age / PARTS + step,
+                "{number}: {told} for {age}"
+            );
         }
     }
 
@@ -119,8 +126,18 @@ mod tests {
         // One that came before its neighbours, or a moment after them, changes nothing.
         calendar.note(Position(61), Timestamp(20_000));
         calendar.note(Position(62), Timestamp(60_100));
-        for (position, came) in [(9, None), (10, Some(10_000)), (54, Some(50_000)), (56, Some(53_000)), (99, Some(60_000))] {
-            assert_eq!(calendar.came(Position(position)), came.map(Timestamp), "{position}");
+        for (position, came) in [
+            (9, None),
+            (10, Some(10_000)),
+            (54, Some(50_000)),
+            (56, Some(53_000)),
+            (99, Some(60_000)),
+        ] {
+            assert_eq!(
+                calendar.came(Position(position)),
+                came.map(Timestamp),
+                "{position}"
+            );
         }
     }
 }

@@ -295,7 +295,11 @@ impl<'a> Node<'a> {
             return Ok(());
         };
         self.members.set_prepared(Vec::new());
-        let Claimed { store, broker } = match taken {
+        let Claimed {
+            store,
+            broker,
+            took,
+        } = match taken {
             Ok(claimed) => claimed,
             Err(error @ DatabaseError::Fenced { .. }) => {
                 warn!(%error, "another node was given the shard meanwhile");
@@ -314,6 +318,7 @@ impl<'a> Node<'a> {
             self.clock,
         );
         let tenure = Tenure::begin(self.config, store, *broker, self.clock, lease)?;
+        tenure.house.instruments.recovered(took);
         info!(epoch, "serving");
         self.members.set_serving(vec![(SHARD, epoch)]);
         self.let_go_by = None;

@@ -12,6 +12,7 @@ use admin::operations::Operations;
 use admin::settings::Setting;
 use rustix::process::{Resource, getrlimit};
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -149,6 +150,14 @@ impl Node for ThisNode {
 
     fn operations(&self) -> Option<Arc<dyn Operations>> {
         Some(self.operations.clone())
+    }
+
+    fn journal_bytes(&self) -> Option<u64> {
+        let (dir, _) = self.disk.as_ref()?;
+        let files = std::fs::read_dir(dir.join("segments")).ok()?;
+        let sizes = files.map(|file| Ok::<_, std::io::Error>(file?.metadata()?.blocks() * 512));
+        // A segment may go meanwhile.
+        Some(sizes.map(Result::unwrap_or_default).sum())
     }
 
     fn settings(&self) -> &[Setting] {

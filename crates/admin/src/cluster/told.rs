@@ -181,6 +181,11 @@ pub(crate) const DATABASE: Described = Described::new(
             Kind::List(&Kind::Text),
             "why nothing should be confirmed on its word",
         ),
+        Key::new(
+            "bytes",
+            Kind::Maybe(&Kind::Whole),
+            "bytes that all tables take there",
+        ),
     ],
 );
 

@@ -88,9 +88,18 @@ pub(crate) const OPERATION: Described = Described::new(
         )
         .needed(),
         Key::new("status", Kind::Whole, "HTTP's code of the answer").needed(),
-        Key::new("number", Kind::Whole, "which of this node's it is; 0 of one that an older version noted").needed(),
+        Key::new(
+            "number",
+            Kind::Whole,
+            "which of this node's it is; 0 of one that an older version noted",
+        )
+        .needed(),
         Key::new("vhost", Kind::Text, "the virtual host that the path names"),
-        Key::new("name", Kind::Text, "the queue, exchange, user … that the path names; of a binding both ends"),
+        Key::new(
+            "name",
+            Kind::Text,
+            "the queue, exchange, user … that the path names; of a binding both ends",
+        ),
         Key::new("error", Kind::Text, "why it was refused or failed"),
     ],
 );

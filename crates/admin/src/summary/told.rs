@@ -26,8 +26,18 @@ pub(crate) const WORST: Described = Described::new(
     "WorstQueues",
     &[
         Key::new("queues", Kind::Whole, "how many there are of this sort").needed(),
-        Key::new("messages", Kind::Whole, "how many such messages they have, together").needed(),
-        Key::new("worst", Kind::List(&Kind::Object(&QUEUE)), "twenty of them at the most").needed(),
+        Key::new(
+            "messages",
+            Kind::Whole,
+            "how many such messages they have, together",
+        )
+        .needed(),
+        Key::new(
+            "worst",
+            Kind::List(&Kind::Object(&QUEUE)),
+            "twenty of them at the most",
+        )
+        .needed(),
     ],
 );
 
@@ -44,8 +54,18 @@ pub(crate) const QUEUE: Described = Described::new(
         Key::new("messages_delayed", Kind::Whole, "that wait for their time").needed(),
         Key::new("messages_parked", Kind::Whole, "out of attempts").needed(),
         Key::new("messages_leaving", Kind::Whole, "on their way out").needed(),
-        Key::new("oldest", Kind::Maybe(&Kind::Object(&OLDEST)), "the oldest that is ready").needed(),
-        Key::new("surplus", Kind::Signed, "messages that are here too much, or less than 0: are missing").needed(),
+        Key::new(
+            "oldest",
+            Kind::Maybe(&Kind::Object(&OLDEST)),
+            "the oldest that is ready",
+        )
+        .needed(),
+        Key::new(
+            "surplus",
+            Kind::Signed,
+            "messages that are here too much, or less than 0: are missing",
+        )
+        .needed(),
     ],
 );
 
@@ -63,6 +83,11 @@ pub(crate) const STUCK: Described = Described::new(
     "StuckConsumers",
     &[
         Key::new("consumers", Kind::Whole, "how many").needed(),
-        Key::new("some", Kind::List(&Kind::Map), "twenty of them at the most, as `/api/consumers` shows them").needed(),
+        Key::new(
+            "some",
+            Kind::List(&Kind::Map),
+            "twenty of them at the most, as `/api/consumers` shows them",
+        )
+        .needed(),
     ],
 );

@@ -67,6 +67,10 @@ impl Node for Alone {
         None
     }
 
+    fn journal_bytes(&self) -> Option<u64> {
+        Some(4096)
+    }
+
     fn settings(&self) -> &[Setting] {
         static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
             vec![Setting {
@@ -114,6 +118,10 @@ impl Node for Ailing {
 
     fn cluster(&self) -> Option<&dyn Cluster> {
         Some(self)
+    }
+
+    fn journal_bytes(&self) -> Option<u64> {
+        None
     }
 
     fn settings(&self) -> &[Setting] {
@@ -180,6 +188,7 @@ impl Cluster for Ailing {
                     version: "15.4".to_owned(),
                     standbys: vec![standby],
                     objections: Vec::new(),
+                    bytes: Some(8192),
                 }),
             },
         }))
@@ -308,7 +317,7 @@ async fn what_is_wrong_is_said_and_what_is_asked_for_is_noted() {
         GET /api/nodes/b
           200 {"applications":[{"description":"Landfall","name":"landfall","version":"0.1.0"}],"being_drained":true,"name":"b","partitions":[],"running":true,"type":"disc"}
         GET /api/landfall/cluster
-          200 {"attention":["the owner has not taken yet: shard 0","no other node could take over"],"controller":"b","database":{"hosts":["db1:5432","db2:5432"],"objections":[],"primary":"10.0.0.1:5432","standbys":[{"address":"10.0.0.2","lag_ms":3,"name":"db2","state":"streaming","sync":"quorum"}],"state":"connected","version":"15.4"},"members":[{"admin":"a:15672","amqp":"a:5672","format":2,"inner":"a:25672","node":"a","program":"0.1.0","protocol":1,"run":7,"since":1790000000000,"state":"active"},{"admin":"b:15672","amqp":"b:5672","format":2,"inner":"b:25672","node":"b","program":"0.1.0","protocol":1,"run":7,"since":1790000000000,"state":"draining"}],"node":"a","requests":[{"node":"b","request":"drain"}],"serving":false,"shards":[{"epoch":4,"owner":"a","shard":0,"state":"moving","taken_by":"b","taken_epoch":3}],"zookeeper":{"hosts":["zk1:2181"],"lease_ms":1500,"silent_seconds":null,"state":"connected"}}
+          200 {"attention":["the owner has not taken yet: shard 0","no other node could take over"],"controller":"b","database":{"bytes":8192,"hosts":["db1:5432","db2:5432"],"objections":[],"primary":"10.0.0.1:5432","standbys":[{"address":"10.0.0.2","lag_ms":3,"name":"db2","state":"streaming","sync":"quorum"}],"state":"connected","version":"15.4"},"members":[{"admin":"a:15672","amqp":"a:5672","format":2,"inner":"a:25672","node":"a","program":"0.1.0","protocol":1,"run":7,"since":1790000000000,"state":"active"},{"admin":"b:15672","amqp":"b:5672","format":2,"inner":"b:25672","node":"b","program":"0.1.0","protocol":1,"run":7,"since":1790000000000,"state":"draining"}],"node":"a","requests":[{"node":"b","request":"drain"}],"serving":false,"shards":[{"epoch":4,"owner":"a","shard":0,"state":"moving","taken_by":"b","taken_epoch":3}],"zookeeper":{"hosts":["zk1:2181"],"lease_ms":1500,"silent_seconds":null,"state":"connected"}}
         POST /api/landfall/cluster/drain/b
           202
         DELETE /api/landfall/cluster/drain/b

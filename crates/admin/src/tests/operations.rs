@@ -61,6 +61,10 @@ impl Node for Noting {
         None
     }
 
+    fn journal_bytes(&self) -> Option<u64> {
+        Some(4096)
+    }
+
     fn settings(&self) -> &[Setting] {
         &[]
     }
@@ -138,7 +142,10 @@ async fn what_users_change_is_noted_and_of_strangers_the_logins_that_were_refuse
             length => format!("{length} bytes of a path"),
         };
         let error = one.error.as_deref().unwrap_or_default();
-        let said = format!("{:?} {} {path} {} {error}", one.user, one.method, one.status);
+        let said = format!(
+            "{:?} {} {path} {} {error}",
+            one.user, one.method, one.status
+        );
         writeln!(told, "{}", said.trim_end()).expect("text");
     }
     expect![[r#"
@@ -167,7 +174,9 @@ async fn what_users_change_is_noted_and_of_strangers_the_logins_that_were_refuse
     assert_eq!(paths, ["/api/auth/hash_password/", "/api/users/guest"]);
     let last = api.get("/api/landfall/operations?limit=1").await;
     assert_eq!(last["operations"][0]["vhost"], "/");
-    let (code, _) = api.ask("GET", "/api/landfall/operations?before=x", "").await;
+    let (code, _) = api
+        .ask("GET", "/api/landfall/operations?before=x", "")
+        .await;
     assert_eq!(code, 400);
     let keys = crate::operations::told::QUERY;
     for key in keys.keys {

@@ -113,7 +113,10 @@ impl Finding {
     /// The worst first.
     fn ids(self) -> Vec<QueueId> {
         let sorted = self.worst.into_sorted_vec();
-        sorted.into_iter().map(|Reverse((_, Reverse(id)))| id).collect()
+        sorted
+            .into_iter()
+            .map(|Reverse((_, Reverse(id)))| id)
+            .collect()
     }
 }
 
@@ -126,11 +129,21 @@ impl Broker {
             at: now,
             ..Summary::default()
         };
-        let [mut unread, mut parked, mut dead, mut backlogs, mut oldest, mut unbalanced] =
-            [(); 6].map(|()| Finding::new(most));
+        let [
+            mut unread,
+            mut parked,
+            mut dead,
+            mut backlogs,
+            mut oldest,
+            mut unbalanced,
+        ] = [(); 6].map(|()| Finding::new(most));
         for (&id, queue) in &self.queues {
             let vhost = &self.vhosts[queue.vhost.0].name;
-            if sight.vhosts.as_ref().is_some_and(|seen| !seen.contains(vhost)) {
+            if sight
+                .vhosts
+                .as_ref()
+                .is_some_and(|seen| !seen.contains(vhost))
+            {
                 continue;
             }
             let (counts, consumers) = (self.counts(queue), queue.consumers.len() as u64);
@@ -171,7 +184,9 @@ impl Broker {
         Worst {
             queues,
             messages,
-            worst: ids.map(|id| self.queue_summary(&self.queues[&id])).collect(),
+            worst: ids
+                .map(|id| self.queue_summary(&self.queues[&id]))
+                .collect(),
         }
     }
 
@@ -196,7 +211,9 @@ impl Broker {
     ) -> (u64, (u64, Vec<ConsumerStatus>)) {
         let sees = |user: &ShortStr| sight.user.as_ref().is_none_or(|own| own == user);
         let connections = self.connections.values();
-        let blocked = connections.filter(|of| of.blocked && sees(&of.user)).count();
+        let blocked = connections
+            .filter(|of| of.blocked && sees(&of.user))
+            .count();
         let (mut count, mut some) = (0, Vec::new());
         let ids = backlogs.worst.iter().map(|Reverse((_, Reverse(id)))| *id);
         for id in ids {
@@ -225,7 +242,10 @@ impl Broker {
             };
             let vhost = &self.vhosts[queue.vhost.0];
             if rule.exchange.is_empty() {
-                let named = rule.routing_key.as_ref().and_then(|key| vhost.queues.get(key));
+                let named = rule
+                    .routing_key
+                    .as_ref()
+                    .and_then(|key| vhost.queues.get(key));
                 graves.extend(named);
             } else if followed.insert((queue.vhost.0, &rule.exchange)) {
                 self.lead_on(queue.vhost, &rule.exchange, &mut graves);

@@ -99,7 +99,9 @@ fn without_secret(name: &str, value: &str) -> String {
         };
     }
     let Some((scheme, rest)) = value.split_once("://") else {
-        return value.to_owned();
+        // The other way to say where a database is: `host=… password=…`.
+        let hides = name == "database" && value.contains('=');
+        return if hides { HIDDEN } else { value }.to_owned();
     };
     // A password may hold an `@`; what follows the last one is the host. And drivers take one behind a `?`, too.
     let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -137,6 +139,7 @@ mod tests {
                 "postgres://db1/x?user=mq&password=p",
                 "postgres://db1/x?…",
             ),
+            ("database", "host=db1 password=p", "…"),
             (
                 "otlp-endpoint",
                 "http://key@host:4318",
