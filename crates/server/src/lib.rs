@@ -8,6 +8,7 @@
 //! [`bridge`] for clients while another node does.
 
 mod holding;
+mod holdings;
 mod joining;
 pub mod member;
 pub mod migrate;

@@ -10,7 +10,8 @@ use crate::attending::{Asked, Attending};
 use crate::bridge::Front;
 use crate::clock::Clock;
 use crate::config::{Config, Member};
-use crate::holding::{Node, Told};
+use crate::holding::{Ground, Told};
+use crate::holdings::Holdings;
 use crate::host::Host;
 use crate::http::{self, Doors};
 use crate::joining::{about, join, open_database};
@@ -87,15 +88,14 @@ pub async fn run(
     let door = Door::new(hosts, config.limits.connections_max);
     let passed_on = tokio::spawn(relay::accept(entrances.nodes, secret, door.clone()));
     let accepting = server::accept(&door, entrances.clients);
-    let mut node = Node::new(
+    let ground = Ground {
         config,
-        database.clone(),
-        &members,
-        view,
-        front.clone(),
+        database: database.clone(),
+        front: front.clone(),
         clock,
-        Told { host, asked },
-    );
+        view,
+    };
+    let mut node = Holdings::new(ground, &members, vec![Told { host, asked }]);
     let ended = tokio::select! {
         ended = node.live() => ended,
         never = reach::watch(&database, &members) => match never {},

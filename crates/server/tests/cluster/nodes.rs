@@ -78,8 +78,9 @@ impl Node {
         let line = { log.lines() }
             .rev()
             .find(|line| line.contains(" serving epoch="))?;
-        let (_, epoch) = line.rsplit_once("epoch=")?;
-        Some(epoch.trim().parse().expect("a number"))
+        let (_, said) = line.rsplit_once("epoch=")?;
+        let epoch = said.split_whitespace().next()?;
+        Some(epoch.parse().expect("a number"))
     }
 }
 
