@@ -40,6 +40,7 @@ const pages = {
   definitions: "/definitions",
   cluster: "/cluster",
   audit: "/audit",
+  operations: "/operations",
   settings: "/settings",
   nowhere: "/nowhere",
 };

@@ -24,12 +24,14 @@ mod protocol;
 mod queues;
 mod report;
 mod results;
+mod scale;
 mod socket;
 mod throughput;
 mod unconfirmed;
 mod verdict;
 
 pub(crate) use delays::{DelaysArgs, run_delays};
+pub(crate) use scale::{ScaleArgs, run_scale, run_small_scale};
 
 use crate::shell::{cargo, run, target_dir};
 use anyhow::{Context, Result};

@@ -57,6 +57,8 @@ enum Chore {
     Bench(bench::BenchArgs),
     /// A million messages that wait for their time: memory, start, punctuality, and what they cost others
     Delays(bench::DelaysArgs),
+    /// Ten thousand queues, a thousand connections, a million parked messages: how soon pages have their data, and what they cost
+    Scale(bench::ScaleArgs),
 }
 
 fn main() -> ExitCode {
@@ -74,6 +76,7 @@ fn main() -> ExitCode {
         Chore::Deny => suite::deny(),
         Chore::Bench(args) => bench::run_bench(&args),
         Chore::Delays(args) => bench::run_delays(&args),
+        Chore::Scale(args) => bench::run_scale(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

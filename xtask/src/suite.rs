@@ -1,5 +1,6 @@
 //! The chores that check: each is a list of steps, and `test` is all of them.
 
+use crate::bench;
 use crate::clients::{self, ClientsArgs};
 use crate::cluster_test;
 use crate::definitions;
@@ -50,6 +51,7 @@ pub(crate) fn test(args: &TestArgs) -> Result<()> {
     });
     steps.step("RabbitMQ's definitions", definitions::go_both_ways);
     steps.step("pages in a browser", pages::walk_through);
+    steps.step("a large server's pages", bench::run_small_scale);
     steps.step("a cluster under faults", cluster_test::run_some);
     steps.finish()
 }

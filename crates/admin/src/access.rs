@@ -2,7 +2,7 @@
 
 use crate::answer::Failure;
 use crate::endpoints::Api;
-use crate::entrance::USER_MARK;
+use crate::entrance::{USER, USER_MARK};
 use crate::{on_behalf, vhosts};
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderValue, header};
@@ -15,7 +15,6 @@ use model::record::UserDefinition;
 use model::{Password, ShortStr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// A wrong password is answered after this time, so that passwords cannot be tried quickly, and so that it does not tell
 /// how long a look at them took.
@@ -196,18 +195,11 @@ pub(crate) async fn guard(
         return Ok(next.run(request).await);
     }
     let turn = api.turn().await;
-    let refused_at = Instant::now() + REFUSAL_DELAY;
     let vouched = request.extensions().get::<Vouched>().cloned();
     let (caller, mark) = match log_in(&api, vouched, request.headers(), local).await {
         Err(Failure::Elsewhere(_)) if needs == Needs::Cluster && local => {
             drop(turn);
             return Ok(next.run(request).await);
-        }
-        Err(Failure::LoginRefused) => {
-            // Whoever is refused waits, and holds up nobody else.
-            drop(turn);
-            tokio::time::sleep_until(refused_at).await;
-            return Err(Failure::LoginRefused);
         }
         other => other?,
     };
@@ -227,8 +219,13 @@ pub(crate) async fn guard(
         }
         _ => allow(&api, &caller, needs, vhost).await?,
     }
+    let user = HeaderValue::from_bytes(caller.user.name.as_bytes());
     request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;
+    // A name that no header can hold is known from the login, unless a token says it.
+    if let Ok(user) = user {
+        response.headers_mut().insert(USER, user);
+    }
     let mark = HeaderValue::from_str(&format!("{:032x}", mark.0));
     let mark = mark.expect("digits are a header's value");
     response.headers_mut().insert(USER_MARK, mark);

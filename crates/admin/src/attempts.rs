@@ -163,6 +163,10 @@ impl Drop for Attempt<'_> {
         for whose in &self.login.whose {
             if let Some(failed) = kept.failed.get_mut(whose) {
                 failed.undecided = failed.undecided.saturating_sub(1);
+                // What is remembered of nobody's failure would push out what is of somebody's.
+                if failed.undecided == 0 && failed.count == 0 {
+                    kept.failed.remove(whose);
+                }
             }
         }
         drop(kept);

@@ -10,8 +10,8 @@ use crate::operator::{About, Operator, Reading};
 use crate::reader::Mistake;
 use crate::{
     audit, bindings, channels, cluster, connections, consumers, declare, definitions, features,
-    get as got, limits, messages, metrics, overview, parameters, permissions, policies, publish,
-    queues, session, topology, users, vhosts,
+    get as got, limits, messages, metrics, operations, overview, parameters, permissions, policies,
+    publish, queues, session, topology, users, vhosts,
 };
 use axum::Router;
 use axum::extract::{FromRequest, Request};
@@ -205,6 +205,7 @@ endpoints! {
     GET "/api/landfall/audit" Management "of each queue that the user may see: what it accepted, how many ended and how, what is here, and any difference" => audit::all;
     GET "/api/landfall/audit/{vhost}" Vhost "a virtual host's queues" => audit::of_vhost;
     GET "/api/landfall/audit/{vhost}/{name}" Vhost "one queue" => audit::of_queue;
+    GET "/api/landfall/operations" Administrator "what operators did at this node, and which logins it refused, the newest first: `user`, `path`, `outcome`, `before`, `limit`" => operations::list;
 
     GET "/metrics" Monitoring "what goes on, for Prometheus; without a login on a port of its own" => metrics::all;
     GET "/metrics/per-object" Monitoring "the same, queue by queue" => metrics::per_object;
@@ -233,11 +234,12 @@ pub fn is_of_node(path: &str) -> bool {
         "/api/health/checks/alarms",
         "/api/health/checks/virtual-hosts",
     ];
-    const OF_NODE: [&str; 6] = [
+    const OF_NODE: [&str; 7] = [
         "/healthz/",
         "/api/health/",
         "/api/nodes",
         "/api/landfall/cluster",
+        "/api/landfall/operations",
         SESSION_PATH,
         "/api/rebalance/",
     ];
@@ -276,6 +278,9 @@ pub fn router(operator: Arc<dyn Operator>, node: Arc<dyn Node>, about: About) ->
             needs,
         };
         let handler = (endpoint.handler)().route_layer(from_fn_with_state(guarded, guard));
+        // As with RabbitMQ a slash at the end means nothing: Flower puts one there.
+        let with_slash = format!("{}/", endpoint.path);
+        router = router.route(&with_slash, handler.clone());
         router = router.route(endpoint.path, handler);
     }
     let router = router

@@ -4,19 +4,22 @@
 //! It is the entrance of the node that was asked. What that node passes on to another one has been through it, and says
 //! who it is from ([`Vouched`]).
 
-use crate::access::{FromNode, Vouched, login_of};
+use crate::access::{FromNode, REFUSAL_DELAY, Vouched, login_of};
 use crate::answer::Failure;
 use crate::attempts::{Attempts, Login};
+use crate::operations::{Asked, Operations};
 use crate::sessions::{Current, Sessions};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderName};
-use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use model::{Password, ShortStr};
+use model::{Password, ShortStr, Timestamp};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
 
 /// Put among a request's extensions by whoever accepts connections: where it came from, and how.
 #[derive(Clone, Copy, Debug)]
@@ -56,16 +59,24 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Where a session begins: by a password, so that the session before it does not matter.
 pub(crate) const SESSION_PATH: &str = "/api/landfall/session";
 
+/// The name of the user whom the request was from, for what is noted of it.
+pub(crate) const USER: HeaderName = HeaderName::from_static("landfall-user");
+
 /// What all requests share that come in here.
 #[derive(Default)]
 pub(crate) struct Entrance {
     pub(crate) sessions: Sessions,
     pub(crate) attempts: Attempts,
+    operations: Option<Arc<dyn Operations>>,
 }
 
-/// Puts the entrance before an API.
-pub fn entrance(api: Router) -> Router {
-    api.layer(from_fn_with_state(Arc::<Entrance>::default(), enter))
+/// Puts the entrance before an API. What operators do is noted in `operations`.
+pub fn entrance(api: Router, operations: Option<Arc<dyn Operations>>) -> Router {
+    let entrance = Entrance {
+        operations,
+        ..Entrance::default()
+    };
+    api.layer(from_fn_with_state(Arc::new(entrance), enter))
 }
 
 async fn enter(State(entrance): State<Arc<Entrance>>, request: Request, next: Next) -> Response {
@@ -74,10 +85,13 @@ async fn enter(State(entrance): State<Arc<Entrance>>, request: Request, next: Ne
     if request.extensions().get::<FromNode>().is_some() {
         return next.run(request).await;
     }
-    let let_in = entrance.let_in(request, next).await;
+    let asked = entrance.asked(&request);
+    let let_in = entrance.clone().let_in(request, next).await;
     let mut response = let_in.unwrap_or_else(Failure::into_response);
+    entrance.note(asked, &response);
     let headers = response.headers_mut();
     headers.remove(USER_MARK);
+    headers.remove(USER);
     if by_page {
         // The browser would ask in a window of its own, over the page's.
         headers.remove(header::WWW_AUTHENTICATE);
@@ -100,14 +114,16 @@ impl Entrance {
         let id = cookie(request.headers(), arrival);
         request.headers_mut().remove(header::COOKIE);
         request.extensions_mut().insert(self.clone());
-        if request.headers().contains_key(header::AUTHORIZATION) {
+        let begins_anew = request.method() == Method::POST
+            && request.uri().path().trim_end_matches('/') == SESSION_PATH;
+        // What begins a session says its password by itself: whoever waited here for both would wait for ever.
+        if request.headers().contains_key(header::AUTHORIZATION) && !begins_anew {
             return self.try_login(request, next).await;
         }
         let session = id.and_then(|id| self.sessions.find(&id));
         let Some(session) = session else {
             return Ok(next.run(request).await);
         };
-        let begins_anew = request.method() == Method::POST && request.uri().path() == SESSION_PATH;
         if changes && !begins_anew {
             check_token(request.headers(), &session)?;
         }
@@ -133,6 +149,46 @@ impl Entrance {
         Ok(response)
     }
 
+    /// What is known of a request that comes in.
+    fn asked(&self, request: &Request) -> Asked {
+        let arrival = Arrival::of(request.extensions());
+        let headers = request.headers();
+        let by_session = || {
+            let session = self.sessions.find(&cookie(headers, arrival)?)?;
+            Some(session.vouched.user)
+        };
+        let user = login_of(headers).map(|(user, _)| user).or_else(by_session);
+        Asked {
+            user: user.unwrap_or_default().as_str().to_owned(),
+            address: arrival.address,
+            method: cut(request.method().as_str(), METHOD_MAX),
+            path: cut(without_secret(request.uri().path()), PATH_MAX),
+        }
+    }
+
+    /// Notes what changed something, or was to, and who was not let in.
+    fn note(&self, asked: Asked, response: &Response) {
+        let looks = matches!(asked.method.as_str(), "GET" | "HEAD" | "OPTIONS");
+        let headers = response.headers();
+        let user = headers.get(USER).map(HeaderValue::as_bytes);
+        // Of whoever was not let in only logins are noted that were looked at, which are a few in a minute: a crowd of
+        // strangers must not push out what operators did.
+        let is_refused = headers.contains_key(header::WWW_AUTHENTICATE);
+        let says_who = !asked.user.is_empty() || asked.path == SESSION_PATH;
+        let is_noted = match user {
+            Some(_) => !looks,
+            None if is_refused => says_who,
+            None => !looks && !asked.user.is_empty() && !is_turned_away(response.status()),
+        };
+        let Some(operations) = self.operations.as_ref().filter(|_| is_noted) else {
+            return;
+        };
+        let user = user.map(|name| String::from_utf8_lossy(name).into_owned());
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0));
+        operations.note(&asked.answered(Timestamp(now), user, response.status().as_u16()));
+    }
+
     /// Somebody says a password with the request.
     async fn try_login(&self, request: Request, next: Next) -> Result<Response, Failure> {
         let attempt = match self.login(&request) {
@@ -142,6 +198,7 @@ impl Entrance {
             }
             None => None,
         };
+        let refused_at = Instant::now() + REFUSAL_DELAY;
         let response = next.run(request).await;
         // Who it is is asked again after a password that was wrong, and then only. Where nobody is asked (the probes),
         // nothing was shown.
@@ -149,7 +206,11 @@ impl Entrance {
         let let_in = response.headers().contains_key(USER_MARK);
         match attempt {
             Some(attempt) if let_in => attempt.succeeded(),
-            Some(attempt) if refused => attempt.failed(),
+            Some(attempt) if refused => {
+                // Counted before it is told, and told late: nobody learns by hanging up that it was wrong.
+                attempt.failed();
+                tokio::time::sleep_until(refused_at).await;
+            }
             _ => {}
         }
         Ok(response)
@@ -164,6 +225,31 @@ impl Entrance {
     /// Somebody says a password in another way.
     pub(crate) fn login_by(&self, arrival: Arrival, user: &ShortStr, password: &str) -> Login {
         self.attempts.login(arrival.address, user, password)
+    }
+}
+
+/// Whether nobody has looked yet whether the user is who it says.
+fn is_turned_away(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+    )
+}
+
+/// So much of a request is noted, in bytes.
+const PATH_MAX: usize = 1024;
+const METHOD_MAX: usize = 16;
+
+fn cut(text: &str, most: usize) -> String {
+    text[..text.floor_char_boundary(most)].to_owned()
+}
+
+/// A password to be hashed stands in its path.
+fn without_secret(path: &str) -> &str {
+    const HASHING: &str = "/hash_password/";
+    match path.find(HASHING) {
+        Some(at) => &path[..at + HASHING.len()],
+        None => path,
     }
 }
 

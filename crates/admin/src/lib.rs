@@ -16,6 +16,7 @@ pub mod histogram;
 pub mod instruments;
 pub mod journey;
 pub mod node;
+pub mod operations;
 
 mod endpoints;
 pub use endpoints::{ENDPOINTS, Endpoint, Served, is_of_node, router};

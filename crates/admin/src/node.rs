@@ -4,6 +4,7 @@ use crate::answer::Failure;
 use crate::cluster::{Cluster, MemberStatus};
 use crate::endpoints::Api;
 use crate::listing::Wanted;
+use crate::operations::Operations;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -11,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An answer that is waited for.
@@ -32,6 +34,9 @@ pub trait Node: Send + Sync {
 
     /// The cluster that it is a member of.
     fn cluster(&self) -> Option<&dyn Cluster>;
+
+    /// Where it notes what operators did, if it does.
+    fn operations(&self) -> Option<Arc<dyn Operations>>;
 }
 
 /// What a server says of itself.

@@ -55,7 +55,11 @@ impl Api {
             cluster_name: "test".into(),
             oauth: None,
         };
-        Self(entrance(router(Arc::new(operator), node, about).api))
+        let operations = node.operations();
+        Self(entrance(
+            router(Arc::new(operator), node, about).api,
+            operations,
+        ))
     }
 
     /// The API, and what has to run beside it.
@@ -67,7 +71,7 @@ impl Api {
             oauth: None,
         };
         let served = router(Arc::new(operator), Arc::new(Alone), about);
-        (Self(entrance(served.api)), served.sampling)
+        (Self(entrance(served.api, None)), served.sampling)
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Body> {

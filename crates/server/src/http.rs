@@ -110,10 +110,12 @@ pub fn serve(doors: Doors, served: Served) -> Result<()> {
         listener,
         tls: None,
     });
-    let scrapers = scrapers.map(|entry| (entry, metrics.clone()));
+    // However many browsers there are, Prometheus has room.
+    let (for_operators, for_scrapers) = (Room::default(), Room::default());
+    let scrapers = scrapers.map(|entry| (entry, for_scrapers.clone(), metrics.clone()));
     let operators = doors.operators.into_iter();
-    let operators = operators.map(|entry| (entry, api.clone()));
-    let entries: Vec<(Entry<StdListener>, Router)> = operators.chain(scrapers).collect();
+    let operators = operators.map(|entry| (entry, for_operators.clone(), api.clone()));
+    let entries: Vec<(Entry<StdListener>, Room, Router)> = operators.chain(scrapers).collect();
     if entries.is_empty() {
         return Ok(());
     }
@@ -123,19 +125,16 @@ pub fn serve(doors: Doors, served: Served) -> Result<()> {
         .context("cannot start the runtime of the HTTP API")?;
     let serve_all = move || {
         let _in_runtime = runtime.enter();
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let guests = Guests::default();
         runtime.spawn(sampling.run());
         let tasks: Vec<_> = entries
             .into_iter()
-            .filter_map(|(Entry { listener, tls }, router)| {
+            .filter_map(|(Entry { listener, tls }, room, router)| {
                 let listener = TcpListener::from_std(listener);
                 let listener = listener
                     .inspect_err(|error| warn!(%error, "the HTTP API cannot listen"))
                     .ok()?;
                 let entry = Entry { listener, tls };
-                let accepting = accept(entry, places.clone(), guests.clone(), router);
-                Some(runtime.spawn(accepting))
+                Some(runtime.spawn(accept(entry, room, router)))
             })
             .collect();
         for task in tasks {
@@ -148,6 +147,22 @@ pub fn serve(doors: Doors, served: Served) -> Result<()> {
         .spawn(serve_all)
         .context("cannot start the thread of the HTTP API")?;
     Ok(())
+}
+
+/// How many connections there may be, and from where. Clones share it.
+#[derive(Clone)]
+struct Room {
+    places: Arc<Semaphore>,
+    guests: Guests,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            guests: Guests::default(),
+        }
+    }
 }
 
 /// How many connections each address has.
@@ -186,8 +201,9 @@ impl Drop for Guest {
     }
 }
 
-async fn accept(entry: Entry<TcpListener>, places: Arc<Semaphore>, guests: Guests, api: Router) {
+async fn accept(entry: Entry<TcpListener>, room: Room, api: Router) {
     let Entry { listener, tls } = entry;
+    let Room { places, guests } = room;
     let port = listener.local_addr().map_or(0, |address| address.port());
     if let Ok(address) = listener.local_addr() {
         info!(%address, tls = tls.is_some(), "the HTTP API listens");

@@ -57,6 +57,7 @@ pub mod attending;
 pub mod http;
 mod membership;
 mod node;
+mod operations;
 pub mod operator;
 mod passing;
 

@@ -5,8 +5,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use server::config::ServeArgs;
 use server::manage::{
-    AuditArgs, ClusterArgs, ConnectionArgs, DefinitionsArgs, MessageArgs, PermissionArgs,
-    PolicyArgs, QueueArgs, StatusArgs, TopArgs, UserArgs, VhostArgs,
+    AuditArgs, ClusterArgs, ConnectionArgs, DefinitionsArgs, MessageArgs, OperationsArgs,
+    PermissionArgs, PolicyArgs, QueueArgs, StatusArgs, TopArgs, UserArgs, VhostArgs,
 };
 use server::migrate::{MigrateArgs, migrate};
 use server::receive::{ReceiveArgs, receive};
@@ -66,6 +66,8 @@ enum Command {
     /// Whether all messages of a running server are accounted for: of each queue what it accepted, what ended and how,
     /// and what is here
     Audit(AuditArgs),
+    /// What operators did, and which logins were refused
+    Operations(OperationsArgs),
     /// The cluster of a running server: status, drain, rebalance
     Cluster(ClusterArgs),
     /// Print a script that completes these commands in a shell
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
         Command::Permission(args) => server::manage::permission(args),
         Command::Message(args) => server::manage::message(args),
         Command::Audit(args) => server::manage::audit(args),
+        Command::Operations(args) => server::manage::operations(args),
         Command::Policy(args) => server::manage::policy(args),
         Command::Connection(args) => server::manage::connection(args),
         Command::Top(args) => server::manage::top(args),

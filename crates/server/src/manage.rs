@@ -1,5 +1,5 @@
 //! The commands of operators: `landfall status`, `top`, `user`, `vhost`, `permission`, `policy`, `queue`, `connection`,
-//! `definitions`, `audit`, `message`, `cluster`, each a few requests to a running server's HTTP API.
+//! `definitions`, `audit`, `operations`, `message`, `cluster`, each a few requests to a running server's HTTP API.
 
 mod api;
 mod audit;
@@ -8,6 +8,7 @@ mod connection;
 mod definitions;
 mod figure;
 mod message;
+mod operations;
 mod permission;
 mod policy;
 mod queue;
@@ -23,6 +24,7 @@ pub use cluster::{ClusterArgs, cluster};
 pub use connection::{ConnectionArgs, connection};
 pub use definitions::{DefinitionsArgs, definitions};
 pub use message::{MessageArgs, message};
+pub use operations::{OperationsArgs, operations};
 pub use permission::{PermissionArgs, permission};
 pub use policy::{PolicyArgs, policy};
 pub use queue::{QueueArgs, queue};

@@ -22,6 +22,7 @@ use crate::passing::{Passing, pass_on, recognise};
 use crate::relay::{self, Secret};
 use crate::{login, reach, server};
 use admin::Served;
+use admin::node::Node as _;
 use axum::middleware::from_fn_with_state;
 use cluster::members::State;
 use std::sync::Arc;
@@ -142,10 +143,11 @@ fn serve_api(config: &Config, doors: Doors, around: Around<'_>) -> anyhow::Resul
         asked: asked.clone(),
         secret,
     };
+    let operations = node.operations();
     let operator = Arc::new(Attending { asked, secret });
     let served = admin::router(operator, Arc::new(node), server::about(config));
     // From the inside to the outside: what is another's to answer, who comes in, and who is a node.
     let api = (served.api).layer(from_fn_with_state(passing.clone(), pass_on));
-    let api = admin::entrance(api).layer(from_fn_with_state(passing, recognise));
+    let api = admin::entrance(api, operations).layer(from_fn_with_state(passing, recognise));
     http::serve(doors, Served { api, ..served })
 }

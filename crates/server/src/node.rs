@@ -5,8 +5,10 @@ use crate::config::Config;
 use crate::http::Doors;
 use crate::listen::Entry;
 use crate::membership::Membership;
+use crate::operations::OperationFiles;
 use admin::cluster::Cluster;
 use admin::node::{Answered, Listener, Node, NodeStatus, Vitals};
+use admin::operations::Operations;
 use rustix::process::{Resource, getrlimit};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -37,6 +39,7 @@ pub(crate) struct ThisNode {
     stopping: Stopping,
     asked: watch::Receiver<Asked>,
     membership: Option<Membership>,
+    operations: Arc<OperationFiles>,
     /// When the owner was tried last, where, and whether it could be reached.
     reached: Mutex<Option<(Instant, Arc<str>, bool)>>,
 }
@@ -64,6 +67,7 @@ impl ThisNode {
             stopping,
             asked,
             membership,
+            operations: Arc::new(OperationFiles::new(config.data_dir.join("operations"))),
             reached: Mutex::new(None),
         }
     }
@@ -138,6 +142,10 @@ impl Node for ThisNode {
     fn cluster(&self) -> Option<&dyn Cluster> {
         let membership = self.membership.as_ref();
         membership.map(|membership| membership as &dyn Cluster)
+    }
+
+    fn operations(&self) -> Option<Arc<dyn Operations>> {
+        Some(self.operations.clone())
     }
 }
 

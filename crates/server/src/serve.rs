@@ -16,6 +16,7 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use store::Told;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::{debug, error, info};
 
 /// The size of a segment file, in bytes.
@@ -91,11 +92,19 @@ async fn run_as_member(
 /// Reads what TLS is made with, and goes on looking at it.
 fn open_tls(config: &Config) -> anyhow::Result<Option<Arc<Tls>>> {
     let Some(files) = &config.tls else {
+        ignore_hangups()?;
         return Ok(None);
     };
     let tls = Tls::open(files.clone()).context("cannot use TLS")?;
     tokio::spawn(tls.clone().watch());
     Ok(Some(tls))
+}
+
+/// Without certificates there is nothing to read anew; but whoever tells all servers to must not end this one.
+fn ignore_hangups() -> anyhow::Result<()> {
+    let mut hangups = signal(SignalKind::hangup()).context("cannot receive signals")?;
+    tokio::spawn(async move { while hangups.recv().await.is_some() {} });
+    Ok(())
 }
 
 /// Opens the data directory, and tells a fresh broker all that landed in it.

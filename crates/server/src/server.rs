@@ -10,6 +10,7 @@ use crate::listen::{Door, Entry};
 use crate::node::{self, Stopping, ThisNode};
 use crate::tenure::{FAREWELL_MAX, Tenure};
 use admin::Served;
+use admin::node::Node;
 use broker::Broker;
 use std::sync::Arc;
 use store::Store;
@@ -53,8 +54,9 @@ pub async fn run(
     let (_asked, asked) = watch::channel(Asked::Here(tenure.operator.clone()));
     let stopping = Stopping::default();
     let node = ThisNode::new(config, listeners, asked, stopping.clone(), None);
+    let operations = node.operations();
     let served = admin::router(tenure.operator.clone(), Arc::new(node), about(config));
-    let api = admin::entrance(served.api);
+    let api = admin::entrance(served.api, operations);
     http::serve(parts.doors, Served { api, ..served })?;
     let (_host, served) = watch::channel(Host::Here(tenure.house.clone()));
     let door = Door::new(served, config.limits.connections_max);

@@ -155,6 +155,9 @@ impl Shard {
             self.landed(landed);
             self.end_turn(self.clock.now())?;
         }
+        // What was recovered is there from the first look on.
+        let now = self.clock.now();
+        self.instruments.show(self.broker.standing(now));
         while !self.is_done() {
             let landed = self.wait(&mut turn).await?;
             self.began = Instant::now();

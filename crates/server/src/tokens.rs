@@ -81,7 +81,7 @@ pub(crate) struct Tokens {
     hash_key: [u8; 32],
     clock: Clock,
     known: Mutex<HashMap<[u8; 32], Verified>>,
-    place: Semaphore,
+    place: Arc<Semaphore>,
 }
 
 /// Whether that is a token, good or not, and no password: three parts between dots, of which the first is a JSON object.
@@ -105,7 +105,7 @@ impl Tokens {
             hash_key,
             clock,
             known: Mutex::default(),
-            place: Semaphore::new(1),
+            place: Arc::new(Semaphore::new(1)),
         })
     }
 
@@ -130,9 +130,18 @@ impl Tokens {
         if let Some(known) = self.known().get(&hash) {
             return known.at(now);
         }
-        let _place = self.place.acquire().await;
+        let place = self.place.clone().acquire_owned().await;
+        let place = place.map_err(|_| TokenRefused::Stopping)?;
+        if let Some(known) = self.known().get(&hash) {
+            return known.at(now);
+        }
         let looker = self.clone();
-        let looking = tokio::task::spawn_blocking(move || looker.verify(token.as_str()));
+        let looking = tokio::task::spawn_blocking(move || {
+            let verified = looker.verify(token.as_str());
+            // Whoever hangs up meanwhile leaves the place taken until this has ended.
+            drop(place);
+            verified
+        });
         let verified = looking.await.map_err(|_| TokenRefused::Stopping)??;
         let mut known = self.known();
         if known.len() >= KNOWN_MAX {

@@ -473,3 +473,47 @@ fn until(api: &str, is_so: impl Fn(&str) -> bool) -> String {
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
 }
+
+#[tokio::test]
+async fn what_operators_do_is_written_down_and_found_after_a_kill() {
+    let scratch = Scratch::new();
+    let server = start(&scratch);
+    let api = server.api();
+    landfall(
+        api,
+        &["user", "add", "ada", "--password", "a canary in a mine"],
+    );
+    landfall(api, &["vhost", "add", "books"]);
+    refused(
+        api,
+        &["queue", "list", "--admin-password", "a wrong canary"],
+    );
+    server.kill();
+    let server = start(&scratch);
+    let api = server.api();
+    let found = landfall(api, &["operations", "--json"]);
+    let found: Value = serde_json::from_str(&found).expect("JSON");
+    let told: Vec<String> = found
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| {
+            format!(
+                "{} {} {} {}",
+                one["user"], one["method"], one["path"], one["status"]
+            )
+        })
+        .collect();
+    let expected = [
+        r#""guest" "GET" "/api/landfall/queues" 401"#,
+        r#""guest" "PUT" "/api/vhosts/books" 201"#,
+        r#""guest" "PUT" "/api/users/ada" 201"#,
+    ];
+    assert_eq!(told, expected);
+    let failed = landfall(api, &["operations", "--failed"]);
+    assert_eq!(failed.lines().count(), 2, "a head and one line: {failed}");
+    for entry in std::fs::read_dir(scratch.data_dir().join("operations")).expect("a folder") {
+        let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("text");
+        assert!(!text.contains("canary"), "{text}");
+    }
+}

@@ -46,7 +46,7 @@ methods! {
     ConnectionCloseOk = connection::CloseOk: Both, "yes; waited for up to 30 s";
     ConnectionBlocked = connection::Blocked: Server, "yes, to connections that publish and have the capability";
     ConnectionUnblocked = connection::Unblocked: Server, "yes";
-    ConnectionUpdateSecret = connection::UpdateSecret: Client, "yes; accepted, as no login here expires";
+    ConnectionUpdateSecret = connection::UpdateSecret: Client, "yes; another token of who came with [one](security.md#tokens), else accepted";
     ConnectionUpdateSecretOk = connection::UpdateSecretOk: Server, "yes";
     ChannelOpen = channel::Open: Client, "yes; differs: a number above channel_max is 530 (RabbitMQ counts channels instead)";
     ChannelOpenOk = channel::OpenOk: Server, "yes";

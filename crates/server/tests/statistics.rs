@@ -149,3 +149,52 @@ fn a_sample_comes_every_second() {
             .is_some_and(|all| all.len() >= 2)
     );
 }
+
+/// However many connections to the HTTP API an address keeps, Prometheus is answered there.
+#[test]
+fn a_crowd_of_browsers_leaves_room_for_prometheus() {
+    let scratch = Scratch::new();
+    let server = Landfall::start_with(&scratch.data_dir(), &OPTIONS);
+    let overview = get(&server, "/api/overview");
+    let listeners = overview["listeners"].as_array().expect("a list");
+    let metrics = { listeners.iter() }
+        .find(|one| one["protocol"] == "http/prometheus")
+        .expect("Prometheus has a port");
+    let api = server.api().trim_start_matches("http://").to_owned();
+    let crowd: Vec<TcpStream> = (0..64)
+        .filter_map(|_| TcpStream::connect(&api).ok())
+        .collect();
+    let has_room = || {
+        let mut one = TcpStream::connect(&api).expect("it is accepted, and hung up on");
+        let asked = b"GET /healthz/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let _ = one.write_all(asked);
+        let mut said = String::new();
+        BufReader::new(one)
+            .read_line(&mut said)
+            .is_ok_and(|bytes| bytes > 0)
+    };
+    wait("the address has as many connections as it may", || {
+        !has_room()
+    });
+    let answer = ureq::get(format!("http://127.0.0.1:{}/metrics", metrics["port"])).call();
+    assert_eq!(answer.expect("Prometheus is answered").status(), 200);
+    drop(crowd);
+}
+
+#[test]
+fn what_was_recovered_is_told_from_the_first_scrape_on() {
+    let scratch = Scratch::new();
+    let server = Landfall::start_with(&scratch.data_dir(), &OPTIONS);
+    let made = ureq::put(format!("{}/api/queues/%2F/kept", server.api()))
+        .header("Authorization", LOGIN)
+        .send_json(serde_json::json!({"durable": true}));
+    assert_eq!(made.expect("declared").status(), 201);
+    server.kill();
+    let server = Landfall::start_with(&scratch.data_dir(), &OPTIONS);
+    let page = ureq::get(format!("{}/metrics", server.api()))
+        .header("Authorization", LOGIN)
+        .call();
+    let page = page.expect("answered").body_mut().read_to_string();
+    let page = page.expect("text");
+    assert!(page.contains("\nrabbitmq_queues 1\n"), "{page}");
+}

@@ -195,6 +195,23 @@ export interface Audit {
   queues: Account[];
 }
 
+/** A request of an operator, and how it was answered. */
+export interface Operation {
+  at: number;
+  time: string;
+  user: string;
+  address: string;
+  method: "GET" | "PUT" | "POST" | "DELETE";
+  path: string;
+  status: number;
+}
+
+export interface Operations {
+  node: string;
+  operations: Operation[];
+  unwritten: number;
+}
+
 export interface Exchange {
   name: string;
   vhost: string;

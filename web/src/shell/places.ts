@@ -5,6 +5,7 @@ import {
   ArrowLeftRight,
   Cable,
   CalendarClock,
+  ClipboardList,
   FileJson,
   GitFork,
   Layers,
@@ -48,6 +49,7 @@ const pages = {
   Definitions: lazy(() => import("../pages/definitions")),
   Cluster: lazy(() => import("../pages/cluster")),
   Audit: lazy(() => import("../pages/audit")),
+  Operations: lazy(() => import("../pages/operations")),
   Settings: lazy(() => import("../pages/settings")),
 };
 
@@ -89,6 +91,7 @@ export const GROUPS: { title: string; places: Place[] }[] = [
     places: [
       { path: "/cluster", title: "Cluster", icon: Network, key: "n", page: pages.Cluster },
       { path: "/audit", title: "Audit", icon: Scale, key: "a", page: pages.Audit },
+      { path: "/operations", title: "Operations", icon: ClipboardList, key: "t", page: pages.Operations },
       { path: "/settings", title: "Settings", icon: Settings, key: "s", page: pages.Settings },
     ],
   },

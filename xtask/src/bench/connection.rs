@@ -204,6 +204,12 @@ impl Connection {
         self.call(CHANNEL, method)
     }
 
+    /// Sends a method on the channel that nothing answers.
+    pub(super) fn say(&mut self, method: impl Into<Method>) -> Result<()> {
+        self.put(CHANNEL, method);
+        self.flush()
+    }
+
     /// Closes the channel, which makes sure that everything sent on it has been handled.
     pub(super) fn close(mut self) -> Result<()> {
         let close = channel::Close {

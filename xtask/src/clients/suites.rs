@@ -110,6 +110,16 @@ pub(crate) const SUITES: &[Suite] = &[
         tests: &["test_rabbitmqadmin.py"],
     },
     Suite {
+        client: FLOWER,
+        origin: Origin::PyPi,
+        tests: &["test_flower.py"],
+    },
+    Suite {
+        client: PROMETHEUS,
+        origin: Origin::PyPi,
+        tests: &["test_prometheus.py"],
+    },
+    Suite {
         client: "amqp-tools",
         origin: Origin::Debian("amqp-tools", Runner::Pytest),
         tests: &["test_amqp_tools.py"],
@@ -118,11 +128,15 @@ pub(crate) const SUITES: &[Suite] = &[
 
 /// RabbitMQ's own command line, which its package brings.
 const RABBITMQADMIN: &str = "rabbitmqadmin";
+/// Celery's monitor.
+const FLOWER: &str = "flower";
+/// The official client for Python, of which the strict parsers are wanted.
+const PROMETHEUS: &str = "prometheus_client";
 
 impl Suite {
     /// Whether it speaks HTTP as well.
     pub(crate) fn asks_the_api(&self) -> bool {
-        self.client == RABBITMQADMIN
+        [RABBITMQADMIN, FLOWER, PROMETHEUS].contains(&self.client)
     }
 
     /// What is pinned, or installed.

@@ -9,6 +9,7 @@ use crate::cluster::{
 use crate::instruments::Instruments;
 use crate::journey::{Journey, Wanted as WantedJourneys};
 use crate::node::{Answered, Listener, Node, NodeStatus, Vitals};
+use crate::operations::Operations;
 use crate::{AskError, FromThisMachine, Operator, Reading};
 use axum::body::Body;
 use axum::http::{Request, header};
@@ -64,6 +65,10 @@ impl Node for Alone {
     fn cluster(&self) -> Option<&dyn Cluster> {
         None
     }
+
+    fn operations(&self) -> Option<Arc<dyn Operations>> {
+        None
+    }
 }
 
 /// A member of a cluster that is not well: no other node is ready, and nobody serves.
@@ -94,6 +99,10 @@ impl Node for Ailing {
 
     fn cluster(&self) -> Option<&dyn Cluster> {
         Some(self)
+    }
+
+    fn operations(&self) -> Option<Arc<dyn Operations>> {
+        None
     }
 }
 

@@ -129,3 +129,18 @@ async fn accounts() {
           404 {"error":"Object Not Found","reason":"no queue"}
     "#]].assert_eq(&transcript);
 }
+
+#[tokio::test]
+async fn a_slash_at_the_end_means_nothing() {
+    let api = Api::new();
+    for path in [
+        "/api/queues",
+        "/api/queues/%2F",
+        "/api/overview",
+        "/api/vhosts/%2F",
+    ] {
+        let (code, body) = api.ask("GET", path, "").await;
+        assert_eq!(code, 200, "{path}");
+        assert_eq!(api.ask("GET", &format!("{path}/"), "").await, (code, body));
+    }
+}

@@ -1,9 +1,11 @@
 //! Sessions of the pages, and what keeps others out of them.
 
-use super::{Api, text};
+use super::{Api, basic, text};
 use crate::{Arrival, FromThisMachine};
 use axum::body::Body;
 use axum::http::{Request, Response, header};
+use bytes::Bytes;
+use http_body_util::channel::Channel;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -288,4 +290,43 @@ async fn nodes_on_one_machine_do_not_take_each_others_cookies() {
         let (code, _) = browser.ask(api, "GET /api/whoami", &[]).await;
         assert_eq!(code, 200);
     }
+}
+
+/// A right password is answered at once and a wrong one after a second: who does not wait for that would try many.
+#[tokio::test(start_paused = true)]
+async fn who_hangs_up_before_the_answer_has_guessed_all_the_same() {
+    let api = Api::new();
+    for _ in 0..5 {
+        let asked = api.ask_as("guest:a guess", "GET", "/api/whoami", "");
+        let answered = tokio::time::timeout(Duration::from_millis(200), asked).await;
+        assert!(answered.is_err(), "it is told late");
+    }
+    let (code, _) = api.ask_as("guest:another", "GET", "/api/whoami", "").await;
+    assert_eq!(code, 429);
+}
+
+/// Who says a password in two ways, of which one does not come, keeps nobody else waiting.
+#[tokio::test(start_paused = true)]
+async fn logins_that_do_not_end_do_not_hold_up_others() {
+    let api = Api::new();
+    let mut unfinished = Vec::new();
+    for _ in 0..16 {
+        let (sender, body) = Channel::<Bytes>::new(1);
+        let request = Request::builder()
+            .method("POST")
+            .uri("/api/landfall/session")
+            .header(header::AUTHORIZATION, basic("guest:a guess"))
+            .body(Body::new(body))
+            .expect("a request");
+        let api = Api(api.0.clone());
+        let asking = tokio::spawn(async move { api.send(request).await });
+        unfinished.push((sender, asking));
+        tokio::task::yield_now().await;
+    }
+    let other = api.ask("GET", "/api/whoami", "");
+    let (code, _) = tokio::time::timeout(Duration::from_secs(5), other)
+        .await
+        .expect("it does not wait");
+    assert_eq!(code, 200);
+    drop(unfinished);
 }
