@@ -103,7 +103,11 @@ export async function disconnect(page, url, amqp) {
 /** Imports a document from a file. */
 export async function bring(page, url) {
   await page.goto(`${url}/definitions`);
-  const document_ = { vhosts: [{ name: "brought" }], queues: [{ name: "brought", vhost: "brought", durable: true, auto_delete: false, arguments: {} }] };
+  const document_ = {
+    vhosts: [{ name: "brought" }],
+    permissions: [{ user: "guest", vhost: "brought", configure: ".*", write: ".*", read: ".*" }],
+    queues: [{ name: "brought", vhost: "brought", durable: true, auto_delete: false, arguments: {} }],
+  };
   await page.getByLabel("A file").setInputFiles({ name: "definitions.json", mimeType: "application/json", buffer: Buffer.from(JSON.stringify(document_)) });
   await page.getByRole("button", { name: "Import" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Import" }).click();
@@ -167,6 +171,15 @@ export async function beRefused(page, url) {
   await page.getByText("Only an administrator sees users.").waitFor();
 }
 
+/** Goes on with Tab until something has the focus. */
+async function tabTo(page, what) {
+  for (let times = 0; times < 80; times += 1) {
+    await page.keyboard.press("Tab");
+    if (await what.evaluate((one) => one === document.activeElement)) return;
+  }
+  assert.fail(`Tab does not lead to ${what}`);
+}
+
 /** Logs in, goes to a queue's page and publishes with the keyboard alone. */
 export async function useKeysOnly(page, url) {
   await page.goto(url);
@@ -181,9 +194,17 @@ export async function useKeysOnly(page, url) {
   await page.getByRole("option", { name: "brought" }).first().waitFor();
   await page.keyboard.press("Enter");
   await heading(page, "brought").waitFor();
+  await tabTo(page, page.getByRole("button", { name: "Publish" }));
+  await page.keyboard.press("Enter");
+  await page.getByLabel("Body").waitFor();
+  await tabTo(page, page.getByLabel("Body"));
+  await page.keyboard.type("by the keyboard");
+  await tabTo(page, page.getByRole("button", { name: "Publish" }));
+  await page.keyboard.press("Enter");
+  await page.getByText("It has landed.").waitFor();
 }
 
-/** A session that the server has ended leads to the login, and from there back to the page. */
+/** Whoever has no session any more logs in, and is on the same page then. */
 export async function outliveSession(page, url) {
   await page.goto(`${url}/audit`);
   await login(page, "guest", "guest");

@@ -63,7 +63,7 @@ async function open(look) {
   page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error.stack}`));
   page.on("console", (said) => {
     // A browser tells of every 401 and 404; whether these are right the pages themselves decide.
-    if (said.type() === "error" && !/status of (400|401|403|404)/.test(said.text())) complaints.push(`${page.url()}: ${said.text()}`);
+    if (said.type() === "error" && !/status of (401|404)/.test(said.text())) complaints.push(`${page.url()}: ${said.text()}`);
   });
   page.on("dialog", () => complaints.push(`${page.url()}: something of a message was run`));
   return page;

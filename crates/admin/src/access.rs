@@ -2,12 +2,12 @@
 
 use crate::answer::Failure;
 use crate::endpoints::Api;
-use crate::entrance::{USER, USER_MARK};
+use crate::entrance::{USER_MARK, say_user};
 use crate::{on_behalf, vhosts};
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use broker::{Answer, Bearer, Command, Deed, Definitions, Mark, Right};
@@ -203,6 +203,29 @@ pub(crate) async fn guard(
         }
         other => other?,
     };
+    let user = caller.user.name.clone();
+    let mut response = match permit(&api, &caller, needs, &path).await {
+        Ok(()) => {
+            request.extensions_mut().insert(caller);
+            let mut response = next.run(request).await;
+            let mark = HeaderValue::from_str(&format!("{:032x}", mark.0));
+            let mark = mark.expect("digits are a header's value");
+            response.headers_mut().insert(USER_MARK, mark);
+            response
+        }
+        Err(refused) => refused.into_response(),
+    };
+    say_user(&mut response, &user);
+    Ok(response)
+}
+
+/// Whether the user may ask for what the path names.
+async fn permit(
+    api: &Api,
+    caller: &Caller,
+    needs: Needs,
+    path: &RawPathParams,
+) -> Result<(), Failure> {
     let part = |name: &str| path.iter().find(|(part, _)| *part == name);
     let vhost = part("vhost").map(|(_, vhost)| vhost);
     let right = match needs {
@@ -211,25 +234,14 @@ pub(crate) async fn guard(
         _ => None,
     };
     if needs == Needs::Itself && part("user").is_none_or(|(_, user)| caller.user.name != *user) {
-        allow(&api, &caller, Needs::Administrator, None).await?;
+        allow(api, caller, Needs::Administrator, None).await?;
     }
     match (right, vhost, part("name")) {
         (Some(right), Some(vhost), Some((_, queue))) => {
-            allow_at_queue(&api, &caller, right, vhost, queue).await?;
+            allow_at_queue(api, caller, right, vhost, queue).await
         }
-        _ => allow(&api, &caller, needs, vhost).await?,
+        _ => allow(api, caller, needs, vhost).await,
     }
-    let user = HeaderValue::from_bytes(caller.user.name.as_bytes());
-    request.extensions_mut().insert(caller);
-    let mut response = next.run(request).await;
-    // A name that no header can hold is known from the login, unless a token says it.
-    if let Ok(user) = user {
-        response.headers_mut().insert(USER, user);
-    }
-    let mark = HeaderValue::from_str(&format!("{:032x}", mark.0));
-    let mark = mark.expect("digits are a header's value");
-    response.headers_mut().insert(USER_MARK, mark);
-    Ok(response)
 }
 
 /// Whether a request comes from this machine.

@@ -243,6 +243,7 @@ pub fn is_of_node(path: &str) -> bool {
         SESSION_PATH,
         "/api/rebalance/",
     ];
+    let path = path.trim_end_matches('/');
     let begins = OF_NODE.iter().any(|beginning| path.starts_with(beginning));
     path == "/metrics" || (begins && !OF_BROKER.contains(&path))
 }

@@ -12,7 +12,7 @@ use crate::sessions::{Current, Sessions};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderName};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use model::{Password, ShortStr, Timestamp};
@@ -59,8 +59,8 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Where a session begins: by a password, so that the session before it does not matter.
 pub(crate) const SESSION_PATH: &str = "/api/landfall/session";
 
-/// The name of the user whom the request was from, for what is noted of it.
-pub(crate) const USER: HeaderName = HeaderName::from_static("landfall-user");
+/// The name of the user whom the request was from, also where it may not do that: for what is noted of it.
+const USER: HeaderName = HeaderName::from_static("landfall-user");
 
 /// What all requests share that come in here.
 #[derive(Default)]
@@ -152,33 +152,34 @@ impl Entrance {
     /// What is known of a request that comes in.
     fn asked(&self, request: &Request) -> Asked {
         let arrival = Arrival::of(request.extensions());
-        let headers = request.headers();
-        let by_session = || {
-            let session = self.sessions.find(&cookie(headers, arrival)?)?;
-            Some(session.vouched.user)
-        };
-        let user = login_of(headers).map(|(user, _)| user).or_else(by_session);
+        let (headers, path) = (request.headers(), request.uri().path());
+        let login = login_of(headers).map(|(user, _)| user);
+        let session = cookie(headers, arrival).filter(|_| login.is_none());
+        let session = session.and_then(|id| self.sessions.find(&id));
+        let by_session = session.is_some();
+        let logs_in = login.is_some() || path.trim_end_matches('/') == SESSION_PATH;
+        let user = login.or_else(|| Some(session?.vouched.user));
         Asked {
             user: user.unwrap_or_default().as_str().to_owned(),
+            logs_in,
+            by_session,
             address: arrival.address,
             method: cut(request.method().as_str(), METHOD_MAX),
-            path: cut(without_secret(request.uri().path()), PATH_MAX),
+            path: cut(without_secret(path), PATH_MAX),
         }
     }
 
-    /// Notes what changed something, or was to, and who was not let in.
+    /// Notes what a user changed, or was to, and who was not let in. Of strangers only logins are noted that were looked at,
+    /// which are a few in a minute: a crowd of them must not push out what operators did.
     fn note(&self, asked: Asked, response: &Response) {
         let looks = matches!(asked.method.as_str(), "GET" | "HEAD" | "OPTIONS");
         let headers = response.headers();
         let user = headers.get(USER).map(HeaderValue::as_bytes);
-        // Of whoever was not let in only logins are noted that were looked at, which are a few in a minute: a crowd of
-        // strangers must not push out what operators did.
         let is_refused = headers.contains_key(header::WWW_AUTHENTICATE);
-        let says_who = !asked.user.is_empty() || asked.path == SESSION_PATH;
         let is_noted = match user {
             Some(_) => !looks,
-            None if is_refused => says_who,
-            None => !looks && !asked.user.is_empty() && !is_turned_away(response.status()),
+            None if is_refused => asked.logs_in,
+            None => !looks && asked.by_session,
         };
         let Some(operations) = self.operations.as_ref().filter(|_| is_noted) else {
             return;
@@ -228,12 +229,12 @@ impl Entrance {
     }
 }
 
-/// Whether nobody has looked yet whether the user is who it says.
-fn is_turned_away(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
-    )
+/// Tells the entrance, wherever it is, whom the request was from. A name that no header can hold is known from the login,
+/// unless a token says it.
+pub(crate) fn say_user(response: &mut Response, user: &ShortStr) {
+    if let Ok(user) = HeaderValue::from_bytes(user.as_bytes()) {
+        response.headers_mut().insert(USER, user);
+    }
 }
 
 /// So much of a request is noted, in bytes.

@@ -25,7 +25,9 @@ impl Entry for Json {
     }
 
     fn column(&self, column: &str) -> Option<Json> {
-        Some(inner(self, column).clone())
+        let mut keys = column.split('.');
+        let found = keys.try_fold(self, |item, key| item.get(key));
+        found.cloned()
     }
 
     fn shape(self) -> Json {
@@ -199,10 +201,7 @@ impl Wanted {
     fn few_columns<E: Entry>(&self, entry: &E) -> Option<Json> {
         let mut few = json!({});
         for column in self.columns.as_ref()? {
-            let value = entry.column(column)?;
-            if !value.is_null() {
-                *inner_mut(&mut few, column)? = value;
-            }
+            *inner_mut(&mut few, column)? = entry.column(column)?;
         }
         Some(few)
     }

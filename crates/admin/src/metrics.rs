@@ -48,6 +48,8 @@ struct OfShard {
     sync: Counted,
     chunk_bytes: Counted,
     chunk_records: Counted,
+    spans: [(&'static str, u64); 3],
+    traces_forgotten: u64,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,8 @@ pub(crate) async fn all(State(api): State<Api>) -> Response {
         sync: of.sync.counted(),
         chunk_bytes: of.chunk_bytes.counted(),
         chunk_records: of.chunk_records.counted(),
+        spans: of.spans.each(),
+        traces_forgotten: of.spans.all_forgotten(),
     });
     written(Everything { node, shard })
 }

@@ -96,6 +96,10 @@ impl Wanted {
 pub(crate) struct Asked {
     /// Who says to be asking.
     pub(crate) user: String,
+    /// Whether that has to be shown first.
+    pub(crate) logs_in: bool,
+    /// Whether it is known, from a session.
+    pub(crate) by_session: bool,
     pub(crate) address: IpAddr,
     pub(crate) method: String,
     pub(crate) path: String,

@@ -3,12 +3,12 @@
 use crate::access::{Caller, REFUSAL_DELAY, Vouched, is_local};
 use crate::answer::Failure;
 use crate::endpoints::{Api, Body};
-use crate::entrance::{Arrival, Entrance, USER, set_cookie};
+use crate::entrance::{Arrival, Entrance, say_user, set_cookie};
 use crate::reader::Reader;
 use crate::sessions::Current;
 use crate::shapes;
 use axum::extract::{FromRequest, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use broker::{Answer, Command, Mark};
@@ -72,9 +72,7 @@ pub(crate) async fn begin(
     let body = Json(shape(&caller.user, &begun));
     let headers = [(header::SET_COOKIE, cookie)];
     let mut response = (StatusCode::CREATED, headers, body).into_response();
-    if let Ok(user) = HeaderValue::from_bytes(caller.user.name.as_bytes()) {
-        response.headers_mut().insert(USER, user);
-    }
+    say_user(&mut response, &caller.user.name);
     Ok(response)
 }
 

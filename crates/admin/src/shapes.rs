@@ -160,7 +160,7 @@ pub(crate) fn queue_status(queue: &QueueStatus, node: &str) -> Json {
     if let Some(shape) = shape.as_object_mut() {
         let counts = [counts.total(), counts.ready, counts.unacked];
         rates::messages(shape, counts, &queue.recent);
-        if let Some(idle_since) = queue.moved.and_then(moments::written) {
+        if let Some(idle_since) = queue.moved.and_then(moments::written_like_rabbitmq) {
             shape.insert("idle_since".to_owned(), idle_since.into());
         }
     }

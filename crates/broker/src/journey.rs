@@ -7,18 +7,21 @@
 mod event;
 pub use event::{
     ConsumerName, Errand, Event, Gone, Origin, Outcome, Published, QueueName, Receiver, Then,
+    TurnedAway, Why,
 };
 
 use crate::Broker;
 use crate::connection::{ChannelId, ConsumerId};
 use crate::envelope::Numbered;
-use model::{ConnectionId, Position, Publish, QueueId, Run, ShortStr};
+use model::{ChannelNumber, ConnectionId, Position, Publish, QueueId, Run, ShortStr};
 
 /// What happened in a turn.
 #[derive(Debug, Default)]
 pub struct Journey {
     /// Whether anybody wants to know.
     on: bool,
+    /// Whether somebody wants to know of messages that land nowhere, too.
+    refusals: bool,
     /// Names of what is gone by the end of the turn: nobody could look them up any more.
     pub gone: Vec<Gone>,
     /// Messages that were taken in; before anything else that happened to them.
@@ -26,6 +29,8 @@ pub struct Journey {
     /// The message ids of some of them: how long each is in `texts`.
     message_ids: Vec<(Position, usize)>,
     texts: String,
+    /// Messages that landed nowhere, or not everywhere, where somebody wants to know of them.
+    pub turned_away: Vec<TurnedAway>,
     /// What happened then, in order.
     pub events: Vec<Event>,
 }
@@ -33,7 +38,7 @@ pub struct Journey {
 impl Journey {
     /// Whether nothing happened.
     pub fn is_empty(&self) -> bool {
-        self.published.is_empty() && self.events.is_empty()
+        self.published.is_empty() && self.events.is_empty() && self.turned_away.is_empty()
     }
 
     /// The message ids of those that were published and have one.
@@ -46,12 +51,46 @@ impl Journey {
         })
     }
 
+    /// What a queue is called, or was in this turn.
+    pub fn name_of_queue(&self, id: QueueId, broker: &Broker) -> Option<QueueName> {
+        let gone = || {
+            self.gone.iter().find_map(|gone| match gone {
+                Gone::Queue(queue, name) if *queue == id => Some(name.clone()),
+                _ => None,
+            })
+        };
+        broker.name_of_queue(id).or_else(gone)
+    }
+
+    /// Who has logged in on a connection that is there, or was in this turn.
+    pub fn user_of_connection(&self, id: ConnectionId, broker: &Broker) -> Option<ShortStr> {
+        let gone = || {
+            self.gone.iter().find_map(|gone| match gone {
+                Gone::Connection(connection, user) if *connection == id => Some(user.clone()),
+                _ => None,
+            })
+        };
+        broker.user_of_connection(id).or_else(gone)
+    }
+
+    /// What a consumer is called, or was in this turn.
+    pub fn name_of_consumer(&self, number: u64, broker: &Broker) -> Option<ConsumerName> {
+        let gone = || {
+            self.gone.iter().find_map(|gone| match gone {
+                Gone::Consumer(consumer, name) if *consumer == number => Some(name.clone()),
+                _ => None,
+            })
+        };
+        broker.name_of_consumer(number).or_else(gone)
+    }
+
     /// Forgets what was told.
     pub fn clear(&mut self) {
         self.gone.clear();
         self.published.clear();
         self.message_ids.clear();
         self.texts.clear();
+        self.turned_away.clear();
         self.events.clear();
     }
 
@@ -127,6 +166,16 @@ impl Journey {
         });
     }
 
+    /// A message landed nowhere, or not everywhere.
+    pub(crate) fn turned_away(&mut self, publish: &Publish, why: impl FnOnce() -> Why) {
+        if self.refusals {
+            self.turned_away.push(TurnedAway {
+                publish: publish.clone(),
+                why: why(),
+            });
+        }
+    }
+
     /// Something else happened.
     pub(crate) fn note(&mut self, event: impl FnOnce() -> Event) {
         if self.on {
@@ -154,10 +203,17 @@ impl Broker {
         self.journey.on = true;
     }
 
+    /// Messages that land nowhere are told, too, as they came.
+    pub fn tell_refusals(&mut self) {
+        self.tell_journeys();
+        self.journey.refusals = true;
+    }
+
     /// Takes what happened since the last time; `spare` comes back empty next time.
     pub fn take_journey(&mut self, spare: &mut Journey) {
         spare.clear();
         spare.on = self.journey.on;
+        spare.refusals = self.journey.refusals;
         std::mem::swap(&mut self.journey, spare);
     }
 
@@ -168,6 +224,13 @@ impl Broker {
             vhost: self.vhosts[queue.vhost.0].name.clone(),
             name: queue.definition.name.clone(),
         })
+    }
+
+    /// Whether what a channel publishes is confirmed.
+    pub fn confirms(&self, connection: ConnectionId, channel: ChannelNumber) -> bool {
+        let connection = self.connections.get(&connection);
+        let channel = connection.and_then(|connection| connection.channels.get(&channel));
+        channel.is_some_and(|channel| channel.confirms.is_some())
     }
 
     /// Who logged in, while the connection is there.

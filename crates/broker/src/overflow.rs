@@ -3,7 +3,7 @@
 use crate::Broker;
 use crate::connection::ChannelId;
 use crate::deduplication::Sifted;
-use crate::journey::Origin;
+use crate::journey::{Origin, Why};
 use crate::route::Targets;
 use crate::rules::Overflow;
 use model::record::Reason;
@@ -42,6 +42,10 @@ impl Broker {
             let origin = Origin::Client(id.connection, id.number);
             landed = self.land_in(now, sifted, (origin, None), None, publish);
             self.open_channel_mut(id).published = landed;
+            self.journey
+                .turned_away(publish, || Why::Full(Some(landed)));
+        } else {
+            self.journey.turned_away(publish, || Why::Full(None));
         }
         for queue in refusing {
             let overflow = self.queues[&queue].rules.overflow;

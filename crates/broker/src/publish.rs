@@ -3,7 +3,7 @@
 use crate::connection::{ChannelId, Refusal, access_refused, not_found, precondition_failed};
 use crate::envelope::{BCC_HEADER, Envelope, Numbered, check_expiration, check_user};
 use crate::extend::is_extension;
-use crate::journey::Origin;
+use crate::journey::{Origin, Why};
 use crate::numbered::is_numbering;
 use crate::reply_to::check_token;
 use crate::route::{Exchange, Queues, Targets, Vhost};
@@ -39,6 +39,18 @@ impl Broker {
         id: ChannelId,
         publish: Publish,
     ) -> Result<(), Refusal> {
+        let received = self.receive(now, id, &publish);
+        if let Err(refusal) = &received
+            && !is_extension(&publish)
+            && !is_numbering(&publish)
+        {
+            let why = || Why::Forbidden(refusal.to_string());
+            self.journey.turned_away(&publish, why);
+        }
+        received
+    }
+
+    fn receive(&mut self, now: Timestamp, id: ChannelId, publish: &Publish) -> Result<(), Refusal> {
         if publish.immediate {
             let error = ConnectionError::new(
                 ReplyCode::NotImplemented,
@@ -47,11 +59,11 @@ impl Broker {
             );
             return Err(error.into());
         }
-        if is_extension(&publish) {
-            return self.extend(now, id, &publish);
+        if is_extension(publish) {
+            return self.extend(now, id, publish);
         }
-        if is_numbering(&publish) {
-            return self.number(id, &publish);
+        if is_numbering(publish) {
+            return self.number(id, publish);
         }
         let connection = self.connection_of(id);
         let is_first = !std::mem::replace(&mut connection.publishes, true);
@@ -59,7 +71,7 @@ impl Broker {
         let anywhere = connection.grants.publishes_anywhere();
         self.statistics.publishers += u64::from(is_first);
         if !anywhere {
-            self.permit_publish(id, &publish)?;
+            self.permit_publish(id, publish)?;
         }
         if self.shortage.is_any() {
             self.block(id.connection);
@@ -93,7 +105,7 @@ impl Broker {
                 };
                 &told
             }
-            None => &publish,
+            None => publish,
         };
         let targets = self.find_targets(id, publish, &envelope)?;
         if self.note_publish(id) {
@@ -143,6 +155,11 @@ impl Broker {
     ) -> bool {
         if targets.is_empty() {
             self.note_unroutable(id, publish);
+            let is_wanted_back = publish.mandatory;
+            self.journey.turned_away(publish, || match is_wanted_back {
+                true => Why::Returned,
+                false => Why::Dropped,
+            });
             if publish.mandatory {
                 self.effects.push_back(Effect::Return {
                     connection: id.connection,

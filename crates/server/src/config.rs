@@ -7,13 +7,15 @@ mod member;
 pub use member::Member;
 mod oauth;
 pub use oauth::Oauth;
+mod collector;
+pub use collector::Collector;
 mod tls;
 pub use tls::{LoginFrom, TlsFiles, Verify};
 
 use crate::journey::Keeping;
 use crate::log::LogFormat;
 use crate::memory::MemoryLimit;
-use crate::units::{Portion, Size, Span};
+use crate::units::{Portion, Share, Size, Span};
 use anyhow::{Context, ensure};
 use model::{Limits, ShortStr};
 use std::net::SocketAddr;
@@ -188,6 +190,10 @@ options! {
         "Most disk for the journeys of messages: what became of each of them; 0 to keep none";
     journey_age_max: Span, "LANDFALL_JOURNEY_AGE_MAX", "TIME", "7d",
         "Journeys are kept no longer than this";
+    otlp_endpoint: String, "LANDFALL_OTLP_ENDPOINT", "URL|none", "none",
+        "Collector that spans of publishes and deliveries are sent to, by OTLP over HTTP: http://host:4318";
+    otlp_sample: Share, "LANDFALL_OTLP_SAMPLE", "PART", "0",
+        "So much of the messages is traced whose publishers did not say whether to: 0.01 or 1%";
     transactions_bytes_max: Size, "LANDFALL_TRANSACTIONS_BYTES_MAX", "SIZE", "64MiB",
         "Most memory that all open transactions may hold";
     zookeeper: String, "LANDFALL_ZOOKEEPER", "HOST:PORT,…/CHROOT|none", "none",
@@ -255,6 +261,8 @@ pub struct Config {
     pub cluster_name: String,
     /// Which journeys of messages are kept.
     pub journeys: Keeping,
+    /// Where traces of messages are sent, if they are.
+    pub collector: Option<Collector>,
     /// The cluster that the node is a member of, if it is of one.
     pub member: Option<Member>,
     /// What keeps memory bounded.
@@ -269,6 +277,20 @@ impl ServeArgs {
             None => Given::default(),
         };
         check(self.given.or(file).into())
+    }
+}
+
+impl Config {
+    /// Who this server is for those who hear of many.
+    pub fn who(&self) -> Vec<(&'static str, String)> {
+        let node = self.member.as_ref().map(|member| member.node.clone());
+        let mut who = vec![
+            ("service.name", "landfall".to_owned()),
+            ("service.namespace", self.cluster_name.clone()),
+            ("service.version", env!("CARGO_PKG_VERSION").to_owned()),
+        ];
+        who.extend(node.map(|node| ("service.instance.id", node)));
+        who
     }
 }
 
@@ -334,6 +356,7 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
         "listen must name at least one address"
     );
     let member = Member::of(&decided)?;
+    let collector = Collector::of(&decided)?;
     let loopback_users = match decided.loopback_users {
         None => Limits::default().loopback_users,
         Some(names) => loopback_users(&names)?,
@@ -347,6 +370,7 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
             bytes_max: decided.journey_bytes_max.0,
             age_max: decided.journey_age_max.0,
         },
+        collector,
         data_dir: decided.data_dir,
         listen,
         listen_tls: addresses("listen-tls", decided.listen_tls.as_deref())?,

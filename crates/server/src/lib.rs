@@ -51,7 +51,9 @@ pub mod journey;
 pub mod lander;
 pub mod lease;
 pub mod shard;
+pub mod telling;
 pub mod tenure;
+pub mod traces;
 
 pub mod attending;
 pub mod http;

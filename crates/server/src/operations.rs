@@ -59,6 +59,17 @@ impl OperationFiles {
     fn create(&self, number: u64) -> io::Result<Open> {
         fs::create_dir_all(&self.dir)?;
         let file = File::create_new(self.path(number))?;
+        if let Err(error) = self.forget_oldest() {
+            warn!(dir = %self.dir.display(), %error, "what operators did long ago cannot be removed");
+        }
+        Ok(Open {
+            file,
+            number,
+            bytes: 0,
+        })
+    }
+
+    fn forget_oldest(&self) -> io::Result<()> {
         let mut left = BYTES;
         for old in self.numbers()?.into_iter().rev() {
             let path = self.path(old);
@@ -70,11 +81,7 @@ impl OperationFiles {
                 left -= bytes;
             }
         }
-        Ok(Open {
-            file,
-            number,
-            bytes: 0,
-        })
+        Ok(())
     }
 
     fn path(&self, number: u64) -> PathBuf {

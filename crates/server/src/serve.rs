@@ -11,7 +11,7 @@ use anyhow::Context;
 use broker::{Broker, Recovery};
 use journal::{Journal, Options};
 use rustix::process::{Resource, getrlimit, setrlimit};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use store::Told;
@@ -92,7 +92,9 @@ async fn run_as_member(
 /// Reads what TLS is made with, and goes on looking at it.
 fn open_tls(config: &Config) -> anyhow::Result<Option<Arc<Tls>>> {
     let Some(files) = &config.tls else {
-        ignore_hangups()?;
+        if !std::io::stdin().is_terminal() {
+            ignore_hangups()?;
+        }
         return Ok(None);
     };
     let tls = Tls::open(files.clone()).context("cannot use TLS")?;
@@ -100,7 +102,8 @@ fn open_tls(config: &Config) -> anyhow::Result<Option<Arc<Tls>>> {
     Ok(Some(tls))
 }
 
-/// Without certificates there is nothing to read anew; but whoever tells all servers to must not end this one.
+/// Without certificates there is nothing to read anew; but whoever tells all servers to must not end this one. (One that
+/// somebody runs in a terminal goes with it.)
 fn ignore_hangups() -> anyhow::Result<()> {
     let mut hangups = signal(SignalKind::hangup()).context("cannot receive signals")?;
     tokio::spawn(async move { while hangups.recv().await.is_some() {} });

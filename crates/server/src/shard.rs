@@ -9,12 +9,12 @@ use crate::clock::Clock;
 use crate::effects::Effects;
 use crate::fetch::Fetcher;
 use crate::inbox::{Handover, Inbox, Turn};
-use crate::journey::Teller;
 use crate::lander::{Lander, micros};
 use crate::lease::{self, Lease};
 use crate::memory::Watch;
 use crate::outbox::Outgoing;
 use crate::publishing::HandedOut;
+use crate::telling::Telling;
 use admin::instruments::Instruments;
 use broker::{Broker, Input};
 use model::{ConnectionError, MethodId, Position, ReplyCode, Timestamp};
@@ -56,8 +56,8 @@ pub struct Shard {
     inbox: Inbox,
     lander: Lander,
     fetcher: Fetcher,
-    /// Where journeys are kept.
-    teller: Option<Teller>,
+    /// Who hears what happens to messages.
+    telling: Telling,
     watch: Watch,
     /// What was read for the broker, for the next turn.
     fetched: Vec<Input>,
@@ -101,7 +101,7 @@ impl Shard {
             inbox,
             lander,
             fetcher,
-            teller: None,
+            telling: Telling::default(),
             watch,
             fetched: Vec::new(),
             clock,
@@ -122,8 +122,8 @@ impl Shard {
     }
 
     /// The same shard, which tells what became of its messages.
-    pub fn telling(self, teller: Option<Teller>) -> Self {
-        Self { teller, ..self }
+    pub fn telling(self, telling: Telling) -> Self {
+        Self { telling, ..self }
     }
 
     /// The same shard, which does nothing while its lease has run out.
@@ -194,7 +194,7 @@ impl Shard {
             self.farewell_by,
             self.broker.wake_at(),
             self.watch.wake_at(),
-            self.teller.as_ref().and_then(Teller::wake_at),
+            self.telling.wake_at(),
         ];
         let wake_at = wake_at.into_iter().flatten().min();
         let sleep = wake_at.map(|at| tokio::time::sleep_until(self.clock.instant(at)));
@@ -228,9 +228,7 @@ impl Shard {
                 }
             }
             Handover::Joined(connection, peer, outbox) => {
-                if let Some(teller) = &mut self.teller {
-                    teller.joined(connection, peer);
-                }
+                self.telling.joined(connection, peer);
                 self.effects.join(connection, outbox);
                 if self.farewell_by.is_some() {
                     self.effects.say(connection, farewell());
@@ -239,9 +237,7 @@ impl Shard {
             Handover::Left(connection) => {
                 self.broker.handle(now, Input::ConnectionClosed(connection));
                 self.effects.leave(connection);
-                if let Some(teller) = &mut self.teller {
-                    teller.left(connection);
-                }
+                self.telling.left(connection);
             }
             Handover::Fetched(inputs, left) => {
                 for input in inputs {
@@ -253,11 +249,7 @@ impl Shard {
                 let input = self.effects.ask(command, asking);
                 self.broker.handle(now, input);
             }
-            Handover::JourneysWanted(written) => {
-                if let Some(teller) = &mut self.teller {
-                    teller.write_out(written);
-                }
-            }
+            Handover::JourneysWanted(written) => self.telling.write_out(written),
             Handover::Unreadable(error) => return Err(error.into()),
             Handover::Stop(patience) => self.begin_stop(now, patience),
         }
@@ -269,6 +261,7 @@ impl Shard {
         let now = self.clock.now();
         self.broker.handle(now, Input::Landed(landed.upto));
         self.note_confirmed(landed.upto);
+        self.telling.landed(landed.upto);
         let room = landed.room == Room::Open;
         self.ask_at = (!room || landed.busy).then_some(now + ASKED_EVERY);
         if room != self.room {
@@ -323,17 +316,25 @@ impl Shard {
             ..self.effects.take_handed_out()
         });
         self.show(now);
-        if let Some(teller) = &mut self.teller {
-            teller.tell(now, &mut self.broker);
-        }
+        self.telling.tell(now, &mut self.broker);
         let wanted = self.effects.take_wanted().into_iter();
         self.fetched.extend(self.fetcher.fetch(wanted)?);
         Ok(())
     }
 
     fn perform(&mut self) {
-        while let Some(effect) = self.broker.poll_effect() {
-            self.effects.perform(effect);
+        match self.telling.follower() {
+            None => {
+                while let Some(effect) = self.broker.poll_effect() {
+                    self.effects.perform(effect);
+                }
+            }
+            Some(follower) => {
+                while let Some(effect) = self.broker.poll_effect() {
+                    follower.sees(self.began, &effect);
+                    self.effects.perform(effect);
+                }
+            }
         }
         let count = self.effects.take_awaited();
         if count > 0 {
@@ -418,10 +419,10 @@ impl Shard {
             }
         }
         self.lander.close()?;
-        if let Some(mut teller) = self.teller.take() {
-            teller.tell(now, &mut self.broker);
-            teller.end();
-        }
+        // Whatever there was.
+        self.telling.landed(Position(u64::MAX));
+        self.telling.tell(now, &mut self.broker);
+        self.telling.end();
         Ok(())
     }
 }

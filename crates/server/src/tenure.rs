@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::connection::House;
 use crate::fetch::Fetcher;
 use crate::inbox::{Handover, InboxSender, inbox};
-use crate::journey::{Journeys, Teller};
+use crate::journey::Journeys;
 use crate::lander::Lander;
 use crate::lease::Lease;
 use crate::login;
@@ -15,6 +15,7 @@ use crate::memory::{Memory, Watch};
 use crate::operator::ShardOperator;
 use crate::passwords::Passwords;
 use crate::shard::{Shard, ShardFailure};
+use crate::telling::Telling;
 use crate::tokens::Tokens;
 use crate::unfinished::Unfinished;
 use admin::instruments::Instruments;
@@ -76,11 +77,10 @@ impl Tenure {
         });
         let lander = Lander::start(store, instruments.clone());
         let lander = lander.context("cannot start the landing thread")?;
-        let teller = Teller::start(&config.journeys, clock.now());
-        if teller.is_some() {
-            broker.tell_journeys();
-        }
-        let dir = teller.is_some().then(|| config.journeys.dir.clone());
+        let telling = Telling::start(config, clock, &mut broker, &instruments);
+        let telling = telling.context("cannot send traces")?;
+        let keeps_journeys = telling.keeps_journeys();
+        let dir = keeps_journeys.then(|| config.journeys.dir.clone());
         let alarms = Arc::new(Alarms::default());
         let journeys = Journeys::new(dir);
         let operator = ShardOperator::new(
@@ -106,7 +106,7 @@ impl Tenure {
             operator: Arc::new(operator),
             inbox: sender,
             shard: tokio::spawn(
-                (shard.telling(teller).under(lease))
+                (shard.telling(telling).under(lease))
                     .raising(alarms)
                     .showing(instruments)
                     .run(),

@@ -19,6 +19,10 @@ pub enum Portion {
     Part(f64),
 }
 
+/// A part of all: `0.01`, `1%`, or `0` for none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share(pub f64);
+
 /// A stretch of time: `10` or `10s`, `250ms`, `5m`, `1h`, `7d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);
@@ -101,6 +105,23 @@ impl FromStr for Portion {
     }
 }
 
+impl FromStr for Share {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let (number, whole) = match text.trim().strip_suffix('%') {
+            Some(number) => (number.trim_end(), 100.0),
+            None => (text.trim(), 1.0),
+        };
+        let share = number.parse::<f64>().map(|number| number / whole);
+        let share = share.ok().filter(|share| (0.0..=1.0).contains(share));
+        share.map(Self).ok_or_else(|| UnitError {
+            text: text.to_owned(),
+            wanted: "a part of all, such as 0.01 or 1%",
+        })
+    }
+}
+
 impl FromStr for Span {
     type Err = UnitError;
 
@@ -132,6 +153,10 @@ impl<T: FromStr<Err = UnitError>> Visitor<'_> for Text<T> {
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
         self.visit_str(&number.to_string())
     }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
 }
 
 impl<'de> Deserialize<'de> for Size {
@@ -141,6 +166,12 @@ impl<'de> Deserialize<'de> for Size {
 }
 
 impl<'de> Deserialize<'de> for Portion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Text(std::marker::PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Text(std::marker::PhantomData))
     }
@@ -176,6 +207,18 @@ mod tests {
         assert_eq!(portion("0%"), None);
         assert_eq!(portion("101%"), None);
         assert_eq!(portion("half"), None);
+    }
+
+    #[test]
+    fn a_share_is_a_number_up_to_one_or_a_percentage() {
+        let share = |text: &str| text.parse::<Share>().map(|share| share.0).ok();
+        assert_eq!(share("0"), Some(0.0));
+        assert_eq!(share("0.25"), Some(0.25));
+        assert_eq!(share("50 %"), Some(0.5));
+        assert_eq!(share("100%"), Some(1.0));
+        assert_eq!(share("1.1"), None);
+        assert_eq!(share("-0.1"), None);
+        assert_eq!(share("NaN"), None);
     }
 
     #[test]

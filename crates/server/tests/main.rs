@@ -30,5 +30,6 @@ mod statistics;
 mod stop;
 mod tls;
 mod tokens;
+mod traces;
 mod transactions;
 mod trying;

@@ -159,3 +159,15 @@ fn check_prints_what_a_directory_holds_and_finds_damage() {
         "a damaged directory is not served"
     );
 }
+
+/// Whoever tells all servers to read their certificates anew tells those, too, that have none. (Standard input is no terminal
+/// here: a server that somebody runs in one goes with it.)
+#[test]
+fn sighup_does_not_end_a_server_without_certificates() {
+    let scratch = Scratch::new();
+    let server = Landfall::start(&scratch.data_dir());
+    let mut raw = Raw::with_channel(server.address());
+    server.ask_to_reload();
+    fill(&mut raw, 3);
+    drain(&mut Raw::with_channel(server.address()), 3);
+}

@@ -203,7 +203,7 @@ fn cost(server: &Server, rounds: u32, time: Duration) -> Result<String> {
     let mut table = Table::new("| acked/s | server CPU µs/msg | confirm p99 µs");
     for (who, figures) in [
         ("nobody looks", &alone),
-        ("a browser and Prometheus", &watched),
+        ("two browsers and Prometheus", &watched),
     ] {
         table.row([
             who.to_owned(),

@@ -21,6 +21,8 @@ enum Origin {
     Npm,
     /// A module of the server's own tests.
     Crates,
+    /// A program of crates.io: its name there, and its version. Its tests are Python.
+    Program(&'static str, &'static str),
     /// The Debian package, and what runs its tests.
     Debian(&'static str, Runner),
 }
@@ -110,6 +112,11 @@ pub(crate) const SUITES: &[Suite] = &[
         tests: &["test_rabbitmqadmin.py"],
     },
     Suite {
+        client: RABBITMQADMIN_V2,
+        origin: Origin::Program("rabbitmqadmin", "2.35.0"),
+        tests: &["test_rabbitmqadmin_v2.py"],
+    },
+    Suite {
         client: FLOWER,
         origin: Origin::PyPi,
         tests: &["test_flower.py"],
@@ -128,6 +135,8 @@ pub(crate) const SUITES: &[Suite] = &[
 
 /// RabbitMQ's own command line, which its package brings.
 const RABBITMQADMIN: &str = "rabbitmqadmin";
+/// Its successor, in Rust: it takes answers only as RabbitMQ gives them.
+const RABBITMQADMIN_V2: &str = "rabbitmqadmin-v2";
 /// Celery's monitor.
 const FLOWER: &str = "flower";
 /// The official client for Python, of which the strict parsers are wanted.
@@ -136,7 +145,7 @@ const PROMETHEUS: &str = "prometheus_client";
 impl Suite {
     /// Whether it speaks HTTP as well.
     pub(crate) fn asks_the_api(&self) -> bool {
-        [RABBITMQADMIN, FLOWER, PROMETHEUS].contains(&self.client)
+        [RABBITMQADMIN, RABBITMQADMIN_V2, FLOWER, PROMETHEUS].contains(&self.client)
     }
 
     /// What is pinned, or installed.
@@ -158,6 +167,7 @@ impl Suite {
                 &format!("name = \"{client}\"\nversion = \""),
                 "\"",
             ),
+            Origin::Program(_, version) => Ok(version.to_owned()),
             Origin::Debian(package, _) => installed_version(package),
         }
     }
@@ -169,6 +179,12 @@ impl Suite {
             Origin::PyPi | Origin::Debian(_, Runner::Pytest) => {
                 let mut pytest = command(python()?, &["-B", "-m", "pytest"]);
                 pytest.args(self.tests).current_dir(folder.join("python"));
+                pytest
+            }
+            Origin::Program(name, version) => {
+                let mut pytest = command(python()?, &["-B", "-m", "pytest"]);
+                pytest.args(self.tests).current_dir(folder.join("python"));
+                pytest.env("PROGRAM_UNDER_TEST", install::program(name, version)?);
                 pytest
             }
             Origin::Npm => {
@@ -217,8 +233,19 @@ const END_TO_END: &[&str] = &[
 /// Installs and builds what the suites need, before any clock runs.
 pub(crate) fn prepare(suites: &[&Suite]) -> Result<()> {
     let any = |of: fn(Origin) -> bool| suites.iter().any(|suite| of(suite.origin));
-    if any(|origin| matches!(origin, Origin::PyPi | Origin::Debian(_, Runner::Pytest))) {
+    let is_python = |origin| {
+        matches!(
+            origin,
+            Origin::PyPi | Origin::Program(..) | Origin::Debian(_, Runner::Pytest)
+        )
+    };
+    if any(is_python) {
         python()?;
+    }
+    for suite in suites {
+        if let Origin::Program(name, version) = suite.origin {
+            install::program(name, version)?;
+        }
     }
     if any(|origin| origin == Origin::Npm) {
         install::node(&root().join("tests/clients/node"))?;

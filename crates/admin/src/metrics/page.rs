@@ -426,6 +426,12 @@ impl OfShard {
         page.seconds("landfall_due_lag_seconds", help, lag)?;
         let help = "Messages that the audit misses or has too many";
         page.gauge("landfall_audit_imbalance", help, &[], totals.imbalance)?;
+        let help = "Spans of traced messages, by what became of them";
+        let what = ("landfall_spans", help, MetricType::Counter);
+        page.several(what, "outcome", &self.spans)?;
+        let help = "Messages that are traced no further, because too many are";
+        let name = "landfall_traces_forgotten";
+        page.counter(name, help, &[], self.traces_forgotten)?;
         let help = "From the turn that took publishes in until they were confirmed";
         let name = "landfall_confirm_latency_seconds";
         page.histogram(name, help, MICROSECONDS, &self.confirm)?;

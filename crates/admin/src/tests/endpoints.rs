@@ -50,3 +50,21 @@ fn the_document_lists_the_endpoints() {
         "docs/http-api.md must hold this table:\n\n{table}"
     );
 }
+
+/// A slash at the end means nothing here either: an alarm is the owner's to tell.
+#[test]
+fn what_a_node_answers_by_itself() {
+    for (path, of_node) in [
+        ("/metrics", true),
+        ("/metrics/", true),
+        ("/api/nodes", true),
+        ("/api/landfall/operations", true),
+        ("/api/health/checks/is-in-service", true),
+        ("/api/health/checks/alarms", false),
+        ("/api/health/checks/alarms/", false),
+        ("/metrics/per-object", false),
+        ("/api/queues", false),
+    ] {
+        assert_eq!(crate::is_of_node(path), of_node, "{path}");
+    }
+}

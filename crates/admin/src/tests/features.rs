@@ -3,6 +3,7 @@
 use super::Api;
 use super::real::Real;
 use expect_test::expect;
+use serde_json::Value;
 
 #[tokio::test]
 async fn tools_find_what_they_look_for() {
@@ -153,6 +154,119 @@ async fn keda_finds_its_queues() {
     assert_eq!(answer["page_count"], 1);
 }
 
+/// What Terraform's provider does with its other resources: make, read, change, destroy; and what it finds when somebody
+/// else destroyed them.
+#[tokio::test]
+async fn terraform_keeps_users_rights_and_rules() {
+    let transcript = Api::over(Real::new())
+        .transcript(
+            r#"
+            PUT /api/vhosts/tf {"description":"of Terraform","tags":"","default_queue_type":"quorum","tracing":false}
+            GET /api/vhosts/tf?columns=name,description,default_queue_type,tracing
+            GET /api/vhost-limits/tf
+            PUT /api/vhost-limits/tf/max-queues {"value":10}
+            GET /api/vhost-limits/tf
+            DELETE /api/vhost-limits/tf/max-connections
+            DELETE /api/vhost-limits/tf/max-queues
+            PUT /api/users/ada {"password_hash":"kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR","hashing_algorithm":"rabbit_password_hashing_sha256","tags":"management,policymaker"}
+            GET /api/users/ada
+            PUT /api/users/ada {"password_hash":"kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR","hashing_algorithm":"rabbit_password_hashing_sha256","tags":""}
+            GET /api/users/ada?columns=name,tags
+            PUT /api/permissions/tf/ada {"configure":"^mine","write":".*","read":""}
+            GET /api/permissions/tf/ada
+            PUT /api/topic-permissions/tf/ada {"exchange":"amq.topic","write":"^a","read":".*"}
+            GET /api/topic-permissions/tf/ada
+            DELETE /api/topic-permissions/tf/ada
+            GET /api/topic-permissions/tf/ada
+            PUT /api/policies/tf/short {"vhost":"tf","pattern":"^q","apply-to":"queues","name":"short","priority":1,"definition":{"message-ttl":60000}}
+            GET /api/policies/tf/short
+            PUT /api/operator-policies/tf/bound {"vhost":"tf","pattern":".*","apply-to":"queues","name":"bound","priority":0,"definition":{"max-length":100}}
+            GET /api/operator-policies/tf/bound
+            PUT /api/parameters/shovel/tf/move {"value":{"src-uri":"amqp:///tf","src-queue":"a","dest-uri":"amqp:///tf","dest-queue":"b"}}
+            PUT /api/parameters/federation-upstream/tf/far {"value":{"uri":"amqp://far"}}
+            GET /api/parameters/federation-upstream/tf/far
+            DELETE /api/operator-policies/tf/bound
+            DELETE /api/policies/tf/short
+            GET /api/policies/tf/short
+            DELETE /api/permissions/tf/ada
+            GET /api/permissions/tf/ada
+            DELETE /api/users/ada
+            GET /api/users/ada
+            DELETE /api/vhosts/tf
+            GET /api/vhosts/tf
+            "#,
+        )
+        .await;
+    expect![[r#"
+        PUT /api/vhosts/tf {"description":"of Terraform","tags":"","default_queue_type":"quorum","tracing":false}
+          201
+        GET /api/vhosts/tf?columns=name,description,default_queue_type,tracing
+          200 {"default_queue_type":"quorum","description":"of Terraform","name":"tf","tracing":false}
+        GET /api/vhost-limits/tf
+          200 []
+        PUT /api/vhost-limits/tf/max-queues {"value":10}
+          204
+        GET /api/vhost-limits/tf
+          200 [{"value":{"max-queues":10},"vhost":"tf"}]
+        DELETE /api/vhost-limits/tf/max-connections
+          204
+        DELETE /api/vhost-limits/tf/max-queues
+          204
+        PUT /api/users/ada {"password_hash":"kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR","hashing_algorithm":"rabbit_password_hashing_sha256","tags":"management,policymaker"}
+          201
+        GET /api/users/ada
+          200 {"hashing_algorithm":"rabbit_password_hashing_sha256","limits":{},"name":"ada","password_hash":"kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR","tags":["management","policymaker"]}
+        PUT /api/users/ada {"password_hash":"kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR","hashing_algorithm":"rabbit_password_hashing_sha256","tags":""}
+          204
+        GET /api/users/ada?columns=name,tags
+          200 {"name":"ada","tags":[]}
+        PUT /api/permissions/tf/ada {"configure":"^mine","write":".*","read":""}
+          201
+        GET /api/permissions/tf/ada
+          200 {"configure":"^mine","read":"","user":"ada","vhost":"tf","write":".*"}
+        PUT /api/topic-permissions/tf/ada {"exchange":"amq.topic","write":"^a","read":".*"}
+          201
+        GET /api/topic-permissions/tf/ada
+          200 [{"exchange":"amq.topic","read":".*","user":"ada","vhost":"tf","write":"^a"}]
+        DELETE /api/topic-permissions/tf/ada
+          204
+        GET /api/topic-permissions/tf/ada
+          404 {"error":"Object Not Found","reason":"Not Found"}
+        PUT /api/policies/tf/short {"vhost":"tf","pattern":"^q","apply-to":"queues","name":"short","priority":1,"definition":{"message-ttl":60000}}
+          201
+        GET /api/policies/tf/short
+          200 {"apply-to":"queues","definition":{"message-ttl":60000},"name":"short","pattern":"^q","priority":1,"vhost":"tf"}
+        PUT /api/operator-policies/tf/bound {"vhost":"tf","pattern":".*","apply-to":"queues","name":"bound","priority":0,"definition":{"max-length":100}}
+          201
+        GET /api/operator-policies/tf/bound
+          200 {"apply-to":"queues","definition":{"max-length":100},"name":"bound","pattern":".*","priority":0,"vhost":"tf"}
+        PUT /api/parameters/shovel/tf/move {"value":{"src-uri":"amqp:///tf","src-queue":"a","dest-uri":"amqp:///tf","dest-queue":"b"}}
+          400 {"error":"bad_request","reason":"Validation failed: component shovel not found"}
+        PUT /api/parameters/federation-upstream/tf/far {"value":{"uri":"amqp://far"}}
+          400 {"error":"bad_request","reason":"Validation failed: component federation-upstream not found"}
+        GET /api/parameters/federation-upstream/tf/far
+          404 {"error":"Object Not Found","reason":"Not Found"}
+        DELETE /api/operator-policies/tf/bound
+          204
+        DELETE /api/policies/tf/short
+          204
+        GET /api/policies/tf/short
+          404 {"error":"Object Not Found","reason":"Not Found"}
+        DELETE /api/permissions/tf/ada
+          204
+        GET /api/permissions/tf/ada
+          404 {"error":"Object Not Found","reason":"Not Found"}
+        DELETE /api/users/ada
+          204
+        GET /api/users/ada
+          404 {"error":"Object Not Found","reason":"Not Found"}
+        DELETE /api/vhosts/tf
+          204
+        GET /api/vhosts/tf
+          404 {"error":"Object Not Found","reason":"Not Found"}
+    "#]].assert_eq(&transcript);
+}
+
 /// What Terraform's provider does to make a binding, to read it and to destroy it.
 #[tokio::test]
 async fn terraform_makes_reads_and_destroys() {
@@ -221,8 +335,7 @@ async fn nservicebus_finds_what_it_needs() {
     assert!(overview["disable_stats"].is_boolean());
     let flags = api.get("/api/feature-flags").await;
     let flags = flags.as_array().expect("a list");
-    let is_on =
-        |flag: &&serde_json::Value| flag["name"] == "stream_queue" && flag["state"] == "enabled";
+    let is_on = |flag: &&Value| flag["name"] == "stream_queue" && flag["state"] == "enabled";
     assert!(flags.iter().any(|flag| is_on(&flag)));
     let transcript = api
         .transcript(
@@ -247,4 +360,94 @@ async fn nservicebus_finds_what_it_needs() {
         GET /api/bindings/%2F/e/amq.default/q/orders?columns=source,destination,properties_key
           200 [{"destination":"orders","properties_key":"orders","source":""}]
     "#]].assert_eq(&transcript);
+}
+
+/// What kbudde's exporter for Prometheus asks: lists without an order, in Erlang's own format if that can be had. It
+/// counts what is a number, and reads since when a queue is idle by a layout that knows no `Z`.
+#[tokio::test]
+async fn an_exporter_finds_its_numbers() {
+    let real = Real::new();
+    real.declare("orders", model::FieldTable::new());
+    real.publish("orders", model::Properties::default(), "hello");
+    let api = Api::over(real);
+    let ask = async |what: &str| {
+        let path = format!("/api/{what}?sort=");
+        let request = axum::http::Request::get(&path)
+            .header("authorization", super::basic("guest:guest"))
+            .header("accept", "application/bert, application/json;q=0.1")
+            .extension(crate::FromThisMachine(true));
+        let response = api.send(request.body("".into()).expect("a request")).await;
+        assert_eq!(response.status(), 200, "{path}");
+        assert_eq!(response.headers()["content-type"], "application/json");
+        serde_json::from_str::<Value>(&super::text(response).await).expect("JSON")
+    };
+    let number = |of: &Value, path: &str| {
+        let found = path.split('.').fold(of, |of, part| &of[part]);
+        assert!(found.is_number() || found.is_boolean(), "{path} of {of}");
+    };
+    let overview = ask("overview").await;
+    for path in [
+        "object_totals.channels",
+        "object_totals.connections",
+        "object_totals.consumers",
+        "object_totals.queues",
+        "object_totals.exchanges",
+        "queue_totals.messages",
+        "queue_totals.messages_ready",
+        "queue_totals.messages_unacknowledged",
+        "message_stats.publish_details.rate",
+        "message_stats.deliver_no_ack_details.rate",
+        "message_stats.deliver_details.rate",
+    ] {
+        number(&overview, path);
+    }
+    for name in ["node", "rabbitmq_version", "cluster_name"] {
+        assert!(overview[name].is_string(), "{name}");
+    }
+    let queues = ask("queues").await;
+    let queue = &queues[0];
+    for path in [
+        "messages",
+        "messages_ready",
+        "messages_unacknowledged",
+        "consumers",
+        "message_stats.publish",
+        "message_stats.deliver",
+        "message_stats.deliver_no_ack",
+        "message_stats.get",
+        "message_stats.redeliver",
+        "message_stats.ack",
+        "durable",
+    ] {
+        number(queue, path);
+    }
+    assert_eq!(queue["messages"], 1);
+    assert_eq!(queue["state"], "running");
+    let since = queue["idle_since"].as_str().expect("a time");
+    let layout = since.split(|c: char| !c.is_ascii_digit());
+    let digits: Vec<usize> = layout.map(str::len).collect();
+    assert_eq!(digits, [4, 2, 2, 2, 2, 2, 3, 2, 2], "{since}");
+    assert!(since.ends_with("+00:00"), "{since}");
+    let exchanges = ask("exchanges").await;
+    for path in ["message_stats.publish_in", "message_stats.publish_out"] {
+        number(&exchanges[0], path);
+    }
+    for empty in ["connections", "federation-links", "shovels"] {
+        assert!(ask(empty).await.is_array(), "{empty}");
+    }
+    let node = &ask("nodes").await[0];
+    for path in [
+        "uptime",
+        "running",
+        "mem_used",
+        "mem_limit",
+        "mem_alarm",
+        "disk_free",
+        "disk_free_alarm",
+        "fd_used",
+        "fd_total",
+    ] {
+        number(node, path);
+    }
+    assert_eq!(api.get("/api/aliveness-test/%2F").await["status"], "ok");
 }

@@ -3,7 +3,8 @@
 use crate::envelope::Numbered;
 use model::record::{Ending, Reason};
 use model::{
-    ChannelNumber, ConnectionId, Position, PublishingId, QueueId, Run, Runs, ShortStr, Timestamp,
+    ChannelNumber, ConnectionId, Position, Publish, PublishingId, QueueId, Run, Runs, ShortStr,
+    Timestamp,
 };
 use smallvec::SmallVec;
 
@@ -62,6 +63,28 @@ pub enum Origin {
     Client(ConnectionId, ChannelNumber),
     /// From the server: the copy of one that left its queue.
     Server,
+}
+
+/// A message that landed nowhere, or not in every queue that it was routed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnedAway {
+    /// The message as it came.
+    pub publish: Publish,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a message landed nowhere, or not everywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// No queue takes it, and nobody wants it back.
+    Dropped,
+    /// No queue takes it: it goes back to its publisher.
+    Returned,
+    /// Full queues refuse it. The others took it at this position, if there are any.
+    Full(Option<Position>),
+    /// It may not be published so: what its publisher is told.
+    Forbidden(String),
 }
 
 /// To whom a message was handed.

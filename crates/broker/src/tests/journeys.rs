@@ -28,6 +28,10 @@ pub(super) fn told(broker: &mut Broker) -> Vec<String> {
     }));
     let ids = journey.message_ids();
     told.extend(ids.map(|(position, id)| format!("#{position} is {id}")));
+    told.extend(journey.turned_away.iter().map(|one| {
+        let to = &one.publish.routing_key;
+        format!("to '{to}' turned away: {:?}", one.why)
+    }));
     told.extend(journey.events.iter().map(show_event));
     told
 }
@@ -270,6 +274,84 @@ fn an_attempt_that_ends_in_vain_is_told_with_what_comes_of_it() {
                 2: DeadLettered #8+1
                 2: #9+1 attempt 1 to get 2.1
                 2: Acknowledged #9+1
+        "#]],
+    );
+}
+
+#[test]
+fn what_lands_nowhere_is_told_to_those_who_ask_for_it() {
+    check(
+        "
+        connect 1
+        1.1 open
+        1.1 confirm
+        1.1 declare q x-max-length=1 x-overflow:reject-publish
+        1.1 declare free
+        1.1 bind q amq.fanout -
+        1.1 bind free amq.fanout -
+        landed
+        1.1 publish - q a
+        landed
+        tell
+        1.1 publish - nowhere b
+        journey
+        tell refusals
+        1.1 publish - nowhere c
+        1.1 publish - nowhere d mandatory
+        1.1 publish - q e
+        1.1 publish amq.fanout some f
+        1.1 publish missing key g
+        journey
+        journey
+        ",
+        expect![[r#"
+            connect 1
+                1.0 connection.open-ok
+            1.1 open
+                1.1 channel.open-ok
+            1.1 confirm
+                1.1 confirm.select-ok
+            1.1 declare q x-max-length=1 x-overflow:reject-publish
+                land #2 queue 1 q
+            1.1 declare free
+            1.1 bind q amq.fanout -
+            1.1 bind free amq.fanout -
+            landed
+                1.1 queue.declare-ok q 0 0
+                land #3 queue 2 free
+                land #4 bound amq.fanout --> Queue(QueueId(1))
+                land #5 bound amq.fanout --> Queue(QueueId(2))
+            1.1 publish - q a
+                land #6 message a for [1]
+            landed
+                1.1 queue.declare-ok free 0 0
+                1.1 queue.bind-ok
+                1.1 queue.bind-ok
+                1.1 confirm 1
+            tell
+            1.1 publish - nowhere b
+                1.1 confirm 2
+            journey
+            tell refusals
+            1.1 publish - nowhere c
+                1.1 confirm 3
+            1.1 publish - nowhere d mandatory
+                1.1 return d ( nowhere)
+                1.1 confirm 4
+            1.1 publish - q e
+                1.1 refuse 5
+            1.1 publish amq.fanout some f
+                land #7 message f for [2]
+            1.1 publish missing key g
+                1.1 channel.close 404 NOT_FOUND - no exchange 'missing' in vhost '/' (60, 40)
+            journey
+                #7+1 by 1.1 to [2]
+                to 'nowhere' turned away: Dropped
+                to 'nowhere' turned away: Returned
+                to 'q' turned away: Full(None)
+                to 'some' turned away: Full(Some(Position(7)))
+                to 'key' turned away: Forbidden("NOT_FOUND - no exchange 'missing' in vhost '/'")
+            journey
         "#]],
     );
 }

@@ -545,68 +545,38 @@ fn dead_letters_of_a_queue_that_is_changed_go_only_where_the_user_may_write() {
             declare_mismatch: DeclareMismatch::Update,
             ..limits()
         },
-        &ada("1.1 declare confq x-dead-letter-exchange:x
-         1.2 declare confq x-max-length=1"),
+        "operator user ada secret
+         operator permission ada / ^q ^q ^q
+         landed
+         connect 1 ada /
+         1.1 open
+         1.1 declare q
+         landed
+         1.1 declare q x-dead-letter-exchange:secret
+         1.2 open
+         1.2 declare q x-dead-letter-exchange:q",
         expect![[r#"
             operator user ada secret
                 land #2 user ada []
-            operator permission ada / ^conf ^write ^read
-                land #3 permission of ada in /: ^conf ^write ^read
-            connect 9
-                9.0 connection.open-ok
-            9.1 open
-                9.1 channel.open-ok
-            9.1 declare q
-                land #4 queue 1 q
-            9.2 open
-                9.2 channel.open-ok
-            9.2 declare readq
-                land #5 queue 2 readq
-            9.3 open
-                9.3 channel.open-ok
-            9.3 declare writeq
-                land #6 queue 3 writeq
-            9.4 open
-                9.4 channel.open-ok
-            9.4 declare confq
-                land #7 queue 4 confq
-            9.5 open
-                9.5 channel.open-ok
-            9.5 exchange x topic
-                land #8 exchange x topic
-            9.6 open
-                9.6 channel.open-ok
-            9.6 exchange readx topic
-                land #9 exchange readx topic
-            9.7 open
-                9.7 channel.open-ok
-            9.7 exchange writex topic
-                land #10 exchange writex topic
-            9.8 open
-                9.8 channel.open-ok
-            9.8 exchange inside direct internal
-                land #11 exchange inside direct
+            operator permission ada / ^q ^q ^q
+                land #3 permission of ada in /: ^q ^q ^q
             landed
-                9.1 queue.declare-ok q 0 0
-                9.2 queue.declare-ok readq 0 0
-                9.3 queue.declare-ok writeq 0 0
-                9.4 queue.declare-ok confq 0 0
-                9.5 exchange.declare-ok
-                9.6 exchange.declare-ok
-                9.7 exchange.declare-ok
-                9.8 exchange.declare-ok
                 operator: made
                 operator: made
             connect 1 ada /
                 1.0 connection.open-ok
             1.1 open
                 1.1 channel.open-ok
-            1.1 declare confq x-dead-letter-exchange:x
-                1.1 channel.close 403 ACCESS_REFUSED - read access to queue 'confq' in vhost '/' refused for user 'ada' (50, 10)
+            1.1 declare q
+                land #4 queue 1 q
+            landed
+                1.1 queue.declare-ok q 0 0
+            1.1 declare q x-dead-letter-exchange:secret
+                1.1 channel.close 403 ACCESS_REFUSED - write access to exchange 'secret' in vhost '/' refused for user 'ada' (50, 10)
             1.2 open
                 1.2 channel.open-ok
-            1.2 declare confq x-max-length=1
-                land #12 queue 4 confq
+            1.2 declare q x-dead-letter-exchange:q
+                land #5 queue 1 q
         "#]],
     );
 }

@@ -129,6 +129,10 @@ impl Heart {
                 self.broker.tell_journeys();
                 None
             }
+            ["tell", "refusals"] => {
+                self.broker.tell_refusals();
+                None
+            }
             ["journey"] => return super::journeys::told(&mut self.broker),
             ["farewell"] => Some(Input::Farewell),
             ["stop"] => Some(Input::Stopping),

@@ -183,3 +183,30 @@ fn others_must_be_able_to_find_a_member() {
     let said = error(&[ZOOKEEPER, DATABASE, "--zookeeper-timeout=1ms"]);
     assert!(said.contains("zookeeper-timeout must be between"), "{said}");
 }
+
+#[test]
+fn traces_are_sent_where_it_is_said_or_nowhere() {
+    let collector = |args: &[&str]| config(args).expect("valid").collector;
+    assert_eq!(collector(&[]), None);
+    let told = collector(&[
+        "--otlp-endpoint",
+        "http://collector:4318/",
+        "--otlp-sample",
+        "1%",
+    ]);
+    let told = told.expect("there is one");
+    assert_eq!(told.url, "http://collector:4318/v1/traces");
+    assert!((told.sample - 0.01).abs() < 1e-9);
+    let file = file("otlp-endpoint = 'https://collector/otlp'\notlp-sample = 0.5\n");
+    let told = collector(&["--config", file.path().to_str().expect("a plain path")]);
+    assert_eq!(
+        told.map(|told| (told.url, told.sample)),
+        Some(("https://collector/otlp/v1/traces".to_owned(), 0.5))
+    );
+    for wrong in ["collector:4318", "ftp://collector", "http://"] {
+        let said = error(&["--otlp-endpoint", wrong]);
+        assert!(said.starts_with("otlp-endpoint: "), "{said}");
+    }
+    let said = error(&["--otlp-sample", "0.5"]);
+    assert!(said.contains("otlp-sample needs otlp-endpoint"), "{said}");
+}

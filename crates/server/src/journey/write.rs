@@ -3,7 +3,7 @@
 use super::block::{Builder, Peer};
 use super::files::{Files, Keeping};
 use broker::Broker;
-use broker::journey::{Event, Gone, Journey, Origin, QueueName, Receiver};
+use broker::journey::{Event, Journey, Origin, Receiver};
 use model::{ConnectionId, QueueId, ShortStr, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::net::SocketAddr;
@@ -27,8 +27,6 @@ pub struct Teller {
     peers: FxHashMap<ConnectionId, SocketAddr>,
     /// Connections that ended in this turn.
     left: Vec<ConnectionId>,
-    /// What the broker told last, and room for what it tells next.
-    told: Journey,
     hand_over_at: Option<Timestamp>,
     /// Blocks that the files had no room for, not told yet.
     left_out: u64,
@@ -59,7 +57,6 @@ impl Teller {
             named: Named::default(),
             peers: FxHashMap::default(),
             left: Vec::new(),
-            told: Journey::default(),
             hand_over_at: None,
             left_out: 0,
         };
@@ -84,16 +81,11 @@ impl Teller {
     }
 
     /// Writes down what happened in the turn that ends.
-    pub fn tell(&mut self, now: Timestamp, broker: &mut Broker) {
-        let mut told = std::mem::take(&mut self.told);
-        broker.take_journey(&mut told);
+    pub fn tell(&mut self, now: Timestamp, told: &Journey, broker: &Broker) {
         if !told.is_empty() {
             self.begin(now);
-            self.write(now, &told, broker);
+            self.write(now, told, broker);
         }
-        // Names share the buffers that they came in.
-        told.clear();
-        self.told = told;
         for connection in self.left.drain(..) {
             self.peers.remove(&connection);
         }
@@ -175,13 +167,7 @@ impl Teller {
         if !self.named.queues.insert(id) {
             return;
         }
-        let gone = || {
-            told.gone.iter().find_map(|gone| match gone {
-                Gone::Queue(queue, name) if *queue == id => Some(name.clone()),
-                _ => None,
-            })
-        };
-        let name: Option<QueueName> = broker.name_of_queue(id).or_else(gone);
+        let name = told.name_of_queue(id, broker);
         if let Some(name) = name {
             self.block.queue(id, &name);
         }
@@ -191,18 +177,9 @@ impl Teller {
         if !self.named.connections.insert(id) {
             return;
         }
-        let gone = || {
-            told.gone.iter().find_map(|gone| match gone {
-                Gone::Connection(connection, user) if *connection == id => Some(user.clone()),
-                _ => None,
-            })
-        };
         let address = self.peers.get(&id).map(|peer| peer.to_string());
         let peer = Peer {
-            user: broker
-                .user_of_connection(id)
-                .or_else(gone)
-                .unwrap_or_default(),
+            user: told.user_of_connection(id, broker).unwrap_or_default(),
             address: ShortStr::truncated(&address.unwrap_or_default()),
         };
         self.block.connection(id, &peer);
@@ -212,13 +189,7 @@ impl Teller {
         if !self.named.consumers.insert(number) {
             return;
         }
-        let gone = || {
-            told.gone.iter().find_map(|gone| match gone {
-                Gone::Consumer(consumer, name) if *consumer == number => Some(name.clone()),
-                _ => None,
-            })
-        };
-        if let Some(name) = broker.name_of_consumer(number).or_else(gone) {
+        if let Some(name) = told.name_of_consumer(number, broker) {
             self.name_connection(name.connection, told, broker);
             self.block.consumer(number, &name);
         }

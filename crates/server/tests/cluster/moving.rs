@@ -4,7 +4,7 @@
 
 use super::nodes::Cluster;
 use super::{confirmed, wait_until};
-use crate::admin::landfall;
+use crate::admin::landfall_with;
 use crate::harness::raw::Raw;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -91,6 +91,21 @@ fn consumer(address: SocketAddr, last: Arc<AtomicU64>) -> Flow {
     })
 }
 
+/// What an operator asks for while the owner changes may be refused for a moment.
+#[track_caller]
+fn insist(api: &str, arguments: &[&str]) {
+    let began = Instant::now();
+    loop {
+        let output = landfall_with(api, arguments, "");
+        if output.status.success() {
+            return;
+        }
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(began.elapsed() < Duration::from_secs(10), "{complaint}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
 fn fill(address: SocketAddr, messages: u64) {
     const AT_A_TIME: u64 = 1000;
     let mut raw = Raw::with_channel(address);
@@ -119,7 +134,7 @@ fn a_shard_that_moves_is_a_short_pause_for_clients_of_other_nodes() {
     let watcher = (owner + 1) % 3;
     let name = |at: usize| cluster.nodes[at].name.as_str();
     let api = cluster.nodes[watcher].api();
-    landfall(api, &["cluster", "drain", name(watcher)]);
+    insist(api, &["cluster", "drain", name(watcher)]);
     let address = cluster.nodes[watcher].address;
     fill(address, backlog);
     let last = Arc::new(AtomicU64::new(0));
@@ -131,12 +146,12 @@ fn a_shard_that_moves_is_a_short_pause_for_clients_of_other_nodes() {
         receiver.goes_on();
         sender.take_longest();
         receiver.take_longest();
-        landfall(api, &["cluster", "drain", name(at)]);
+        insist(api, &["cluster", "drain", name(at)]);
         sender.goes_on();
         receiver.goes_on();
         pauses.push(sender.take_longest());
         silences.push(receiver.take_longest());
-        landfall(api, &["cluster", "drain", name(at), "--cancel"]);
+        insist(api, &["cluster", "drain", name(at), "--cancel"]);
         at = 3 - at - watcher;
         sleep(Duration::from_millis(200));
     }

@@ -10,28 +10,29 @@ pub(super) const LOGIN: (&str, &str) = ("Authorization", "Basic Z3Vlc3Q6Z3Vlc3Q=
 /// How often each is asked.
 const TIMES: usize = 9;
 
+/// The largest queues, as the overview shows them.
+pub(super) const LARGEST: &str = "/api/queues?sort=messages_ready&sort_reverse=true&page=1&page_size=50&columns=name,vhost,consumers,messages_ready,messages_unacknowledged,messages_delayed,messages_parked,message_stats.ack_details.rate";
+/// What the overview finds dead letters by.
+pub(super) const RULES: &str =
+    "/api/landfall/queues?columns=name,vhost,rules,messages_ready,messages_parked";
+pub(super) const BINDINGS: &str = "/api/bindings?columns=source,vhost,destination,destination_type";
+/// The first of the queues' page.
+pub(super) const FIRST: &str =
+    "/api/queues?page=1&page_size=100&sort=name&sort_reverse=false&name=";
+pub(super) const AUDIT: &str = "/api/landfall/audit";
+pub(super) const STATES: &str = "/api/connections?columns=name,state";
+pub(super) const EACH: &str = "/metrics/per-object";
+
 /// Of each page what it asks that grows with the server.
 const ASKED: [(&str, &str); 20] = [
     ("every page", "/api/overview"),
-    (
-        "overview",
-        "/api/queues?sort=messages_ready&sort_reverse=true&page=1&page_size=50&columns=name,vhost,consumers,messages_ready,messages_unacknowledged,messages_delayed,messages_parked,message_stats.ack_details.rate",
-    ),
-    (
-        "overview, dead letters",
-        "/api/landfall/queues?columns=name,vhost,rules,messages_ready,messages_parked",
-    ),
-    (
-        "overview, dead letters",
-        "/api/bindings?columns=source,vhost,destination,destination_type",
-    ),
-    ("overview", "/api/connections?columns=name,state"),
-    ("overview, audit", "/api/landfall/audit"),
+    ("overview", LARGEST),
+    ("overview, dead letters", RULES),
+    ("overview, dead letters", BINDINGS),
+    ("overview", STATES),
+    ("overview, audit", AUDIT),
     ("overview", "/api/landfall/history"),
-    (
-        "queues",
-        "/api/queues?page=1&page_size=100&sort=name&sort_reverse=false&name=",
-    ),
+    ("queues", FIRST),
     (
         "queues, sorted by a rate",
         "/api/queues?page=1&page_size=100&sort=message_stats.publish_details.rate&sort_reverse=true&name=",
@@ -52,7 +53,7 @@ const ASKED: [(&str, &str); 20] = [
     ("exchanges", "/api/exchanges"),
     ("definitions", "/api/definitions"),
     ("Prometheus", "/metrics"),
-    ("Prometheus", "/metrics/per-object"),
+    ("Prometheus", EACH),
 ];
 
 /// How soon something was answered.

@@ -1,6 +1,6 @@
 //! Whoever looks at a server all the time: a browser on the overview and one on the queues, and Prometheus.
 
-use super::pages::{LOGIN, ask};
+use super::pages::{AUDIT, BINDINGS, EACH, FIRST, LARGEST, LOGIN, RULES, STATES, ask};
 use anyhow::{Context, Result, anyhow};
 use std::io::Read;
 use std::sync::Arc;
@@ -11,28 +11,10 @@ use std::time::{Duration, Instant};
 /// What is asked again and again, and how often: as the pages do of a server with so many queues, and Prometheus at a third of
 /// its usual interval.
 const ASKED: [(u64, &[&str]); 4] = [
-    (
-        5,
-        &[
-            "/api/overview",
-            "/api/queues?sort=messages_ready&sort_reverse=true&page=1&page_size=50&columns=name,vhost,consumers,messages_ready,messages_unacknowledged,messages_delayed,messages_parked,message_stats.ack_details.rate",
-            "/api/queues?page=1&page_size=100&sort=name&sort_reverse=false&name=",
-            "/api/nodes",
-        ],
-    ),
-    (5, &["/metrics", "/metrics/per-object"]),
-    (
-        15,
-        &["/api/connections?columns=name,state", "/api/consumers"],
-    ),
-    (
-        60,
-        &[
-            "/api/landfall/queues?columns=name,vhost,rules,messages_ready,messages_parked",
-            "/api/bindings?columns=source,vhost,destination,destination_type",
-            "/api/landfall/audit",
-        ],
-    ),
+    (5, &["/api/overview", LARGEST, FIRST, "/api/nodes"]),
+    (5, &["/metrics", EACH]),
+    (15, &[STATES, "/api/consumers"]),
+    (60, &[RULES, BINDINGS, AUDIT]),
 ];
 
 /// They look until they leave.
