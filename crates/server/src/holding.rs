@@ -8,6 +8,7 @@ use crate::attending::Asked;
 use crate::bridge::Front;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::following::{Directory, Following, HOME};
 use crate::host::{Host, Peer};
 use crate::lease::Lease;
 use crate::ownership::{self, Holder};
@@ -16,8 +17,9 @@ use crate::shard::ShardFailure;
 use crate::taking::{Claimed, Taking};
 use crate::tenure::{FAREWELL_MAX, Tenure};
 use anyhow::Context;
+use broker::Share;
 use cluster::members::{self, View};
-use cluster::{Database, DatabaseError};
+use cluster::{DatabaseError, Databases};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -44,7 +46,8 @@ pub(crate) struct Told {
 /// What all that a node holds stands on.
 pub(crate) struct Ground<'a> {
     pub(crate) config: &'a Config,
-    pub(crate) database: Database,
+    pub(crate) databases: Databases,
+    pub(crate) directory: Arc<Directory>,
     pub(crate) front: Arc<Front>,
     pub(crate) clock: Clock,
     pub(crate) view: watch::Receiver<View>,
@@ -73,7 +76,13 @@ enum State {
         prepared: bool,
     },
     /// It is served under this epoch.
-    Serving(u64, Tenure, Holder),
+    Serving {
+        epoch: u64,
+        tenure: Tenure,
+        holder: Holder,
+        /// What it knows of users and virtual hosts; the first shard follows nobody.
+        following: Option<Following>,
+    },
     /// It is not to be served here any more: clients are told, and what is in flight ends.
     Leaving {
         epoch: u64,
@@ -129,7 +138,7 @@ impl Holding {
     /// The epoch under which it is served.
     pub(crate) fn serving(&self) -> Option<u64> {
         match self.state {
-            State::Serving(epoch, ..) => Some(epoch),
+            State::Serving { epoch, .. } => Some(epoch),
             _ => None,
         }
     }
@@ -163,13 +172,19 @@ impl Holding {
                 }
                 taken = taking => Happened::Taken(taken.context("taking the shard panicked")?),
             },
-            State::Serving(_, tenure, holder) => tokio::select! {
+            State::Serving {
+                tenure,
+                holder,
+                following,
+                ..
+            } => tokio::select! {
                 ended = tenure.ended() => Happened::Ended(ended?),
                 () = holder.lost() => {
                     tenure.abandon();
                     Happened::Ended(Ok(()))
                 }
                 () = sleep_until(self.let_go_by) => Happened::Changed,
+                () = begins(following) => Happened::Changed,
             },
             State::Leaving {
                 tenure,
@@ -207,12 +222,12 @@ impl Holding {
         let view = ground.view.borrow();
         match (&self.state, self.is_to_own(&view)) {
             (State::Nothing, Some(epoch)) => self.take(ground, epoch),
-            (State::Serving(under, ..), Some(epoch)) if *under == epoch => {
+            (State::Serving { epoch: under, .. }, Some(epoch)) if *under == epoch => {
                 self.let_go_by = None;
             }
             // A ZooKeeper that has forgotten everything names nobody: what is served goes on until it names another.
-            (State::Serving(..), None) if self.nobody_is_to_own(&view) => {}
-            (State::Serving(..), _) => {
+            (State::Serving { .. }, None) if self.nobody_is_to_own(&view) => {}
+            (State::Serving { .. }, _) => {
                 if !self.is_heir_preparing(&view) {
                     self.let_go(FAREWELL_SHORT);
                 }
@@ -247,12 +262,13 @@ impl Holding {
         info!(shard = self.shard, epoch, "taking the shard");
         let cache_bytes = ground.config.memory_limit.cache_bytes();
         let taking = Taking {
-            database: ground.database.clone(),
+            database: ground.databases.of(self.shard).clone(),
             view: ground.view.clone(),
             shard: self.shard,
+            share: Share::new(self.shard, ground.databases.shards()),
             epoch,
             // A node may have all of them.
-            cache_bytes: cache_bytes / ground.database.shards() as usize,
+            cache_bytes: cache_bytes / ground.databases.shards() as usize,
             limits: ground.config.limits.clone(),
             clock: ground.clock,
         };
@@ -289,21 +305,32 @@ impl Holding {
         let holder = Holder::begin(
             lease.clone(),
             ground.view.clone(),
-            ground.database.clone(),
+            ground.databases.of(shard).clone(),
             (shard, epoch),
             ground.clock,
         );
-        let tenure = Tenure::begin(ground.config, store, *broker, ground.clock, lease)?;
+        let is_bare = broker.is_bare();
+        let config = ground.config.of_shard(shard);
+        let tenure = Tenure::begin(&config, store, *broker, ground.clock, lease)?;
+        let following = (shard != HOME).then(|| {
+            let operator = tenure.operator.clone();
+            Following::begin(ground.directory.clone(), shard, operator, is_bare)
+        });
         info!(epoch, shard, "serving");
         self.let_go_by = None;
-        self.state = State::Serving(epoch, tenure, holder);
+        self.state = State::Serving {
+            epoch,
+            tenure,
+            holder,
+            following,
+        };
         Ok(())
     }
 
     /// The shard's loop has ended.
     pub(crate) fn lost(&mut self, ended: Result<(), ShardFailure>) -> Lost {
         let held = std::mem::replace(&mut self.state, State::Nothing);
-        if let State::Serving(epoch, ..) | State::Leaving { epoch, .. } = held {
+        if let State::Serving { epoch, .. } | State::Leaving { epoch, .. } = held {
             self.over = self.over.max(epoch);
         }
         let free = match held {
@@ -332,11 +359,17 @@ impl Holding {
 
     /// Another node is to own the shard, or this one stops. Clients are told, and find it elsewhere.
     fn let_go(&mut self, patience: Duration) {
-        if !matches!(self.state, State::Serving(..)) {
+        if !matches!(self.state, State::Serving { .. }) {
             return;
         }
         let state = std::mem::replace(&mut self.state, State::Nothing);
-        if let State::Serving(epoch, tenure, holder) = state {
+        if let State::Serving {
+            epoch,
+            tenure,
+            holder,
+            ..
+        } = state
+        {
             info!(shard = self.shard, epoch, "letting go of the shard");
             tenure.stop(patience);
             self.state = State::Leaving {
@@ -352,7 +385,11 @@ impl Holding {
     pub(crate) fn tell(&self, ground: &Ground<'_>) {
         let view = ground.view.borrow();
         let (host, asked) = match (&self.state, self.server(&view)) {
-            (State::Serving(_, tenure, _), _) => (
+            // Nobody could come in.
+            (State::Serving { following, .. }, _) if !has_begun(following) => {
+                (Host::Nobody, Asked::Nobody)
+            }
+            (State::Serving { tenure, .. }, _) => (
                 Host::Here(tenure.house.clone()),
                 Asked::Here(tenure.operator.clone()),
             ),
@@ -361,7 +398,11 @@ impl Holding {
                     address: server.about.node.as_str().into(),
                     front: ground.front.clone(),
                 }),
-                Asked::There(passing::there(&server.about.admin, &server.about.node)),
+                Asked::There(passing::there(
+                    self.shard,
+                    &server.about.admin,
+                    &server.about.node,
+                )),
             ),
             _ => (Host::Nobody, Asked::Nobody),
         };
@@ -395,6 +436,17 @@ impl Holding {
 async fn read_ahead(preparing: &mut Option<oneshot::Receiver<()>>) -> bool {
     match preparing {
         Some(preparing) => preparing.await.is_ok(),
+        None => std::future::pending().await,
+    }
+}
+
+fn has_begun(following: &Option<Following>) -> bool {
+    following.as_ref().is_none_or(Following::has_begun)
+}
+
+async fn begins(following: &mut Option<Following>) {
+    match following {
+        Some(following) => following.begins().await,
         None => std::future::pending().await,
     }
 }

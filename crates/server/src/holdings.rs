@@ -120,7 +120,7 @@ impl<'a> Holdings<'a> {
         let Lost { free, ended } = holding.lost(ended);
         self.declare();
         if let Some(epoch) = free {
-            release(&self.ground.database, shard, epoch).await;
+            release(self.ground.databases.of(shard), shard, epoch).await;
         }
         ended
     }

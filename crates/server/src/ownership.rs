@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::lease::Lease;
 use crate::shard::ShardFailure;
 use cluster::members::{Epochs, EpochsUnknown, View};
-use cluster::{Database, DatabaseError};
+use cluster::{Database, DatabaseError, Databases};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
@@ -20,8 +20,8 @@ pub(crate) fn is_fenced(failure: &ShardFailure) -> bool {
     matches!(cause, Some(DatabaseError::Fenced { .. }))
 }
 
-/// What the controller asks the database.
-pub(crate) struct Known(pub(crate) Database);
+/// What the controller asks the databases.
+pub(crate) struct Known(pub(crate) Databases);
 
 impl Epochs for Known {
     fn read(&self) -> Result<Vec<u64>, EpochsUnknown> {

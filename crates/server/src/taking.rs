@@ -6,7 +6,7 @@
 //! waited for: the database refuses it from then on (promise P8).
 
 use crate::clock::Clock;
-use broker::{Broker, Recovery};
+use broker::{Broker, Recovery, Share};
 use cluster::members::View;
 use cluster::{Ahead, Claim, Database, DatabaseError, Recovered, ShardStore};
 use model::{Limits, QueueId, Record};
@@ -31,6 +31,7 @@ pub(crate) struct Taking {
     pub(crate) database: Database,
     pub(crate) view: watch::Receiver<View>,
     pub(crate) shard: u32,
+    pub(crate) share: Share,
     pub(crate) epoch: u64,
     pub(crate) cache_bytes: usize,
     pub(crate) limits: Limits,
@@ -93,7 +94,7 @@ impl Taking {
 
     fn read_ahead(&self) -> Option<(Ahead, Hearing)> {
         let began = Instant::now();
-        let mut hearing = Hearing::new(&self.limits);
+        let mut hearing = Hearing::new(&self.limits, self.share);
         let read = self
             .database
             .read_ahead(self.shard, &mut |told| tell(&mut hearing, told));
@@ -122,7 +123,7 @@ impl Taking {
     }
 
     fn take(&self) -> Result<(ShardStore, Recovered, Hearing), DatabaseError> {
-        let mut hearing = Hearing::new(&self.limits);
+        let mut hearing = Hearing::new(&self.limits, self.share);
         let taken = self
             .database
             .take(self.claim(), &mut |told| tell(&mut hearing, told));
@@ -191,9 +192,9 @@ struct Hearing {
 }
 
 impl Hearing {
-    fn new(limits: &Limits) -> Self {
+    fn new(limits: &Limits, share: Share) -> Self {
         Self {
-            recovery: Recovery::new(limits),
+            recovery: Recovery::new(limits).of_share(share),
             unfinished: Unfinished::default(),
         }
     }
