@@ -195,7 +195,7 @@ mod tests {
             ],
         });
         expect_test::expect![[r#"
-            there is nothing
+            node  state  role  up  amqp  inner  admin  program  format  protocol
 
             shard  database  state   owner  epoch  taken by  taken epoch
             0      0         served  a      4      a         4
