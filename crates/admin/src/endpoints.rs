@@ -207,7 +207,7 @@ endpoints! {
     GET "/api/landfall/messages" Management "what became of messages: by `message_id`, by `publisher` and `publishing_id`, or the last of a `queue` of a `vhost`" => show::some, asks show::QUERY, tells JOURNEYS;
     GET "/api/landfall/messages/{message}" Management "what became of a message, of its copies and of what it is a copy of" => show::one, tells JOURNEYS;
     GET "/api/landfall/live" Monitoring "how things stand, every second, as server-sent events" => live::live, tells EVENTS;
-    GET "/api/landfall/history" Monitoring "the same of the last ten minutes, or of so many `minutes`" => live::history, asks live::HISTORY_QUERY, tells HISTORY;
+    GET "/api/landfall/history" Monitoring "the same of the last ten minutes, of so many `minutes`, or the last `samples`" => live::history, asks live::HISTORY_QUERY, tells HISTORY;
     GET "/api/landfall/summary" Management "how things stand in what the user may see, and what needs attention: the worst queues of each sort by name" => summary::summary, tells SUMMARY;
     GET "/api/landfall/audit" Management "of each queue that the user may see: what it accepted, how many ended and how, what is here, and any difference" => audit::all, tells ACCOUNTS;
     GET "/api/landfall/audit/{vhost}" Vhost "a virtual host's queues" => audit::of_vhost, tells ACCOUNTS;
@@ -281,7 +281,7 @@ pub struct Served {
     /// `/metrics` alone, for whoever can reach it: as with RabbitMQ it has a port of its own.
     pub metrics: Router,
     /// What has to run beside both.
-    pub sampling: Sampling,
+    pub sampling: Vec<Sampling>,
 }
 
 /// The API over an operator, of a node.
@@ -313,7 +313,7 @@ pub fn router(operator: Arc<dyn Operator>, node: Arc<dyn Node>, about: About) ->
     Served {
         api: router,
         metrics,
-        sampling: Sampling(api),
+        sampling: vec![Sampling(api)],
     }
 }
 

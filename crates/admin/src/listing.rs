@@ -131,7 +131,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Wanted {
 }
 
 impl Wanted {
-    fn new(query: &Asked) -> Result<Self, Failure> {
+    pub(crate) fn new(query: &Asked) -> Result<Self, Failure> {
         let columns = query.text("columns");
         let columns = columns.map(|text| text.split(',').map(str::to_owned).collect());
         // KEDA asks for a page with `pagination=false` beside it, and wants the page.

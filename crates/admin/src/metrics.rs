@@ -87,8 +87,9 @@ async fn kept(api: &Api) -> Option<(&'static str, u64)> {
         return Some(("disk", api.node().journal_bytes()?));
     };
     let status = tokio::time::timeout(PATIENCE, cluster.status()).await;
-    let health = status.ok()?.database.health.ok()?;
-    Some(("database", health.bytes?))
+    let databases = status.ok()?.databases.into_iter();
+    let bytes: Option<u64> = databases.map(|one| one.health.ok()?.bytes).sum();
+    Some(("database", bytes?))
 }
 
 /// The age of the oldest message that is ready.

@@ -10,6 +10,7 @@ use crate::query::{Asked as Asking, Query};
 use axum::Json;
 use axum::extract::State;
 use model::Timestamp;
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fmt;
@@ -255,20 +256,7 @@ impl Named {
 
 /// A part of a path as the name that it is.
 fn decoded(part: &str) -> String {
-    let mut octets = part.as_bytes().iter();
-    let mut name = Vec::new();
-    while let Some(octet) = octets.next() {
-        let digits = octets.as_slice().get(..2).filter(|_| *octet == b'%');
-        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(coded) => {
-                name.push(coded);
-                octets.nth(1);
-            }
-            None => name.push(*octet),
-        }
-    }
-    String::from_utf8_lossy(&name).into_owned()
+    percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
 /// `GET /api/landfall/operations`

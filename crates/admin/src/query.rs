@@ -3,6 +3,7 @@
 use crate::answer::Failure;
 use crate::described::Described;
 use axum::extract::FromRequestParts;
+use axum::http::Uri;
 use axum::http::request::Parts;
 use std::collections::HashMap;
 
@@ -12,15 +13,20 @@ pub(crate) struct Query(HashMap<String, String>);
 impl<S: Send + Sync> FromRequestParts<S> for Query {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        let read = axum::extract::Query::from_request_parts(parts, state).await;
-        let axum::extract::Query(read) =
-            read.map_err(|error| Failure::BadRequest(error.body_text()))?;
-        Ok(Self(read))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        Self::of_uri(&parts.uri)
     }
 }
 
 impl Query {
+    /// What stands behind the `?` of an address.
+    pub(crate) fn of_uri(uri: &Uri) -> Result<Self, Failure> {
+        let read = axum::extract::Query::try_from_uri(uri);
+        let axum::extract::Query(read) =
+            read.map_err(|error| Failure::BadRequest(error.body_text()))?;
+        Ok(Self(read))
+    }
+
     /// This may stand in it.
     pub(crate) fn of(self, described: &'static Described) -> Asked {
         Asked {

@@ -15,6 +15,7 @@ use crate::queue::Queue;
 use crate::relearned::Relearned;
 use crate::route::{Exchange, Vhost, VhostIndex};
 use crate::rules::Rules;
+use crate::share::Share;
 use model::record::{
     BindingDefinition, Destination, ExchangeDefinition, Fingerprint, MessageHead, QueueDefinition,
     VhostDefinition,
@@ -39,6 +40,7 @@ pub struct Recovery {
     vhosts_removed: HashMap<ShortStr, Position>,
     /// Neither a virtual host nor a checkpoint was told: nobody has used this lane.
     fresh: bool,
+    share: Share,
     access: Access,
     policies: Policies,
     exchanges: BTreeMap<(ShortStr, ShortStr), ExchangeDefinition>,
@@ -63,6 +65,7 @@ impl Recovery {
             vhosts: Vec::new(),
             vhosts_removed: HashMap::new(),
             fresh: true,
+            share: Share::default(),
             access: Access::default(),
             policies: Policies::default(),
             exchanges: BTreeMap::new(),
@@ -74,6 +77,11 @@ impl Recovery {
             remembered: Relearned::new(limits),
             calendar: Calendar::default(),
         }
+    }
+
+    /// The same, of a shard among others. One that follows another's directory lets nobody in before it does.
+    pub fn of_share(self, share: Share) -> Self {
+        Self { share, ..self }
     }
 
     /// Takes in one record, in the order that the store tells them. A message that was relocated comes with
@@ -143,6 +151,7 @@ impl Recovery {
     /// go now; what is to land about it is among the effects, and should have landed before anybody is served.
     pub fn finish(mut self, now: Timestamp) -> Broker {
         let mut broker = Broker::empty(&self.limits);
+        broker.share = self.share;
         broker.landing = Landing::recovered(self.last);
         broker.next_queue = self.next_queue;
         let vhosts = self.vhosts.iter().cloned();
@@ -161,7 +170,7 @@ impl Recovery {
         broker.publishers = self.publishers;
         broker.calendar = self.calendar;
         broker.calendar.begin(self.last);
-        if self.fresh {
+        if self.fresh && !self.share.follows() {
             broker.furnish();
         }
         if self.stopped {

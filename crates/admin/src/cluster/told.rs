@@ -40,9 +40,9 @@ pub(crate) const CLUSTER: Described = Described::new(
         )
         .needed(),
         Key::new(
-            "database",
-            Kind::Object(&DATABASE),
-            "how the database is doing",
+            "databases",
+            Kind::List(&Kind::Object(&DATABASE)),
+            "how the databases are doing",
         )
         .needed(),
     ],
@@ -85,6 +85,12 @@ pub(crate) const SHARD: Described = Described::new(
     "Shard",
     &[
         Key::new("shard", Kind::Whole, "which").needed(),
+        Key::new(
+            "database",
+            Kind::Whole,
+            "the number of the database that has it",
+        )
+        .needed(),
         Key::new(
             "state",
             Kind::Words(&["served", "moving", "abandoned", "unknown"]),

@@ -148,9 +148,12 @@ pub(crate) const HISTORY: Described = Described::new(
 /// Which samples are wanted.
 pub(crate) const HISTORY_QUERY: Described = Described::new(
     "HistoryQuery",
-    &[Key::new(
-        "minutes",
-        Kind::Whole,
-        "of the last so many; ten where nothing is said, and at the most",
-    )],
+    &[
+        Key::new(
+            "minutes",
+            Kind::Whole,
+            "of the last so many; ten where nothing is said, and at the most",
+        ),
+        Key::new("samples", Kind::Whole, "the last so many"),
+    ],
 );
