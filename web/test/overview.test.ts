@@ -1,52 +1,80 @@
 // What the overview says needs attention; what a document of definitions holds; how bindings are drawn.
 
 import { describe, expect, test } from "vitest";
+import type { QueueSummary, Summary, Worst } from "../src/api/shapes";
 import { attention, type Known } from "../src/pages/overview/attention";
 import { noEntry, toArguments, toEntries } from "../src/words/entries";
 import { look } from "../src/words/definitions";
 import { around, curve, cut, drawn } from "../src/words/graph";
 
-const well: Known = { alarms: [], cluster: [], audit: { balanced: true, total: {}, queues: [] }, parked: [], dead: [], backlogs: [], connections: [], consumers: [] };
-const queue = (name: string, messages_ready: number, messages_parked = 0) => ({ name, vhost: "/", messages_ready, messages_parked, consumers: 0 });
+const none: Worst = { queues: 0, messages: 0, worst: [] };
+const quiet: Summary = {
+  at: 9,
+  queues: 0,
+  consumers: 0,
+  messages: { messages: 0, ready: 0, unacked: 0, delayed: 0, parked: 0, leaving: 0 },
+  unread: none,
+  parked: none,
+  dead: none,
+  backlogs: none,
+  oldest: none,
+  unbalanced: none,
+  connections_blocked: 0,
+  stuck: { consumers: 0, some: [] },
+};
+const well: Known = { alarms: [], cluster: [], summary: quiet };
+const but = (more: Partial<Summary>): Known => ({ ...well, summary: { ...quiet, ...more } });
+const queue = (name: string, messages_ready = 0): QueueSummary => ({
+  name,
+  vhost: "/",
+  messages_ready,
+  consumers: 0,
+  messages: messages_ready,
+  messages_unacknowledged: 0,
+  messages_delayed: 0,
+  messages_parked: 0,
+  messages_leaving: 0,
+  oldest: null,
+  surplus: 0,
+});
+const worst = (messages: number, ...of: QueueSummary[]): Worst => ({ queues: of.length, messages, worst: of });
 
 describe("attention", () => {
-  test("is not asked for where all is well", () => {
+  test("is not asked for where all is well, nor before that is known", () => {
     expect(attention(well)).toEqual([]);
-    expect(attention({ ...well, backlogs: [{ ...queue("a", 5), consumers: 1 }] })).toEqual([]);
+    expect(attention({ ...well, summary: undefined })).toEqual([]);
+    expect(attention(but({ backlogs: worst(5, queue("a", 5)) }))).toEqual([]);
   });
 
   test("comes first to alarms, then to accounts, then to what is parked, dead and unread", () => {
-    const account = { name: "a", surplus: 1 } as never;
     const all = attention({
-      ...well,
+      ...but({
+        unbalanced: worst(1, queue("a")),
+        parked: worst(3, queue("a"), queue("b")),
+        dead: worst(1, queue("graveyard", 1)),
+        unread: { queues: 40, messages: 1300, worst: [queue("work", 1200), queue("idle", 3)] },
+      }),
       alarms: [{ what: "memory is short", since: 5, do: "Let consumers work." }],
-      audit: { balanced: false, total: {}, queues: [account] },
-      parked: [queue("a", 0, 2), queue("b", 0, 1)],
-      dead: [queue("graveyard", 1)],
-      backlogs: [queue("graveyard", 1), queue("work", 1200), queue("idle", 3)],
     });
     expect(all.map(({ what, tone }) => [tone, what])).toEqual([
       ["bad", "Memory is short"],
       ["bad", "The accounts of a do not add up"],
       ["bad", "3 messages are parked in a and b"],
       ["warn", "1 dead letter in graveyard"],
-      ["warn", "work has 1,200 ready and no consumer, and 1 other queue too"],
+      ["warn", "work has 1,200 ready and no consumer, and 39 other queues too"],
     ]);
   });
 
-  test("is asked for a consumer that gets nothing only where something waits", () => {
+  test("is asked for a consumer that gets nothing", () => {
     const consumer = { consumer_tag: "c", queue: { name: "work", vhost: "/" }, landfall_waiting_for: "Its prefetch count is reached." };
-    const consumers = [consumer];
-    expect(attention({ ...well, consumers })).toEqual([]);
-    const [only] = attention({ ...well, consumers, backlogs: [{ ...queue("work", 5), consumers: 1 }] });
+    const [only] = attention(but({ stuck: { consumers: 1, some: [consumer] } }));
     expect([only?.what, only?.why]).toEqual(["Consumer c of work gets nothing", "Its prefetch count is reached."]);
-    const atWork = { ...queue("work", 5), consumers: 1, message_stats: { ack_details: { rate: 20 } } };
-    expect(attention({ ...well, consumers, backlogs: [atWork] })).toEqual([]);
+    const [first] = attention(but({ stuck: { consumers: 30, some: [consumer] } }));
+    expect(first?.what).toBe("Consumer c of work and 29 more get nothing");
   });
 
   test("is asked for publishers that wait", () => {
-    const connections = [{ name: "x", user: "u", vhost: "/", state: "blocked", channels: 1 }];
-    expect(attention({ ...well, connections })[0]?.what).toBe("1 publisher waits");
+    expect(attention(but({ connections_blocked: 1 }))[0]?.what).toBe("1 publisher waits");
   });
 });
 

@@ -41,6 +41,7 @@ const pages = {
   cluster: "/cluster",
   audit: "/audit",
   operations: "/operations",
+  api: "/reference?of=put_api_queues_vhost_name",
   settings: "/settings",
   nowhere: "/nowhere",
 };

@@ -1,6 +1,6 @@
 //! What a request is answered: RabbitMQ's codes, and errors as `{"error": …, "reason": …}`.
 
-use crate::entrance::SESSION_OVER;
+use crate::entrance::{SESSION_OVER, say_reason};
 use crate::operator::AskError;
 use crate::reader::Mistake;
 use axum::Json;
@@ -128,7 +128,8 @@ impl IntoResponse for Failure {
             }
         };
         let body = Json(json!({"error": error, "reason": reason}));
-        match self {
+        let reason = reason.to_owned();
+        let mut response = match self {
             Self::LoginWanted | Self::LoginRefused => {
                 (code, [(header::WWW_AUTHENTICATE, WHO)], body).into_response()
             }
@@ -138,7 +139,9 @@ impl IntoResponse for Failure {
                 (code, [(header::RETRY_AFTER, seconds)], body).into_response()
             }
             _ => (code, body).into_response(),
-        }
+        };
+        say_reason(&mut response, &reason);
+        response
     }
 }
 

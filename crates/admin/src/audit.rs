@@ -2,6 +2,7 @@
 
 use crate::access::Caller;
 use crate::answer::Failure;
+use crate::described::{Described, Key, Kind};
 use crate::endpoints::Api;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
@@ -9,6 +10,95 @@ use broker::{Account, Answer, Command};
 use model::ShortStr;
 use model::record::Ending;
 use serde_json::{Value, json};
+
+/// Whether messages are accounted for.
+pub(crate) const ACCOUNTS: Described = Described::new(
+    "Accounts",
+    &[
+        Key::new(
+            "balanced",
+            Kind::Flag,
+            "whether all messages are accounted for",
+        )
+        .needed(),
+        Key::new(
+            "total",
+            Kind::Object(&TOTAL),
+            "all of these queues together",
+        )
+        .needed(),
+        Key::new(
+            "queues",
+            Kind::List(&Kind::Object(&ACCOUNT)),
+            "each of them",
+        )
+        .needed(),
+    ],
+);
+
+/// A queue's account.
+pub(crate) const ACCOUNT: Described = Described::new(
+    "Account",
+    &[
+        Key::new("vhost", Kind::Text, "the virtual host").needed(),
+        Key::new("name", Kind::Text, "the queue").needed(),
+        Key::new("in", Kind::Whole, "accepted").needed(),
+        Key::new("acknowledged", Kind::Whole, "ended by an acknowledgement").needed(),
+        Key::new("expired", Kind::Whole, "whose time was over").needed(),
+        Key::new("dead_lettered", Kind::Whole, "that died and went on").needed(),
+        Key::new("dropped", Kind::Whole, "given up by a rule").needed(),
+        Key::new("redriven", Kind::Whole, "sent back where they died").needed(),
+        Key::new("here", Kind::Whole, "that are here").needed(),
+        Key::new("landing", Kind::Whole, "of these not on the disk yet").needed(),
+        Key::new("ready", Kind::Whole, "that wait to be delivered").needed(),
+        Key::new("unacked", Kind::Whole, "with consumers").needed(),
+        Key::new("delayed", Kind::Whole, "that wait for their time").needed(),
+        Key::new("parked", Kind::Whole, "out of attempts").needed(),
+        Key::new("leaving", Kind::Whole, "on their way out").needed(),
+        Key::new(
+            "ending",
+            Kind::Whole,
+            "ended, and that is not on the disk yet",
+        )
+        .needed(),
+        Key::new(
+            "surplus",
+            Kind::Signed,
+            "what is here too much, or less than 0: is missing",
+        )
+        .needed(),
+    ],
+);
+
+/// Accounts of several queues together; empty where there is none.
+pub(crate) const TOTAL: Described = Described::new(
+    "AccountTotal",
+    &[
+        Key::new("in", Kind::Whole, "accepted"),
+        Key::new("acknowledged", Kind::Whole, "ended by an acknowledgement"),
+        Key::new("expired", Kind::Whole, "whose time was over"),
+        Key::new("dead_lettered", Kind::Whole, "that died and went on"),
+        Key::new("dropped", Kind::Whole, "given up by a rule"),
+        Key::new("redriven", Kind::Whole, "sent back where they died"),
+        Key::new("here", Kind::Whole, "that are here"),
+        Key::new("landing", Kind::Whole, "of these not on the disk yet"),
+        Key::new("ready", Kind::Whole, "that wait to be delivered"),
+        Key::new("unacked", Kind::Whole, "with consumers"),
+        Key::new("delayed", Kind::Whole, "that wait for their time"),
+        Key::new("parked", Kind::Whole, "out of attempts"),
+        Key::new("leaving", Kind::Whole, "on their way out"),
+        Key::new(
+            "ending",
+            Kind::Whole,
+            "ended, and that is not on the disk yet",
+        ),
+        Key::new(
+            "surplus",
+            Kind::Signed,
+            "what is here too much, or less than 0: is missing",
+        ),
+    ],
+);
 
 pub(crate) async fn all(
     State(api): State<Api>,

@@ -2,6 +2,7 @@
 
 use crate::access::Caller;
 use crate::answer::Failure;
+use crate::described::{Described, Key, Kind};
 use crate::endpoints::{Api, Body};
 use crate::listing::Wanted;
 use crate::on_behalf::{change, exchange_named};
@@ -23,6 +24,25 @@ type Ends = Path<(String, String, String)>;
 
 /// The same, and how the binding is called among those between the two.
 type One = Path<(String, String, String, String)>;
+
+/// What a new binding says.
+pub(crate) const BINDING: Described = Described::new(
+    "NewBinding",
+    &[
+        Key::new(
+            "routing_key",
+            Kind::Text,
+            "with which key, or what pattern of keys; empty where nothing is said",
+        )
+        .such_as(r#""orders.#""#),
+        Key::new(
+            "arguments",
+            Kind::Map,
+            "headers to match, for an exchange of type `headers`",
+        )
+        .such_as("{}"),
+    ],
+);
 
 /// All bindings between two that are there.
 fn between<const TO_EXCHANGE: bool>(
@@ -86,7 +106,7 @@ pub(crate) async fn make<const TO_EXCHANGE: bool>(
     Path((vhost, source, destination)): Ends,
     Body(body): Body,
 ) -> Result<impl IntoResponse, Failure> {
-    let mut body = Reader::new("", &body)?;
+    let mut body = Reader::of(&BINDING, &body)?;
     let binding = NamedBinding {
         vhost: name(&vhost)?,
         source: name(exchange_named(&source))?,

@@ -2,6 +2,7 @@
 //! may ask for.
 
 mod attention;
+pub(crate) mod told;
 
 use crate::answer::Failure;
 use crate::endpoints::Api;
@@ -166,6 +167,8 @@ pub struct DatabaseHealth {
     pub standbys: Vec<StandbyStatus>,
     /// Why nothing should be confirmed on its word.
     pub objections: Vec<String>,
+    /// Bytes that all tables take there, where it tells.
+    pub bytes: Option<u64>,
 }
 
 /// A copy of the database.
@@ -285,6 +288,7 @@ fn database(status: &DatabaseStatus) -> Value {
             shown["version"] = health.version.as_str().into();
             shown["standbys"] = health.standbys.iter().map(standby).collect();
             shown["objections"] = json!(health.objections);
+            shown["bytes"] = json!(health.bytes);
         }
     }
     shown

@@ -51,7 +51,7 @@ pub(crate) async fn of_queue(
     Ok(shapes(api, consumers.iter(), &api.clients()))
 }
 
-fn shapes<'a>(
+pub(crate) fn shapes<'a>(
     api: &Api,
     consumers: impl Iterator<Item = &'a ConsumerStatus>,
     known: &Known,

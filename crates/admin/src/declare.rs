@@ -2,26 +2,82 @@
 
 use crate::access::Caller;
 use crate::answer::{Failure, put};
+use crate::described::{Described, Key, Kind};
 use crate::endpoints::{Api, Body};
 use crate::on_behalf::{change, exchange_named};
+use crate::query::Query;
 use crate::reader::Reader;
 use crate::vhosts::name;
 use axum::Extension;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use broker::Deed;
 use model::method::{exchange, queue};
-use std::collections::HashMap;
 
 /// A virtual host and the name of what is in it.
 type Place = Path<(String, String)>;
 
-/// Conditions of a removal, as `?if-unused=true`.
-type Conditions = Query<HashMap<String, String>>;
+/// What the declaration of a queue says.
+pub(crate) const QUEUE: Described = Described::new(
+    "QueueDeclaration",
+    &[
+        Key::new(
+            "durable",
+            Kind::Flag,
+            "whether it is there after a restart; nothing else is said of its messages",
+        )
+        .such_as("true"),
+        Key::new(
+            "auto_delete",
+            Kind::Flag,
+            "whether it goes with its last consumer",
+        )
+        .such_as("false"),
+        Key::new("arguments", Kind::Map, "`x-…`, as in `queue.declare`")
+            .such_as(r#"{"x-delivery-limit": 5}"#),
+    ],
+);
 
-fn is_set(conditions: &Conditions, key: &str) -> bool {
-    conditions.get(key).is_some_and(|value| value == "true")
-}
+/// What the declaration of an exchange says.
+pub(crate) const EXCHANGE: Described = Described::new(
+    "ExchangeDeclaration",
+    &[
+        Key::new("type", Kind::Text, "`direct` where nothing is said").such_as(r#""topic""#),
+        Key::new("durable", Kind::Flag, "whether it is there after a restart").such_as("true"),
+        Key::new(
+            "auto_delete",
+            Kind::Flag,
+            "whether it goes with its last binding",
+        )
+        .such_as("false"),
+        Key::new(
+            "internal",
+            Kind::Flag,
+            "whether only exchanges publish to it",
+        )
+        .such_as("false"),
+        Key::new("arguments", Kind::Map, "as in `exchange.declare`").such_as("{}"),
+    ],
+);
+
+/// On which conditions a queue is deleted.
+pub(crate) const QUEUE_CONDITIONS: Described = Described::new(
+    "QueueConditions",
+    &[
+        Key::new("if-unused", Kind::Flag, "only if it has no consumers"),
+        Key::new("if-empty", Kind::Flag, "only if nothing is in it"),
+    ],
+);
+
+/// On which conditions an exchange is deleted.
+pub(crate) const EXCHANGE_CONDITIONS: Described = Described::new(
+    "ExchangeConditions",
+    &[Key::new(
+        "if-unused",
+        Kind::Flag,
+        "only if nothing is bound to it",
+    )],
+);
 
 pub(crate) async fn put_queue(
     State(api): State<Api>,
@@ -29,7 +85,7 @@ pub(crate) async fn put_queue(
     Path((vhost, queue)): Place,
     Body(body): Body,
 ) -> Result<StatusCode, Failure> {
-    let mut body = Reader::new("", &body)?;
+    let mut body = Reader::of(&QUEUE, &body)?;
     let declare = queue::Declare {
         queue: name(&queue)?,
         durable: body.flag("durable", false)?,
@@ -45,12 +101,13 @@ pub(crate) async fn delete_queue(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Path((vhost, queue)): Place,
-    conditions: Conditions,
+    query: Query,
 ) -> Result<StatusCode, Failure> {
+    let query = query.of(&QUEUE_CONDITIONS);
     let delete = queue::Delete {
         queue: name(&queue)?,
-        if_unused: is_set(&conditions, "if-unused"),
-        if_empty: is_set(&conditions, "if-empty"),
+        if_unused: query.is_set("if-unused"),
+        if_empty: query.is_set("if-empty"),
         ..queue::Delete::default()
     };
     change(&api, &caller, &vhost, Deed::DeleteQueue(delete)).await?;
@@ -76,7 +133,7 @@ pub(crate) async fn put_exchange(
     Path((vhost, exchange)): Place,
     Body(body): Body,
 ) -> Result<StatusCode, Failure> {
-    let mut body = Reader::new("", &body)?;
+    let mut body = Reader::of(&EXCHANGE, &body)?;
     let kind = body.text("type")?.unwrap_or("direct");
     let declare = exchange::Declare {
         exchange: name(exchange_named(&exchange))?,
@@ -95,11 +152,12 @@ pub(crate) async fn delete_exchange(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Path((vhost, exchange)): Place,
-    conditions: Conditions,
+    query: Query,
 ) -> Result<StatusCode, Failure> {
+    let query = query.of(&EXCHANGE_CONDITIONS);
     let delete = exchange::Delete {
         exchange: name(exchange_named(&exchange))?,
-        if_unused: is_set(&conditions, "if-unused"),
+        if_unused: query.is_set("if-unused"),
         ..exchange::Delete::default()
     };
     change(&api, &caller, &vhost, Deed::DeleteExchange(delete)).await?;

@@ -1,6 +1,7 @@
 //! `/api/definitions`: everything, or one virtual host, as a document out and in.
 
 use crate::answer::Failure;
+use crate::described::{Described, Key, Kind};
 use crate::document::{self, Document};
 use crate::endpoints::{Api, DocumentBody};
 use crate::vhosts;
@@ -11,6 +12,21 @@ use model::ShortStr;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 use std::hash::Hash;
+
+/// What was made of a document.
+pub(crate) const IMPORTED: Described = Described::new(
+    "Imported",
+    &[
+        Key::new("made", Kind::Map, "of each section how many were made").needed(),
+        Key::new("there_already", Kind::Map, "and how many were there").needed(),
+        Key::new(
+            "ignored",
+            Kind::List(&Kind::Text),
+            "what has no place here, each named",
+        )
+        .needed(),
+    ],
+);
 
 pub(crate) async fn export(State(api): State<Api>) -> Result<Json<Value>, Failure> {
     Ok(Json(document::write(

@@ -3,7 +3,7 @@
 mod read;
 mod write;
 
-pub(crate) use read::{policy, read, user, vhost};
+pub(crate) use read::{DOCUMENT, policy, read, user, vhost};
 pub(crate) use write::{limits_parameter, write, write_vhost};
 
 use broker::Definitions;

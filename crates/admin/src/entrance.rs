@@ -62,6 +62,9 @@ pub(crate) const SESSION_PATH: &str = "/api/landfall/session";
 /// The name of the user whom the request was from, also where it may not do that: for what is noted of it.
 const USER: HeaderName = HeaderName::from_static("landfall-user");
 
+/// Why a request was refused or failed: for what is noted of it.
+const REASON: HeaderName = HeaderName::from_static("landfall-reason");
+
 /// What all requests share that come in here.
 #[derive(Default)]
 pub(crate) struct Entrance {
@@ -92,6 +95,7 @@ async fn enter(State(entrance): State<Arc<Entrance>>, request: Request, next: Ne
     let headers = response.headers_mut();
     headers.remove(USER_MARK);
     headers.remove(USER);
+    headers.remove(REASON);
     if by_page {
         // The browser would ask in a window of its own, over the page's.
         headers.remove(header::WWW_AUTHENTICATE);
@@ -187,7 +191,10 @@ impl Entrance {
         let user = user.map(|name| String::from_utf8_lossy(name).into_owned());
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0));
-        operations.note(&asked.answered(Timestamp(now), user, response.status().as_u16()));
+        let reason = headers.get(REASON).map(HeaderValue::as_bytes);
+        let reason = reason.map(|reason| String::from_utf8_lossy(reason).into_owned());
+        let code = response.status().as_u16();
+        operations.note(&asked.answered(Timestamp(now), user, code, reason));
     }
 
     /// Somebody says a password with the request.
@@ -237,9 +244,18 @@ pub(crate) fn say_user(response: &mut Response, user: &ShortStr) {
     }
 }
 
+/// Tells the entrance, wherever it is, why something was refused.
+pub(crate) fn say_reason(response: &mut Response, reason: &str) {
+    let line = reason.replace(char::is_control, " ");
+    if let Ok(reason) = HeaderValue::from_bytes(cut(&line, REASON_MAX).as_bytes()) {
+        response.headers_mut().insert(REASON, reason);
+    }
+}
+
 /// So much of a request is noted, in bytes.
 const PATH_MAX: usize = 1024;
 const METHOD_MAX: usize = 16;
+const REASON_MAX: usize = 512;
 
 fn cut(text: &str, most: usize) -> String {
     text[..text.floor_char_boundary(most)].to_owned()

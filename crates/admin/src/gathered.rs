@@ -1,15 +1,13 @@
 //! What a cluster of several shards needs of the API to put one answer together from several: which virtual host a request
 //! is about, and a list that was gathered, as it was asked for.
 
-use crate::answer::Failure;
 use crate::endpoints::ENDPOINTS;
-use crate::listing::Wanted;
-use axum::extract::Query;
+use crate::listing::{LIST, Wanted};
+use crate::query::Query;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
-use std::collections::HashMap;
 
 /// The virtual host that a path names, if it names one.
 pub fn vhost_in(path: &str) -> Option<String> {
@@ -32,9 +30,8 @@ pub fn vhost_in(path: &str) -> Option<String> {
 
 /// A list with all its columns, as the query asks for it: some of them, in some order, page by page.
 pub fn listed(uri: &Uri, all: Vec<Value>) -> Response {
-    let query = Query::<HashMap<String, String>>::try_from_uri(uri);
-    let query = query.map_err(|error| Failure::BadRequest(error.body_text()));
-    let listed = query.and_then(|Query(query)| Wanted::new(&query)?.of(all));
+    let query = Query::of_uri(uri);
+    let listed = query.and_then(|query| Wanted::new(&query.of(&LIST))?.of(all));
     listed.into_response()
 }
 

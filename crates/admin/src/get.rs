@@ -5,6 +5,7 @@
 
 use crate::access::Caller;
 use crate::answer::Failure;
+use crate::described::{Described, Key, Kind};
 use crate::endpoints::{Api, Body};
 use crate::on_behalf::ask;
 use crate::operator::Content;
@@ -29,6 +30,77 @@ const BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Consumers may be quicker: so often it is looked again for messages that nobody has.
 const TRIES: usize = 5;
+
+/// Which messages of a queue are wanted, and what becomes of them.
+pub(crate) const GET: Described = Described::new(
+    "MessagesToGet",
+    &[
+        Key::new(
+            "ackmode",
+            Kind::Words(&[
+                "ack_requeue_true",
+                "ack_requeue_false",
+                "reject_requeue_true",
+                "reject_requeue_false",
+            ]),
+            "what becomes of them: with `requeue_true` they stay where they are",
+        )
+        .needed()
+        .such_as(r#""ack_requeue_true""#),
+        Key::new(
+            "requeue",
+            Kind::Flag,
+            "what `ackmode` was before RabbitMQ 3.7",
+        ),
+        Key::new(
+            "count",
+            Kind::Whole,
+            "at most so many; 1 where nothing is said, 1000 at the most",
+        )
+        .such_as("5"),
+        Key::new(
+            "encoding",
+            Kind::Words(&["auto", "base64"]),
+            "how bodies are told: as text where they are text, or always in base64",
+        )
+        .such_as(r#""auto""#),
+        Key::new(
+            "truncate",
+            Kind::Whole,
+            "at most so many bytes of each body",
+        ),
+    ],
+);
+
+/// A message that was got.
+pub(crate) const GOT: Described = Described::new(
+    "MessageGot",
+    &[
+        Key::new("payload_bytes", Kind::Whole, "how long the body is").needed(),
+        Key::new(
+            "redelivered",
+            Kind::Flag,
+            "whether it was handed out before",
+        )
+        .needed(),
+        Key::new("exchange", Kind::Text, "where it was published").needed(),
+        Key::new("routing_key", Kind::Text, "with which key").needed(),
+        Key::new("message_count", Kind::Whole, "how many are ready behind it").needed(),
+        Key::new(
+            "properties",
+            Kind::Object(&properties::PROPERTIES),
+            "its properties",
+        )
+        .needed(),
+        Key::new("payload", Kind::Text, "the body, or its beginning").needed(),
+        Key::new(
+            "payload_encoding",
+            Kind::Words(&["string", "base64"]),
+            "how `payload` stands for bytes",
+        )
+        .needed(),
+    ],
+);
 
 /// What becomes of the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +147,7 @@ struct Asked {
 
 impl Asked {
     fn read(body: &Value) -> Result<Self, Failure> {
-        let mut body = Reader::new("", body)?;
+        let mut body = Reader::of(&GET, body)?;
         let mut number = |key| {
             let number = body.integer(key)?;
             let fits = number.map(usize::try_from).transpose();

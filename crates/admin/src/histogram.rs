@@ -54,6 +54,16 @@ impl Histogram {
         self.sum.fetch_add(value.saturating_mul(count), Relaxed);
     }
 
+    /// All that was gathered, which is none any more.
+    pub fn take(&self, gathered: &mut Gathered) {
+        for bucket in gathered.touched.drain(..) {
+            let count = std::mem::take(&mut gathered.counts[bucket]);
+            self.buckets[bucket].fetch_add(count, Relaxed);
+        }
+        self.sum
+            .fetch_add(std::mem::take(&mut gathered.sum), Relaxed);
+    }
+
     /// What was counted until now.
     pub fn counted(&self) -> Counted {
         let counts = self.buckets.iter().map(|count| count.load(Relaxed));
@@ -61,6 +71,37 @@ impl Histogram {
             counts: counts.collect(),
             sum: self.sum.load(Relaxed),
         }
+    }
+}
+
+/// Counts that one thread gathers before others see them: to count costs no more than to add one to a number.
+#[derive(Debug)]
+pub struct Gathered {
+    counts: Box<[u64]>,
+    sum: u64,
+    /// The buckets that are not 0.
+    touched: Vec<usize>,
+}
+
+impl Default for Gathered {
+    fn default() -> Self {
+        Self {
+            counts: vec![0; BUCKETS].into(),
+            sum: 0,
+            touched: Vec::with_capacity(BUCKETS),
+        }
+    }
+}
+
+impl Gathered {
+    /// One more of a value.
+    pub fn note(&mut self, value: u64) {
+        let bucket = bucket(value);
+        if self.counts[bucket] == 0 {
+            self.touched.push(bucket);
+        }
+        self.counts[bucket] += 1;
+        self.sum = self.sum.saturating_add(value);
     }
 }
 
@@ -147,6 +188,15 @@ mod tests {
         let later = histogram.counted().since(&first);
         assert_eq!((later.count(), later.sum()), (10, 70));
         assert_eq!(later.percentile(50), Some(7));
+        let mut gathered = Gathered::default();
+        for value in [7, 100, 7, u64::MAX] {
+            gathered.note(value);
+        }
+        let taken = Histogram::default();
+        taken.take(&mut gathered);
+        taken.take(&mut gathered);
+        let taken = taken.counted();
+        assert_eq!((taken.count(), taken.percentile(50)), (4, Some(7)));
         let doublings: Vec<_> = later.doublings().filter(|(_, count)| *count > 0).collect();
         assert_eq!(doublings, [(7, 10)]);
         let anew = Histogram::default();

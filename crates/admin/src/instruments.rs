@@ -5,6 +5,7 @@ use crate::histogram::Histogram;
 use broker::snapshot::Totals;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The instruments of a shard.
 #[derive(Debug, Default)]
@@ -19,6 +20,10 @@ pub struct Instruments {
     pub chunk_bytes: Histogram,
     /// Records of a chunk.
     pub chunk_records: Histogram,
+    /// Bytes of the bodies of messages that were to land.
+    pub message_bytes: Histogram,
+    /// Microseconds that recovery took.
+    recovery: AtomicU64,
     /// What became of the spans of traced messages.
     pub spans: Arc<SpanCounts>,
     totals: Mutex<Totals>,
@@ -77,6 +82,17 @@ impl SpanCounts {
 }
 
 impl Instruments {
+    /// So long recovery took.
+    pub fn recovered(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.recovery.store(micros, Ordering::Relaxed);
+    }
+
+    /// How long recovery took.
+    pub fn recovery(&self) -> Duration {
+        Duration::from_micros(self.recovery.load(Ordering::Relaxed))
+    }
+
     /// That is how things stand.
     pub fn show(&self, totals: Totals) {
         *self.totals.lock().unwrap_or_else(PoisonError::into_inner) = totals;

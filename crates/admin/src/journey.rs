@@ -1,6 +1,7 @@
 //! What became of a message, as values.
 
 pub(crate) mod show;
+pub(crate) mod told;
 
 use broker::journey::{Errand, Outcome, QueueName, Then};
 use model::record::{Ending, Reason};

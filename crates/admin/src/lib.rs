@@ -4,7 +4,8 @@
 //! list of commands and who answers with values. What is not the broker's (whether the server lives, the `cluster`) a
 //! [`node::Node`] answers. What the broker hands out becomes JSON in `shapes`; whole
 //! definitions are written and read by `document`. The routes are one table, [`ENDPOINTS`], from which the router
-//! and the document `docs/http-api.md` come; `entrance` stands
+//! and the document `docs/http-api.md` come; what bodies, queries and answers may say is `described` beside the code that
+//! reads and writes it, and from both `openapi` makes the document that programs read; `entrance` stands
 //! before all of it on the node that is asked (sessions, failed logins), and `access` asks each request who it is from.
 
 mod operator;
@@ -19,9 +20,17 @@ pub mod instruments;
 pub mod journey;
 pub mod node;
 pub mod operations;
+pub mod settings;
 
+mod endpoint;
+pub use endpoint::Endpoint;
 mod endpoints;
-pub use endpoints::{ENDPOINTS, Endpoint, Served, is_of_node, router};
+pub use endpoints::{ENDPOINTS, Served, is_of_node, router};
+mod api;
+mod body;
+mod described;
+mod openapi;
+mod query;
 
 mod live;
 pub use live::Sampling;
@@ -72,6 +81,7 @@ mod rates;
 mod reader;
 mod selection;
 mod shapes;
+mod summary;
 
 #[cfg(test)]
 mod tests;

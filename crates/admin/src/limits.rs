@@ -2,6 +2,7 @@
 
 use crate::access::Caller;
 use crate::answer::Failure;
+use crate::described::{Described, Key, Kind};
 use crate::endpoints::{Api, Body};
 use crate::listing::Wanted;
 use crate::reader::Reader;
@@ -12,6 +13,16 @@ use axum::{Extension, Json};
 use broker::Command;
 use model::record::{UserDefinition, VhostDefinition};
 use serde_json::{Value, json};
+
+/// A limit.
+pub(crate) const LIMIT: Described = Described::new(
+    "Limit",
+    &[
+        Key::new("value", Kind::Signed, "how many; less than 0 is no limit")
+            .needed()
+            .such_as("100"),
+    ],
+);
 
 /// A virtual host's limits, if it has any.
 fn of_vhost(vhost: &VhostDefinition) -> Option<Value> {
@@ -65,7 +76,7 @@ pub(crate) async fn one_user(
 
 /// The limit in the body; negative is none.
 fn value(body: &Value) -> Result<Option<u64>, Failure> {
-    let mut body = Reader::new("", body)?;
+    let mut body = Reader::of(&LIMIT, body)?;
     if body.get("value").is_none() {
         return Err(body.mistake("the key 'value' is missing").into());
     }

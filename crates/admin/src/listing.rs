@@ -1,12 +1,13 @@
 //! Lists as tools ask for them: some columns, in some order, page by page.
 
 use crate::answer::Failure;
-use axum::extract::{FromRequestParts, Query};
+use crate::described::{Described, Key, Kind};
+use crate::query::{Asked, Query};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value as Json, json};
 use std::cmp::Ordering;
-use std::collections::HashMap;
 
 /// An entry of a list. Of a long list only what is asked for is shaped.
 pub(crate) trait Entry {
@@ -41,6 +42,41 @@ const PAGE_SIZE: usize = 100;
 
 /// The compiled form of a pattern may take so much memory, in bytes.
 const COMPILED_BYTES_MAX: usize = 1024 * 1024;
+
+const COLUMNS: Key = Key::new(
+    "columns",
+    Kind::Text,
+    "only these keys of each entry, with commas between them; `a.b` is one inside of another",
+);
+
+/// How a list is wanted.
+pub(crate) const LIST: Described = Described::new(
+    "ListQuery",
+    &[
+        COLUMNS,
+        Key::new("sort", Kind::Text, "by this key"),
+        Key::new("sort_reverse", Kind::Flag, "the largest first"),
+        Key::new(
+            "page",
+            Kind::Whole,
+            "this page, the first is 1; without it the whole list",
+        ),
+        Key::new(
+            "page_size",
+            Kind::Whole,
+            "so many on a page: 100 where nothing is said, 500 at the most",
+        ),
+        Key::new(
+            "name",
+            Kind::Text,
+            "of a page: only those with this in their name",
+        ),
+        Key::new("use_regex", Kind::Flag, "`name` is a regular expression"),
+    ],
+);
+
+/// How one thing is wanted.
+pub(crate) const ONE: Described = Described::new("ListQuery", &[COLUMNS]);
 
 /// What the query of a list's path asks for.
 #[derive(Debug, Default)]
@@ -89,38 +125,31 @@ impl<S: Send + Sync> FromRequestParts<S> for Wanted {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        let query = Query::<HashMap<String, String>>::from_request_parts(parts, state).await;
-        let Query(query) = query.map_err(|error| Failure::BadRequest(error.body_text()))?;
-        Self::new(&query)
+        let query = Query::from_request_parts(parts, state).await?;
+        Self::new(&query.of(&LIST))
     }
 }
 
 impl Wanted {
-    pub(crate) fn new(query: &HashMap<String, String>) -> Result<Self, Failure> {
-        let text = |key: &str| query.get(key).filter(|text| !text.is_empty());
-        let number = |key: &str, default: usize, most: usize| match text(key) {
-            None => Ok(default),
-            Some(text) => (text.parse().ok())
-                .filter(|number| (1..=most).contains(number))
-                .ok_or_else(|| Failure::BadRequest(format!("{key} must be from 1 to {most}"))),
-        };
-        let is_set = |key: &str| text(key).is_some_and(|flag| flag == "true");
-        let columns = text("columns").map(|text| text.split(',').map(str::to_owned).collect());
+    pub(crate) fn new(query: &Asked) -> Result<Self, Failure> {
+        let columns = query.text("columns");
+        let columns = columns.map(|text| text.split(',').map(str::to_owned).collect());
         // KEDA asks for a page with `pagination=false` beside it, and wants the page.
-        let page = text("page").map(|_| {
-            let page = number("page", 1, usize::MAX)?;
-            Ok::<_, Failure>((page, number("page_size", PAGE_SIZE, PAGE_SIZE_MAX)?))
+        let page = query.text("page").map(|_| {
+            let page = query.number("page", 1, 1..=usize::MAX)?;
+            let size = query.number("page_size", PAGE_SIZE, 1..=PAGE_SIZE_MAX)?;
+            Ok::<_, Failure>((page, size))
         });
         let page = page.transpose()?;
-        let name = text("name").filter(|_| page.is_some());
-        let names = name.map(|name| match is_set("use_regex") {
+        let name = query.text("name").filter(|_| page.is_some());
+        let names = name.map(|name| match query.is_set("use_regex") {
             true => Names::like(name),
             false => Ok(Names::With(name.to_lowercase())),
         });
         Ok(Self {
             columns,
-            sort: text("sort").cloned(),
-            reverse: is_set("sort_reverse"),
+            sort: query.text("sort").map(str::to_owned),
+            reverse: query.is_set("sort_reverse"),
             page,
             names: names.transpose()?,
         })

@@ -2,13 +2,16 @@
 //!
 //! One task samples, however many watch: it keeps the last ten minutes, and hands each sample to all.
 
+mod told;
+
 use crate::answer::Failure;
 use crate::endpoints::Api;
 use crate::histogram::Counted;
 use crate::instruments::Instruments;
+use crate::query::Query;
 use crate::rates::{float, rate};
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use broker::Traffic;
@@ -16,12 +19,13 @@ use broker::snapshot::Totals;
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
 use serde_json::{Value, json};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior};
+pub(crate) use told::{HISTORY, HISTORY_QUERY, SAMPLE_TOTALS as TOTALS};
 
 /// A sample is taken so often.
 const EVERY: Duration = Duration::from_secs(1);
@@ -261,12 +265,10 @@ fn latency(before: &Reading, now: &Reading) -> Value {
 }
 
 /// `GET /api/landfall/history?minutes=5`, or `samples=1`
-pub(crate) async fn history(
-    State(api): State<Api>,
-    Query(query): Query<HashMap<String, String>>,
-) -> Result<Response, Failure> {
-    let number = |key: &str| {
-        let number = query.get(key).map(|text| {
+pub(crate) async fn history(State(api): State<Api>, query: Query) -> Result<Response, Failure> {
+    let query = query.of(&HISTORY_QUERY);
+    let number = |key| {
+        let number = query.even_empty(key).map(|text| {
             let wrong = || Failure::BadRequest(format!("'{text}' is not a number of {key}"));
             text.parse::<usize>().map_err(|_| wrong())
         });

@@ -1,17 +1,18 @@
 //! `/api/landfall/queues/…/messages`, `…/redrive`: the messages of a queue, to look at and to decide about.
 
 use crate::answer::Failure;
+use crate::described::{Described, Key, Kind};
 use crate::endpoints::{Api, Body};
 use crate::operator::Content;
+use crate::query::Query;
 use crate::selection::{Resume, Selection, Which, cursor_word, parse_cursor, state};
 use crate::{message_shapes, queues, vhosts};
 use axum::Json;
-use axum::extract::{Path, Query, State as Shared};
+use axum::extract::{Path, State as Shared};
 use broker::snapshot::{Cursor, Look, MessageStatus, Page, State};
 use broker::{Answer, Chosen, Command, Outcome};
 use model::Position;
 use serde_json::{Value, json};
-use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -28,29 +29,98 @@ const WORK_MAX: Duration = Duration::from_secs(20);
 /// The most messages that are named of those with which nothing was done.
 const STAYED_NAMED: usize = 100;
 
+/// Which messages of a queue are shown.
+pub(crate) const PAGE_QUERY: Described = Described::new(
+    "MessagesQuery",
+    &[
+        Key::new(
+            "state",
+            Kind::Words(&["ready", "unacked", "delayed", "parked", "leaving"]),
+            "in which state; `ready` where nothing is said",
+        ),
+        Key::new("after", Kind::Text, "behind the page before: its `next`"),
+        Key::new(
+            "limit",
+            Kind::Whole,
+            "so many: 50 where nothing is said, 1000 at the most",
+        ),
+        Key::new(
+            "body",
+            Kind::Whole,
+            "so many bytes of each body; none where nothing is said",
+        ),
+    ],
+);
+
+/// A page of messages.
+pub(crate) const MESSAGES: Described = Described::new(
+    "Messages",
+    &[
+        Key::new(
+            "messages",
+            Kind::List(&Kind::Object(&message_shapes::MESSAGE)),
+            "in their order",
+        )
+        .needed(),
+        Key::new(
+            "next",
+            Kind::Maybe(&Kind::Text),
+            "what to say as `after` for the next page; null where there is none",
+        )
+        .needed(),
+    ],
+);
+
+/// What was done with messages.
+pub(crate) const DONE: Described = Described::new(
+    "Done",
+    &[
+        Key::new("done", Kind::Whole, "with how many it was done").needed(),
+        Key::new("looked_at", Kind::Whole, "how many were looked at").needed(),
+        Key::new(
+            "stayed",
+            Kind::Whole,
+            "how many were meant and stayed as they are",
+        )
+        .needed(),
+        Key::new(
+            "stayed_because",
+            Kind::List(&Kind::Object(&STAYED)),
+            "the first hundred of these, and why",
+        )
+        .needed(),
+        Key::new(
+            "next",
+            Kind::Maybe(&Kind::Text),
+            "the work is not done: what to say as `after` in the next request",
+        )
+        .needed(),
+    ],
+);
+
+/// A message with which nothing was done.
+pub(crate) const STAYED: Described = Described::new(
+    "Stayed",
+    &[
+        Key::new("position", Kind::Whole, "which message").needed(),
+        Key::new("why", Kind::Text, "why nothing was done with it").needed(),
+    ],
+);
+
 pub(crate) async fn list(
     Shared(api): Shared<Api>,
     Path(path): Path<(String, String)>,
-    Query(query): Query<HashMap<String, String>>,
+    query: Query,
 ) -> Result<Json<Value>, Failure> {
-    let text = |key: &str| {
-        query
-            .get(key)
-            .map(String::as_str)
-            .filter(|text| !text.is_empty())
-    };
-    let number = |key: &str, default: usize, most: usize| match text(key) {
-        None => Ok(default),
-        Some(text) => (text.parse().ok())
-            .filter(|number| *number <= most)
-            .ok_or_else(|| Failure::BadRequest(format!("{key} must be from 0 to {most}"))),
-    };
-    let state = text("state").map_or(Ok(State::Ready), state)?;
-    let after = text("after").map_or(Some(Cursor::default()), parse_cursor);
+    let query = query.of(&PAGE_QUERY);
+    let state = query.text("state").map_or(Ok(State::Ready), state)?;
+    let after = query
+        .text("after")
+        .map_or(Some(Cursor::default()), parse_cursor);
     let after =
         after.ok_or_else(|| Failure::BadRequest("after is not what was answered".into()))?;
-    let most = number("limit", PAGE, PAGE_MAX)?;
-    let body_most = number("body", 0, BODY_MAX)?;
+    let most = query.number("limit", PAGE, 0..=PAGE_MAX)?;
+    let body_most = query.number("body", 0, 0..=BODY_MAX)?;
     let page = page(&api, &path, state, after, most).await?;
     let positions = page.messages.iter().map(|message| message.position);
     let read = api.read(positions.collect(), body_most).await?;

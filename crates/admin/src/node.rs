@@ -2,9 +2,11 @@
 
 use crate::answer::Failure;
 use crate::cluster::{Cluster, MemberStatus};
+use crate::described::{Described, Key, Kind};
 use crate::endpoints::Api;
 use crate::listing::Wanted;
 use crate::operations::Operations;
+use crate::settings::Setting;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -37,6 +39,12 @@ pub trait Node: Send + Sync {
 
     /// Where it notes what operators did, if it does.
     fn operations(&self) -> Option<Arc<dyn Operations>>;
+
+    /// Bytes that what has landed takes on this machine's disk; `None` where it is kept elsewhere. Files are looked at for it.
+    fn journal_bytes(&self) -> Option<u64>;
+
+    /// What it runs with.
+    fn settings(&self) -> &[Setting];
 }
 
 /// What a server says of itself.
@@ -75,6 +83,20 @@ pub struct Listener {
     /// Where.
     pub address: SocketAddr,
 }
+
+/// Whether all is well.
+pub(crate) const VERDICT: Described = Described::new(
+    "Verdict",
+    &[
+        Key::new(
+            "status",
+            Kind::Words(&["ok", "failed"]),
+            "whether all is well",
+        )
+        .needed(),
+        Key::new("reason", Kind::Text, "why not"),
+    ],
+);
 
 /// `GET /healthz/live`
 pub(crate) async fn live(State(api): State<Api>) -> Response {

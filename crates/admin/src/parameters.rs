@@ -3,6 +3,7 @@
 
 use crate::access::Caller;
 use crate::answer::Failure;
+use crate::described::{Described, Key, Kind};
 use crate::document;
 use crate::endpoints::{Api, Body};
 use crate::listing::Wanted;
@@ -17,6 +18,36 @@ use serde_json::{Value, json};
 /// The one component that has parameters, and the name of its one parameter.
 const COMPONENT: &str = "vhost-limits";
 const NAME: &str = "limits";
+
+/// A parameter: the limits of a virtual host.
+pub(crate) const PARAMETER: Described = Described::new(
+    "ParameterChange",
+    &[Key::new(
+        "value",
+        Kind::Object(&LIMITS),
+        "the limits; what is not said is lifted",
+    )
+    .needed()],
+);
+
+/// Limits of a virtual host.
+pub(crate) const LIMITS: Described = Described::new(
+    "VhostLimits",
+    &[
+        Key::new(
+            "max-connections",
+            Kind::Signed,
+            "connections at a time; less than 0 is no limit",
+        )
+        .such_as("100"),
+        Key::new(
+            "max-queues",
+            Kind::Signed,
+            "queues; less than 0 is no limit",
+        )
+        .such_as("50"),
+    ],
+);
 
 fn of_vhosts<'a>(
     definitions: &'a Definitions,
@@ -79,9 +110,9 @@ pub(crate) async fn set(
     Body(body): Body,
 ) -> Result<StatusCode, Failure> {
     check(&component, &name)?;
-    let mut body = Reader::new("", &body)?;
+    let mut body = Reader::of(&PARAMETER, &body)?;
     let value = body.get("value").unwrap_or(&Value::Null);
-    let mut value = Reader::new("'value'", value)?;
+    let mut value = Reader::new("'value'", value)?.described(&LIMITS);
     let connections = value.limit("max-connections")?;
     let queues = value.limit("max-queues")?;
     if let Some(unknown) = value.unknown().next() {

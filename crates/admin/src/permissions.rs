@@ -1,6 +1,7 @@
 //! `/api/permissions` and `/api/topic-permissions`.
 
 use crate::answer::{Failure, put};
+use crate::described::{Described, Key, Kind};
 use crate::endpoints::{Api, Body};
 use crate::listing::Wanted;
 use crate::reader::Reader;
@@ -12,6 +13,54 @@ use axum::http::StatusCode;
 use broker::{Command, Definitions};
 use model::record::{PermissionDefinition, TopicPermissionDefinition};
 use serde_json::Value;
+
+/// What a user may do in a virtual host.
+pub(crate) const PERMISSION: Described = Described::new(
+    "PermissionChange",
+    &[
+        Key::new(
+            "configure",
+            Kind::Text,
+            "which queues and exchanges the user may declare and delete: a regular expression",
+        )
+        .needed()
+        .such_as(r#""^orders""#),
+        Key::new(
+            "write",
+            Kind::Text,
+            "which exchanges the user may publish to, and bind to",
+        )
+        .needed()
+        .such_as(r#""^orders""#),
+        Key::new(
+            "read",
+            Kind::Text,
+            "which queues the user may consume from, and bind",
+        )
+        .needed()
+        .such_as(r#"".*""#),
+    ],
+);
+
+/// Which routing keys a user may use.
+pub(crate) const TOPIC_PERMISSION: Described = Described::new(
+    "TopicPermissionChange",
+    &[
+        Key::new("exchange", Kind::Text, "the exchange, of type `topic`")
+            .needed()
+            .such_as(r#""amq.topic""#),
+        Key::new(
+            "write",
+            Kind::Text,
+            "with which routing keys the user may publish to it",
+        )
+        .needed()
+        .such_as(r#""^orders\\.""#),
+        Key::new("read", Kind::Text, "with which the user may bind to it")
+            .needed()
+            .such_as(r#"".*""#),
+    ],
+);
 
 pub(crate) async fn list(State(api): State<Api>, wanted: Wanted) -> Result<Json<Value>, Failure> {
     let definitions = api.definitions().await?;
@@ -73,7 +122,7 @@ pub(crate) async fn set(
     Path((vhost, user)): Path<(String, String)>,
     Body(body): Body,
 ) -> Result<StatusCode, Failure> {
-    let mut body = Reader::new("", &body)?;
+    let mut body = Reader::of(&PERMISSION, &body)?;
     let asked = PermissionDefinition {
         user: name(&user)?,
         vhost: name(&vhost)?,
@@ -158,7 +207,7 @@ pub(crate) async fn set_topic(
     Path((vhost, user)): Path<(String, String)>,
     Body(body): Body,
 ) -> Result<StatusCode, Failure> {
-    let mut body = Reader::new("", &body)?;
+    let mut body = Reader::of(&TOPIC_PERMISSION, &body)?;
     let asked = TopicPermissionDefinition {
         user: name(&user)?,
         vhost: name(&vhost)?,

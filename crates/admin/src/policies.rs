@@ -2,6 +2,7 @@
 
 use crate::access::Caller;
 use crate::answer::{Failure, put};
+use crate::described::{Described, Key, Kind};
 use crate::endpoints::{Api, Body};
 use crate::listing::Wanted;
 use crate::reader::Reader;
@@ -13,6 +14,42 @@ use axum::{Extension, Json};
 use broker::{Command, Definitions};
 use model::record::PolicyDefinition;
 use serde_json::Value;
+
+/// What a policy says.
+pub(crate) const POLICY: Described = Described::new(
+    "PolicyChange",
+    &[
+        Key::new(
+            "pattern",
+            Kind::Text,
+            "names of queues and exchanges that it is for: a regular expression",
+        )
+        .needed()
+        .such_as(r#""^orders""#),
+        Key::new("definition", Kind::Map, "what it says")
+            .needed()
+            .such_as(r#"{"max-length": 100000}"#),
+        Key::new(
+            "priority",
+            Kind::Signed,
+            "of several that match the highest counts",
+        )
+        .such_as("1"),
+        Key::new(
+            "apply-to",
+            Kind::Words(&[
+                "all",
+                "queues",
+                "classic_queues",
+                "quorum_queues",
+                "streams",
+                "exchanges",
+            ]),
+            "what it is for; `all` where nothing is said",
+        )
+        .such_as(r#""queues""#),
+    ],
+);
 
 /// The operators' policies, or the others.
 fn all<const OPERATORS: bool>(definitions: &Definitions) -> &[PolicyDefinition] {
@@ -72,7 +109,11 @@ pub(crate) async fn set<const OPERATORS: bool>(
     Path((vhost, policy)): Path<(String, String)>,
     Body(body): Body,
 ) -> Result<StatusCode, Failure> {
-    let asked = document::policy(&mut Reader::new("", &body)?, name(&vhost)?, name(&policy)?)?;
+    let asked = document::policy(
+        &mut Reader::of(&POLICY, &body)?,
+        name(&vhost)?,
+        name(&policy)?,
+    )?;
     let command = match OPERATORS {
         true => Command::PutOperatorPolicy(asked),
         false => Command::PutPolicy(asked),

@@ -1,9 +1,55 @@
 //! A message's properties as JSON, there and back, with RabbitMQ's names.
 
+use crate::described::{Described, Key, Kind};
 use crate::fields;
 use crate::reader::{Mistake, Reader};
 use model::{Properties, PropertiesBuilder, ShortStr};
 use serde_json::{Map, Value as Json};
+
+/// The properties of a message.
+pub(crate) const PROPERTIES: Described = Described::new(
+    "Properties",
+    &[
+        Key::new("content_type", Kind::Text, "MIME type of the body"),
+        Key::new("content_encoding", Kind::Text, "how the body is coded"),
+        Key::new(
+            "correlation_id",
+            Kind::Text,
+            "of which request it is the answer",
+        ),
+        Key::new("reply_to", Kind::Text, "where answers are to go"),
+        Key::new(
+            "expiration",
+            Kind::Text,
+            "milliseconds after which it expires, as a text",
+        ),
+        Key::new("message_id", Kind::Text, "the sender's name for it"),
+        Key::new("type", Kind::Text, "its kind, for applications"),
+        Key::new(
+            "user_id",
+            Kind::Text,
+            "the user who sends it, which is checked",
+        ),
+        Key::new("app_id", Kind::Text, "the application that sends it"),
+        Key::new("cluster_id", Kind::Text, "not in use any more"),
+        Key::new(
+            "delivery_mode",
+            Kind::Whole,
+            "2 for durable; all messages land whatever it says",
+        ),
+        Key::new(
+            "priority",
+            Kind::Whole,
+            "from 0 to 255, for queues with priorities",
+        ),
+        Key::new(
+            "timestamp",
+            Kind::Whole,
+            "when it was sent, in seconds since 1970",
+        ),
+        Key::new("headers", Kind::Map, "whatever applications agree on"),
+    ],
+);
 
 /// As tools see them.
 pub(crate) fn shape(properties: &Properties) -> Json {
@@ -45,7 +91,7 @@ pub(crate) fn read(json: &Json) -> Result<Properties, Mistake> {
     if json.as_array().is_some_and(Vec::is_empty) {
         return Ok(Properties::default());
     }
-    let mut reader = Reader::new("'properties'", json)?;
+    let mut reader = Reader::new("'properties'", json)?.described(&PROPERTIES);
     let mut builder = PropertiesBuilder::new();
     let texts: [(&'static str, Set); 10] = [
         ("content_type", PropertiesBuilder::content_type),

@@ -2,6 +2,7 @@
 
 use crate::access::Caller;
 use crate::answer::Failure;
+use crate::described::{Described, Key, Kind};
 use crate::endpoints::{Api, Body};
 use crate::on_behalf::{ask, exchange_named};
 use crate::properties;
@@ -19,13 +20,47 @@ use serde_json::{Value, json};
 /// The most bytes of properties: they go out in one frame, and clients take frames of 128 KiB.
 const PROPERTIES_MAX: usize = 128 * 1024 - 64;
 
+/// A message that is to be published.
+pub(crate) const MESSAGE: Described = Described::new(
+    "NewMessage",
+    &[
+        Key::new(
+            "routing_key",
+            Kind::Text,
+            "with which key; empty where nothing is said",
+        )
+        .such_as(r#""orders""#),
+        Key::new("payload", Kind::Text, "the body")
+            .needed()
+            .such_as(r#""hello""#),
+        Key::new(
+            "payload_encoding",
+            Kind::Words(&["string", "base64"]),
+            "how `payload` stands for bytes; `string` where nothing is said",
+        )
+        .such_as(r#""string""#),
+        Key::new(
+            "properties",
+            Kind::Object(&properties::PROPERTIES),
+            "the properties of the message",
+        )
+        .such_as("{}"),
+    ],
+);
+
+/// What became of a message that was published.
+pub(crate) const PUBLISHED: Described = Described::new(
+    "Published",
+    &[Key::new("routed", Kind::Flag, "whether a queue has taken it").needed()],
+);
+
 pub(crate) async fn publish(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Path((vhost, exchange)): Path<(String, String)>,
     Body(body): Body,
 ) -> Result<Json<Value>, Failure> {
-    let mut body = Reader::new("", &body)?;
+    let mut body = Reader::of(&MESSAGE, &body)?;
     let message = Publish {
         exchange: name(exchange_named(&exchange))?,
         routing_key: body.name_or_empty("routing_key")?,

@@ -1,5 +1,7 @@
 //! `/api/landfall/queues`: queues with what is in them, by state.
 
+pub(crate) mod told;
+
 use crate::access::Caller;
 use crate::answer::Failure;
 use crate::endpoints::Api;

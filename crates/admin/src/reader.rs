@@ -1,5 +1,6 @@
 //! Reading a JSON object key by key: every mistake says where it is, and what nobody asked for is not forgotten.
 
+use crate::described::Described;
 use crate::fields;
 use model::{FieldTable, ShortStr};
 use serde_json::{Map, Value as Json};
@@ -22,6 +23,8 @@ pub(crate) struct Reader<'a> {
     place: String,
     map: &'a Map<String, Json>,
     asked: Vec<&'static str>,
+    /// What may stand in it, where that is written down.
+    described: Option<&'static Described>,
 }
 
 impl<'a> Reader<'a> {
@@ -37,12 +40,27 @@ impl<'a> Reader<'a> {
             place,
             map,
             asked: Vec::new(),
+            described: None,
         })
+    }
+
+    /// Reads the body of a request, in which this may stand.
+    pub(crate) fn of(described: &'static Described, json: &'a Json) -> Result<Self, Mistake> {
+        Ok(Self::new("", json)?.described(described))
+    }
+
+    /// This may stand in it.
+    pub(crate) fn described(mut self, described: &'static Described) -> Self {
+        self.described = Some(described);
+        self
     }
 
     /// The value of a key, if it has one.
     pub(crate) fn get(&mut self, key: &'static str) -> Option<&'a Json> {
         self.asked.push(key);
+        if let Some(described) = self.described {
+            described.note(key);
+        }
         self.map.get(key).filter(|json| !json.is_null())
     }
 

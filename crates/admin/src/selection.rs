@@ -1,11 +1,60 @@
 //! Which messages of a queue are meant: all, some by their positions, or those that look like something.
 
 use crate::answer::Failure;
+use crate::described::{Described, Key, Kind};
 use crate::fields;
 use crate::reader::{Mistake, Reader};
 use broker::snapshot::{Cursor, MessageStatus, State};
 use model::{MessageRecord, Position, Timestamp, Value};
 use serde_json::{Map, Value as Json};
+
+/// Which messages of a queue are meant.
+pub(crate) const SELECTION: Described = Described::new(
+    "Selection",
+    &[
+        Key::new(
+            "state",
+            Kind::Words(&["ready", "delayed", "parked"]),
+            "of the messages in this state",
+        ),
+        Key::new(
+            "all",
+            Kind::Flag,
+            "all of them; one of `all`, `positions`, `filter` is needed",
+        ),
+        Key::new(
+            "positions",
+            Kind::List(&Kind::Whole),
+            "those at these positions",
+        )
+        .such_as("[1]"),
+        Key::new("filter", Kind::Object(&FILTER), "those that look like this"),
+        Key::new(
+            "after",
+            Kind::Text,
+            "where an earlier request stopped: its `next`",
+        ),
+        Key::new("limit", Kind::Whole, "at most so many"),
+    ],
+);
+
+/// What messages must look like.
+pub(crate) const FILTER: Described = Described::new(
+    "Filter",
+    &[
+        Key::new("exchange", Kind::Text, "published there"),
+        Key::new("routing_key", Kind::Text, "with this key"),
+        Key::new("reason", Kind::Text, "parked or died for this reason"),
+        Key::new("queue", Kind::Text, "died in this queue"),
+        Key::new("headers", Kind::Map, "with these headers"),
+        Key::new(
+            "accepted_from",
+            Kind::Whole,
+            "taken in at this time or later, in milliseconds since 1970",
+        ),
+        Key::new("accepted_before", Kind::Whole, "taken in before this time"),
+    ],
+);
 
 /// What the body of a request chooses.
 #[derive(Debug)]
@@ -42,7 +91,7 @@ pub(crate) struct Filter {
 impl Selection {
     /// Reads it. That all messages are meant must be said.
     pub(crate) fn read(body: &Json, default: State, allowed: &[State]) -> Result<Self, Failure> {
-        let mut reader = Reader::new("", body)?;
+        let mut reader = Reader::of(&SELECTION, body)?;
         let state = match reader.text("state")? {
             None => default,
             Some(word) => state(word)?,
@@ -97,7 +146,7 @@ pub(crate) fn state(word: &str) -> Result<State, Failure> {
 
 impl Filter {
     fn read(json: &Json) -> Result<Self, Mistake> {
-        let mut reader = Reader::new("'filter'", json)?;
+        let mut reader = Reader::new("'filter'", json)?.described(&FILTER);
         let mut text = |key| Ok(reader.text(key)?.map(str::to_owned));
         let filter = Self {
             exchange: text("exchange")?,

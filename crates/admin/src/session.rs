@@ -2,6 +2,7 @@
 
 use crate::access::{Caller, REFUSAL_DELAY, Vouched, is_local};
 use crate::answer::Failure;
+use crate::described::{Described, Key, Kind};
 use crate::endpoints::{Api, Body};
 use crate::entrance::{Arrival, Entrance, say_user, set_cookie};
 use crate::reader::Reader;
@@ -18,6 +19,38 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::time::Instant;
 
+/// Who begins a session.
+pub(crate) const LOGIN: Described = Described::new(
+    "Login",
+    &[
+        Key::new(
+            "username",
+            Kind::Text,
+            "who; without meaning where the password is a token",
+        )
+        .needed()
+        .such_as(r#""guest""#),
+        Key::new("password", Kind::Text, "the password, or a token")
+            .needed()
+            .such_as(r#""guest""#),
+    ],
+);
+
+/// A session.
+pub(crate) const SESSION: Described = Described::new(
+    "Session",
+    &[
+        Key::new("name", Kind::Text, "the user").needed(),
+        Key::new("tags", Kind::List(&Kind::Text), "what the user may here").needed(),
+        Key::new(
+            "csrf",
+            Kind::Text,
+            "what changes must bring in the header `x-csrf-token`",
+        )
+        .needed(),
+    ],
+);
+
 /// Begins a session of whoever knows a password.
 pub(crate) async fn begin(
     State(api): State<Api>,
@@ -28,7 +61,7 @@ pub(crate) async fn begin(
     let local = is_local(request.extensions());
     let before = request.extensions().get::<Current>().cloned();
     let Body(body) = Body::from_request(request, &()).await?;
-    let mut body = Reader::new("", &body)?;
+    let mut body = Reader::of(&LOGIN, &body)?;
     let name = body.required_text("username")?;
     let password = body.required_text("password")?;
     // A name that is too long is nobody's.

@@ -16,11 +16,13 @@ mod lists;
 mod matrix;
 mod messages;
 mod metrics;
+mod openapi;
 mod operations;
 mod operator_policies;
 mod publishing;
 mod real;
 mod sessions;
+mod summary;
 mod transcript;
 
 use crate::node::Node;
@@ -96,7 +98,9 @@ impl Api {
             .expect("a request");
         let response = self.send(request).await;
         let code = response.status().as_u16();
-        (code, text(response).await)
+        let said = text(response).await;
+        openapi::check(method, path, code, &said);
+        (code, said)
     }
 
     async fn get(&self, path: &str) -> Value {

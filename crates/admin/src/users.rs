@@ -1,6 +1,7 @@
 //! `/api/users`.
 
 use crate::answer::{Failure, put};
+use crate::described::{Described, Key, Kind};
 use crate::endpoints::{Api, Body};
 use crate::listing::Wanted;
 use crate::reader::Reader;
@@ -14,6 +15,50 @@ use base64::engine::general_purpose::STANDARD;
 use broker::{Command, Definitions};
 use model::record::{Hashing, UserDefinition};
 use serde_json::{Value, json};
+
+/// What is said of a user.
+pub(crate) const USER: Described = Described::new(
+    "UserChange",
+    &[
+        Key::new(
+            "password",
+            Kind::Text,
+            "it is hashed here; without it and a hash nobody logs in with one",
+        )
+        .such_as(r#""a long one""#),
+        Key::new(
+            "password_hash",
+            Kind::Text,
+            "salt and hash in base64, or `$argon2id$…`; instead of `password`",
+        ),
+        Key::new(
+            "hashing_algorithm",
+            Kind::Text,
+            "`rabbit_password_hashing_sha256`, `…_sha512`, `…_md5`; `argon2id` where nothing is said with a password",
+        ),
+        Key::new(
+            "tags",
+            Kind::Names,
+            "what the user may here: `administrator`, `monitoring`, `policymaker`, `management`",
+        )
+        .needed()
+        .such_as(r#"["management"]"#),
+    ],
+);
+
+/// Several users to remove.
+pub(crate) const BULK_DELETE: Described = Described::new(
+    "UsersToDelete",
+    &[Key::new("users", Kind::List(&Kind::Text), "their names")
+        .needed()
+        .such_as(r#"["ada"]"#)],
+);
+
+/// A password's hash.
+pub(crate) const HASHED: Described = Described::new(
+    "HashedPassword",
+    &[Key::new("ok", Kind::Text, "salt and hash, in base64").needed()],
+);
 
 pub(crate) async fn list(State(api): State<Api>, wanted: Wanted) -> Result<Json<Value>, Failure> {
     wanted.of(api.definitions().await?.users.iter().map(shapes::user))
@@ -64,7 +109,7 @@ pub(crate) async fn set(
         name: user,
         ..UserDefinition::default()
     });
-    let reading = move |_: &Definitions| document::user(&mut Reader::new("", &body)?, known);
+    let reading = move |_: &Definitions| document::user(&mut Reader::of(&USER, &body)?, known);
     let asked = there.beside(reading).await?;
     Ok(put(api.change(Command::PutUser(asked)).await?))
 }
@@ -83,7 +128,7 @@ pub(crate) async fn bulk_delete(
     Body(body): Body,
 ) -> Result<StatusCode, Failure> {
     let definitions = api.definitions().await?;
-    let mut body = Reader::new("", &body)?;
+    let mut body = Reader::of(&BULK_DELETE, &body)?;
     if body.get("users").is_none() {
         return Err(body.mistake("the key 'users' is missing").into());
     }

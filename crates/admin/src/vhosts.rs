@@ -2,6 +2,7 @@
 
 use crate::access::Caller;
 use crate::answer::{Failure, put};
+use crate::described::{Described, Key, Kind};
 use crate::document;
 use crate::endpoints::{Api, Body};
 use crate::listing::Wanted;
@@ -14,6 +15,30 @@ use broker::{Command, Definitions};
 use model::ShortStr;
 use model::record::{PermissionDefinition, VhostDefinition};
 use serde_json::Value;
+
+/// What may be said of a virtual host.
+pub(crate) const VHOST: Described = Described::new(
+    "VhostChange",
+    &[
+        Key::new(
+            "description",
+            Kind::Text,
+            "in words; as it was where nothing is said",
+        )
+        .such_as(r#""orders of the shop""#),
+        Key::new("tags", Kind::Names, "marks for tools").such_as(r#"["shop"]"#),
+        Key::new(
+            "default_queue_type",
+            Kind::Text,
+            "the type of queues that are declared without one: `classic`, `quorum`",
+        ),
+        Key::new(
+            "tracing",
+            Kind::Flag,
+            "kept for tools; nothing is traced for it",
+        ),
+    ],
+);
 
 pub(crate) async fn list(
     State(api): State<Api>,
@@ -62,7 +87,7 @@ pub(crate) async fn set(
     let there = api.definitions().await?;
     let known = find(&there, &text).cloned();
     let known = known.unwrap_or_else(|_| VhostDefinition::new(vhost.clone()));
-    let asked = document::vhost(&mut Reader::new("", &body)?, known)?;
+    let asked = document::vhost(&mut Reader::of(&VHOST, &body)?, known)?;
     let made = api.change(Command::PutVhost(asked)).await?;
     // Whoever makes a virtual host may use it: RabbitMQ's rule. What a token allows only the token says.
     if made && bearer.is_none() {

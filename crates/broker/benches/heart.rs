@@ -1,5 +1,5 @@
 //! How long the heart takes for a message: published, landed, confirmed, handed out, acknowledged; and how long
-//! it takes to route one, with few and many bindings: `cargo bench -p landfall-broker`.
+//! it takes to route one, with few and many bindings; and to look at many queues: `cargo bench -p landfall-broker`.
 
 #![expect(
     clippy::disallowed_types,
@@ -9,11 +9,12 @@
 
 use criterion::{Bencher, Criterion, Throughput};
 use landfall_broker::journey::Journey;
-use landfall_broker::{Broker, Effect, Input, Opened, Recovery, Written};
+use landfall_broker::snapshot::{Look, Sight};
+use landfall_broker::{Broker, Command, CommandId, Effect, Input, Opened, Recovery, Written};
 use model::method::{basic, confirm, exchange, queue};
 use model::{
     ChannelNumber, ConnectionId, DeliveryTag, Limits, Method, Position, Properties,
-    PropertiesBuilder, Publish, ShortStr, Timestamp,
+    PropertiesBuilder, Publish, ShortStr, TableBuilder, Timestamp,
 };
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,7 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     journeys(&mut criterion);
     routes(&mut criterion);
+    looks(&mut criterion);
     criterion.final_summary();
 }
 
@@ -70,6 +72,50 @@ fn routes(criterion: &mut Criterion) {
             .collect();
         group.bench_function(format!("{kind}, one of 1000 queues"), |bencher| {
             routed(bencher, &keys, |broker| bind(broker, kind, 1000, key));
+        });
+    }
+}
+
+/// What operators look at while clients wait: everything about each queue, or the few that need attention.
+fn looks(criterion: &mut Criterion) {
+    const QUEUES: usize = 10_000;
+    let mut group = criterion.benchmark_group(format!("look at {QUEUES} queues"));
+    let mut broker = connected();
+    let dying = TableBuilder::new().text("x-dead-letter-exchange", "amq.fanout");
+    let dying = dying.build();
+    for number in 0..QUEUES {
+        let name = ShortStr::truncated(&format!("queue.{number}"));
+        let declare = queue::Declare {
+            queue: name.clone(),
+            durable: true,
+            no_wait: true,
+            arguments: dying.clone(),
+            ..Default::default()
+        };
+        broker.handle(NOW, call(declare));
+        let publish = Publish {
+            routing_key: name,
+            ..Default::default()
+        };
+        broker.handle(NOW, Input::Publish(CONNECTION, CHANNEL, publish));
+    }
+    broker.tick(NOW);
+    let mut landed = Position::NONE;
+    drain(&mut broker, &mut landed, &mut DeliveryTag(0), &mut 0);
+    broker.handle(NOW, Input::Landed(landed));
+    let summary = Look::Summary {
+        sight: Sight::default(),
+        most: 20,
+    };
+    for (name, look) in [("summary", summary), ("list", Look::Queues { vhost: None })] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let command = Command::Look(look.clone());
+                broker.handle(NOW, Input::Command(CommandId(1), command));
+                while let Some(effect) = broker.poll_effect() {
+                    std::hint::black_box(&effect);
+                }
+            });
         });
     }
 }

@@ -72,6 +72,13 @@ pub(crate) struct Audited {
     told: i64,
 }
 
+impl Audited {
+    /// How many messages are here that should not be, as of the last look; fewer than 0 if some are missing.
+    pub(crate) const fn surplus(&self) -> i64 {
+        self.told
+    }
+}
+
 impl Broker {
     /// Looks, now and then, at the queues in which something happened.
     pub(crate) fn look_around(&mut self, now: Timestamp) {

@@ -10,7 +10,7 @@ use crate::definitions::Definitions;
 use crate::password::{Mark, Slow};
 use crate::snapshot::{
     ChannelStatus, ConnectionStatus, ConsumerStatus, ExchangeStatus, Look, MessageStatus, Page,
-    QueueStatus, State, Totals,
+    QueueStatus, State, Summary, Totals,
 };
 use model::method::{exchange, queue};
 use model::record::{
@@ -224,6 +224,8 @@ pub enum Answer {
     Queues(Vec<QueueStatus>),
     /// Everything in a few numbers.
     Totals(Box<Totals>),
+    /// What needs attention.
+    Summary(Box<Summary>),
     /// Exchanges.
     Exchanges(Vec<ExchangeStatus>),
     /// Connections, by number.

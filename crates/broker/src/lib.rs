@@ -119,6 +119,7 @@ mod window;
 pub use statistics::Recent;
 pub use traffic::{Churn, InVain, Passage, Traffic};
 
+mod calendar;
 mod checkpoint;
 mod found;
 mod otherwise;
@@ -131,6 +132,7 @@ mod tests;
 
 use access::Access;
 use audit::Audit;
+use calendar::Calendar;
 use capacity::Capacity;
 use connection::{ChannelId, Connection, Consumer, ConsumerId};
 use deduplication::Deduplication;
@@ -200,6 +202,8 @@ pub struct Broker {
     refusing_queues: usize,
     audit: Audit,
     statistics: Statistics,
+    /// When which position was given out.
+    calendar: Calendar,
     journey: Journey,
     /// How many queues put off what comes to them: as with those that refuse.
     delaying_queues: usize,
@@ -240,6 +244,7 @@ impl Broker {
             refusing_queues: 0,
             audit: Audit::default(),
             statistics: Statistics::default(),
+            calendar: Calendar::default(),
             journey: Journey::default(),
             delaying_queues: 0,
             effects: VecDeque::new(),
@@ -300,6 +305,7 @@ impl Broker {
         self.look_around(now);
         self.sample(now);
         self.landing.end_turn();
+        self.calendar.end_turn(self.landing.last(), now);
     }
 
     /// The memory of what clients asked for and what waits for landing before it is done or answered, in bytes,

@@ -129,13 +129,26 @@ impl Broker {
                 reject,
             } => return self.take_for(now, id, &queue, &positions, reject),
         };
+        let was_there = self.is_redeclared(id, &method);
         self.call(now, id, method)?;
-        // A declaration of what is there, and a removal of what is not, land nothing.
-        let made = self.landing.last() > before;
-        match gone.filter(|_| !made) {
+        // A declaration of what is there, and a removal of what is not, land nothing; but a queue that is there may get
+        // other arguments.
+        let landed = self.landing.last() > before;
+        match gone.filter(|_| !landed) {
             Some(gone) => Err(CommandRefused::NotFound(gone.to_owned()).into()),
-            None => Ok(Answer::Done { made }),
+            None => Ok(Answer::Done {
+                made: landed && !was_there,
+            }),
         }
+    }
+
+    /// Whether it declares a queue whose name is there.
+    fn is_redeclared(&self, id: ChannelId, method: &Method) -> bool {
+        let Method::QueueDeclare(declare) = method else {
+            return false;
+        };
+        let vhost = &self.vhosts[self.connections[&id.connection].vhost.0];
+        vhost.queues.contains_key(&declare.queue)
     }
 
     fn publish_for(

@@ -6,6 +6,7 @@
 
 use crate::Broker;
 use crate::access::Access;
+use crate::calendar::Calendar;
 use crate::found::Found;
 use crate::landing::Landing;
 use crate::policy::Policies;
@@ -49,6 +50,7 @@ pub struct Recovery {
     publishers: Publishers,
     messages: FxHashMap<QueueId, Found>,
     remembered: Relearned,
+    calendar: Calendar,
 }
 
 impl Recovery {
@@ -73,6 +75,7 @@ impl Recovery {
             publishers: Publishers::new(limits),
             messages: FxHashMap::default(),
             remembered: Relearned::new(limits),
+            calendar: Calendar::default(),
         }
     }
 
@@ -117,6 +120,7 @@ impl Recovery {
     /// Takes in messages of neighbouring positions by what their records say without the bodies.
     pub fn know(&mut self, run: Run, head: &MessageHead) {
         let last = Position(run.end() - 1);
+        self.calendar.note(Position(run.first), head.arrival.came);
         if last > self.last {
             self.last = last;
             self.stopped = false;
@@ -164,6 +168,8 @@ impl Recovery {
         self.restore_bindings(&mut broker);
         broker.count_bindings();
         broker.publishers = self.publishers;
+        broker.calendar = self.calendar;
+        broker.calendar.begin(self.last);
         if self.fresh && !self.share.follows() {
             broker.furnish();
         }

@@ -4,9 +4,11 @@
 mod clients;
 mod messages;
 mod queues;
+mod summary;
 mod totals;
 pub use clients::{ChannelStatus, ConnectionStatus, ConsumerStatus, WaitsFor};
 pub(crate) use messages::PAGE_MAX;
+pub use summary::{QueueSummary, Sight, Summary, Worst};
 pub use totals::{ExchangeStatus, Totals};
 
 use crate::operate::no_vhost;
@@ -33,6 +35,13 @@ pub enum Look {
     },
     /// Everything in a few numbers.
     Totals,
+    /// What needs attention.
+    Summary {
+        /// What may be seen.
+        sight: Sight,
+        /// At most so many of each sort by name.
+        most: usize,
+    },
     /// What went through the exchanges.
     Exchanges {
         /// Those of this virtual host; `None` for all.
@@ -86,6 +95,10 @@ impl Broker {
     fn show(&self, now: Timestamp, look: &Look) -> Result<Answer, CommandRefused> {
         match look {
             Look::Totals => Ok(Answer::Totals(Box::new(self.totals(now)))),
+            Look::Summary { sight, most } => {
+                let summary = self.summary(now, sight, *most);
+                Ok(Answer::Summary(Box::new(summary)))
+            }
             Look::Connections { one } => Ok(Answer::Connections(self.connection_statuses(*one))),
             Look::Channels { of } => Ok(Answer::Channels(self.channel_statuses(*of))),
             Look::Exchanges { vhost } => {
@@ -154,6 +167,8 @@ pub struct QueueStatus {
     pub counts: Counts,
     /// The message that has waited longest of those that are ready.
     pub oldest: Option<Position>,
+    /// When that came, or a little earlier.
+    pub oldest_came: Option<Timestamp>,
     /// What went through it.
     pub traffic: Traffic,
     /// And lately.
@@ -192,6 +207,15 @@ impl Counts {
     /// All of them.
     pub const fn total(&self) -> u64 {
         self.ready + self.unacked + self.delayed + self.parked + self.leaving
+    }
+
+    /// Those of another queue, too.
+    pub const fn include(&mut self, other: &Self) {
+        self.ready += other.ready;
+        self.unacked += other.unacked;
+        self.delayed += other.delayed;
+        self.parked += other.parked;
+        self.leaving += other.leaving;
     }
 }
 

@@ -40,6 +40,7 @@ mod routing;
 mod shortage;
 mod single_active;
 mod statistics;
+mod summary;
 mod time_to_live;
 mod tokens;
 mod transaction_history;

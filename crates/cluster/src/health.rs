@@ -17,6 +17,12 @@ const STANDBYS: &str = "
     select application_name, host(client_addr), state, sync_state, extract(epoch from replay_lag)::float8
       from pg_stat_replication order by application_name, client_addr, pid";
 
+/// What all of our tables take, with their indexes.
+const SIZE: &str = "
+    select coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where n.nspname = 'landfall' and c.relkind = 'r'";
+
 /// How the database is doing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Health {
@@ -28,6 +34,8 @@ pub struct Health {
     pub standbys: Vec<Standby>,
     /// Why nothing should be confirmed on its word; empty if it may.
     pub objections: Vec<String>,
+    /// Bytes that all of our tables take.
+    pub bytes: u64,
 }
 
 /// A copy of the database that is kept up to date.
@@ -72,6 +80,7 @@ async fn ask(client: &Client, replicated: bool) -> Result<Health, tokio_postgres
     let port: Option<i32> = server.try_get(1)?;
     let standbys = client.query(STANDBYS, &[]).await?;
     let settings = client.query_one(settings::QUESTION, &[]).await?;
+    let size: i64 = client.query_one(SIZE, &[]).await?.try_get(0)?;
     Ok(Health {
         primary: address
             .zip(port)
@@ -79,6 +88,7 @@ async fn ask(client: &Client, replicated: bool) -> Result<Health, tokio_postgres
         version: server.try_get(2)?,
         standbys: standbys.iter().map(standby).collect::<Result<_, _>>()?,
         objections: Settings::of(&settings)?.objections(replicated),
+        bytes: size.unsigned_abs(),
     })
 }
 

@@ -9,6 +9,7 @@ mod oauth;
 pub use oauth::Oauth;
 mod collector;
 pub use collector::Collector;
+mod settings;
 mod tls;
 pub use tls::{LoginFrom, TlsFiles, Verify};
 
@@ -16,8 +17,10 @@ use crate::journey::Keeping;
 use crate::log::LogFormat;
 use crate::memory::MemoryLimit;
 use crate::units::{Portion, Share, Size, Span};
+use admin::settings::Setting;
 use anyhow::{Context, ensure};
 use model::{Limits, ShortStr};
+use settings::Sourced;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -75,6 +78,54 @@ macro_rules! options {
                 }
             }
         }
+
+        /// Every option, for people.
+        const OPTIONS: &[Described] = &[
+            Described {
+                field: "listen",
+                environment: "LANDFALL_LISTEN",
+                default: "127.0.0.1:5672, and [::1]:5672 where there is one",
+                does: "Address and port to listen on",
+            },
+            Described {
+                field: "listen_tls",
+                environment: "LANDFALL_LISTEN_TLS",
+                default: "127.0.0.1:5671 and [::1]:5671 where there is a certificate",
+                does: "The same for clients with TLS",
+            },
+            Described {
+                field: "admin_listen",
+                environment: "LANDFALL_ADMIN_LISTEN",
+                default: "127.0.0.1:15672 and [::1]:15672",
+                does: "Address and port of the HTTP API",
+            },
+            Described {
+                field: "admin_listen_tls",
+                environment: "LANDFALL_ADMIN_LISTEN_TLS",
+                default: "127.0.0.1:15671 and [::1]:15671 where there is a certificate",
+                does: "Address and port of the HTTP API over TLS",
+            },
+            Described {
+                field: "prometheus_listen",
+                environment: "LANDFALL_PROMETHEUS_LISTEN",
+                default: "127.0.0.1:15692 and [::1]:15692",
+                does: "Address and port for Prometheus, which needs no login there",
+            },
+            Described {
+                field: "loopback_users",
+                environment: "LANDFALL_LOOPBACK_USERS",
+                default: "guest",
+                does: "Users who may only connect from this machine",
+            },
+            $(
+                Described {
+                    field: stringify!($name),
+                    environment: $env,
+                    default: $default,
+                    does: $help,
+                },
+            )*
+        ];
 
         /// Every option with its value.
         struct Decided {
@@ -220,6 +271,18 @@ options! {
         "Use a database even if its settings let it lose what it has committed";
 }
 
+/// What an option is.
+struct Described {
+    /// Its field here; its flag and its key in the file have dashes.
+    field: &'static str,
+    /// Its variable.
+    environment: &'static str,
+    /// What it is where nobody says anything.
+    default: &'static str,
+    /// What it is for.
+    does: &'static str,
+}
+
 /// The command line of `landfall serve`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ServeArgs {
@@ -227,7 +290,7 @@ pub struct ServeArgs {
     #[arg(long, env = "LANDFALL_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
-    given: Given,
+    said: Sourced,
 }
 
 /// All that the server needs to know, checked.
@@ -269,16 +332,20 @@ pub struct Config {
     pub member: Option<Member>,
     /// What keeps memory bounded.
     pub limits: Limits,
+    /// All options as they were said, for operators.
+    pub settings: Vec<Setting>,
 }
 
 impl ServeArgs {
     /// Puts command line, environment, file and defaults together.
     pub fn config(self) -> anyhow::Result<Config> {
-        let file = match &self.config {
+        let (file, written) = match &self.config {
             Some(path) => read_file(path)?,
-            None => Given::default(),
+            None => Default::default(),
         };
-        check(self.given.or(file).into())
+        let settings = settings::settings(&self.said, &written);
+        let config = check(self.said.given.or(file).into())?;
+        Ok(Config { settings, ..config })
     }
 }
 
@@ -305,10 +372,11 @@ impl Config {
     }
 }
 
-fn read_file(path: &Path) -> anyhow::Result<Given> {
+/// What a file says, and in which words.
+fn read_file(path: &Path) -> anyhow::Result<(Given, toml::Table)> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
-    toml::from_str(&text).map_err(|error| {
+    let said = toml::from_str(&text).map_err(|error| {
         let line = error.span().map_or(1, |span| {
             let upto = span.start.min(text.len());
             1 + text.as_bytes()[..upto]
@@ -317,7 +385,9 @@ fn read_file(path: &Path) -> anyhow::Result<Given> {
                 .count()
         });
         anyhow::anyhow!("{}, line {line}: {}", path.display(), error.message())
-    })
+    })?;
+    let written = toml::from_str(&text).unwrap_or_default();
+    Ok((said, written))
 }
 
 /// The largest body that any setting may allow, in bytes; RabbitMQ's bound too.
@@ -395,6 +465,7 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
         disk_free_limit: decided.disk_free_limit.0,
         product: decided.product,
         cluster_name: decided.cluster_name,
+        settings: Vec::new(),
         limits: memory_limit.bound(Limits {
             frame_max,
             channel_max: decided.channel_max,

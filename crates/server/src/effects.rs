@@ -4,8 +4,9 @@
 use crate::audit;
 use crate::outbox::{OutboxSender, Outgoing};
 use crate::publishing::HandedOut;
+use admin::histogram::{Gathered, Histogram};
 use broker::{Answer, Command, CommandId, CommandRefused, Effect, Input};
-use model::{ConnectionId, Position, QueueId};
+use model::{ConnectionId, Position, QueueId, Record};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use store::{Chunk, ChunkBuilder};
@@ -25,6 +26,8 @@ pub struct Effects {
     full: VecDeque<Chunk>,
     full_bytes: usize,
     growing: ChunkBuilder,
+    /// How large the bodies of messages were, since that was last asked.
+    message_bytes: Gathered,
     /// Someone waits for a record of the growing chunk.
     awaited: bool,
     /// How many records somebody waits for, since that was last asked.
@@ -94,6 +97,9 @@ impl Effects {
                 awaited,
             } => {
                 self.growing.push(position, &record);
+                if let Record::Message(message) = &record {
+                    self.message_bytes.note(message.body.len() as u64);
+                }
                 self.awaited |= awaited;
                 self.awaited_count += u64::from(awaited);
                 if self.growing.bytes() >= CHUNK_BYTES_FULL {
@@ -168,6 +174,11 @@ impl Effects {
                 self.say(connection, Outgoing::Unblock { notify });
             }
         }
+    }
+
+    /// Hands on how large messages were, of those that came since the last time.
+    pub fn tell_sizes(&mut self, to: &Histogram) {
+        to.take(&mut self.message_bytes);
     }
 
     /// Takes what is to be read for the broker.

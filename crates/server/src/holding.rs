@@ -292,7 +292,11 @@ impl Holding {
             return Ok(());
         };
         let shard = self.shard;
-        let Claimed { store, broker } = match taken {
+        let Claimed {
+            store,
+            broker,
+            took,
+        } = match taken {
             Ok(claimed) => claimed,
             Err(error @ DatabaseError::Fenced { .. }) => {
                 warn!(shard, %error, "another node was given the shard meanwhile");
@@ -312,6 +316,7 @@ impl Holding {
         let is_bare = broker.is_bare();
         let config = ground.config.of_shard(shard);
         let tenure = Tenure::begin(&config, store, *broker, ground.clock, lease)?;
+        tenure.house.instruments.recovered(took);
         let following = (shard != HOME).then(|| {
             let operator = tenure.operator.clone();
             Following::begin(ground.directory.clone(), shard, operator, is_bare)

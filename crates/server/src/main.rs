@@ -5,8 +5,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use server::config::ServeArgs;
 use server::manage::{
-    AuditArgs, ClusterArgs, ConnectionArgs, DefinitionsArgs, MessageArgs, OperationsArgs,
-    PermissionArgs, PolicyArgs, QueueArgs, StatusArgs, TopArgs, UserArgs, VhostArgs,
+    AuditArgs, BindingArgs, ChannelArgs, ClusterArgs, ConnectionArgs, ConsumerArgs,
+    DefinitionsArgs, ExchangeArgs, MessageArgs, OperationsArgs, PermissionArgs, PolicyArgs,
+    PublishArgs, QueueArgs, StatusArgs, TopArgs, UserArgs, VhostArgs,
 };
 use server::migrate::{MigrateArgs, migrate};
 use server::receive::{ReceiveArgs, receive};
@@ -57,8 +58,18 @@ enum Command {
     Policy(PolicyArgs),
     /// Connections and consumers of a running server: list, close
     Connection(ConnectionArgs),
-    /// Queues of a running server and their messages: list, show, peek, redrive, fire, cancel
+    /// Channels of a running server: list
+    Channel(ChannelArgs),
+    /// Consumers of a running server, and why one gets nothing: list
+    Consumer(ConsumerArgs),
+    /// Queues of a running server and their messages: list, show, declare, delete, purge, peek, redrive, fire, cancel
     Queue(QueueArgs),
+    /// Exchanges of a running server: list, declare, delete
+    Exchange(ExchangeArgs),
+    /// What leads from exchanges to queues and other exchanges of a running server: list, add, remove
+    Binding(BindingArgs),
+    /// One message to an exchange of a running server; it ends when it has landed
+    Publish(PublishArgs),
     /// All definitions of a running server as one file, as RabbitMQ writes and reads it
     Definitions(DefinitionsArgs),
     /// What became of messages of a running server
@@ -94,6 +105,11 @@ fn main() -> ExitCode {
         Command::Operations(args) => server::manage::operations(args),
         Command::Policy(args) => server::manage::policy(args),
         Command::Connection(args) => server::manage::connection(args),
+        Command::Channel(args) => server::manage::channel(args),
+        Command::Consumer(args) => server::manage::consumer(args),
+        Command::Exchange(args) => server::manage::exchange(args),
+        Command::Binding(args) => server::manage::binding(args),
+        Command::Publish(args) => server::manage::publish(args),
         Command::Top(args) => server::manage::top(args),
         Command::Status(args) => return ended(server::manage::status(args)),
         Command::Cluster(args) => return ended(server::manage::cluster(args)),

@@ -1,16 +1,22 @@
-//! The commands of operators: `landfall status`, `top`, `user`, `vhost`, `permission`, `policy`, `queue`, `connection`,
-//! `definitions`, `audit`, `operations`, `message`, `cluster`, each a few requests to a running server's HTTP API.
+//! The commands of operators: `landfall status`, `top`, `user`, `vhost`, `permission`, `policy`, `queue`, `exchange`,
+//! `binding`, `publish`, `connection`, `channel`, `consumer`, `definitions`, `audit`, `operations`, `message`, `cluster`, each a few requests to a running server's HTTP API.
 
 mod api;
 mod audit;
+mod binding;
+mod channel;
 mod cluster;
 mod connection;
+mod consumer;
 mod definitions;
+mod exchange;
 mod figure;
 mod message;
 mod operations;
+mod pairs;
 mod permission;
 mod policy;
+mod publish;
 mod queue;
 mod sight;
 mod status;
@@ -20,13 +26,18 @@ mod user;
 mod vhost;
 
 pub use audit::{AuditArgs, audit};
+pub use binding::{BindingArgs, binding};
+pub use channel::{ChannelArgs, channel};
 pub use cluster::{ClusterArgs, cluster};
 pub use connection::{ConnectionArgs, connection};
+pub use consumer::{ConsumerArgs, consumer};
 pub use definitions::{DefinitionsArgs, definitions};
+pub use exchange::{ExchangeArgs, exchange};
 pub use message::{MessageArgs, message};
 pub use operations::{OperationsArgs, operations};
 pub use permission::{PermissionArgs, permission};
 pub use policy::{PolicyArgs, policy};
+pub use publish::{PublishArgs, publish};
 pub use queue::{QueueArgs, queue};
 pub use status::{StatusArgs, status};
 pub(crate) use table::table;

@@ -224,5 +224,6 @@ fn shown(health: &Health) -> DatabaseHealth {
         version: health.version.clone(),
         standbys: standbys.collect(),
         objections: health.objections.clone(),
+        bytes: Some(health.bytes),
     }
 }

@@ -9,9 +9,11 @@ use crate::operations::OperationFiles;
 use admin::cluster::Cluster;
 use admin::node::{Answered, Listener, Node, NodeStatus, Vitals};
 use admin::operations::Operations;
+use admin::settings::Setting;
 use rustix::process::{Resource, getrlimit};
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -42,6 +44,7 @@ pub(crate) struct ThisNode {
     asked: Arc<[watch::Receiver<Asked>]>,
     membership: Option<Membership>,
     operations: Arc<OperationFiles>,
+    settings: Vec<Setting>,
     /// When owners were tried last, and whether they could be reached. There are no more than nodes.
     reached: Mutex<HashMap<Arc<str>, (Instant, bool)>>,
 }
@@ -70,6 +73,7 @@ impl ThisNode {
             asked,
             membership,
             operations: Arc::new(OperationFiles::new(config.data_dir.join("operations"))),
+            settings: config.settings.clone(),
             reached: Mutex::default(),
         }
     }
@@ -154,6 +158,18 @@ impl Node for ThisNode {
 
     fn operations(&self) -> Option<Arc<dyn Operations>> {
         Some(self.operations.clone())
+    }
+
+    fn journal_bytes(&self) -> Option<u64> {
+        let (dir, _) = self.disk.as_ref()?;
+        let files = std::fs::read_dir(dir.join("segments")).ok()?;
+        let sizes = files.map(|file| Ok::<_, std::io::Error>(file?.metadata()?.blocks() * 512));
+        // A segment may go meanwhile.
+        Some(sizes.map(Result::unwrap_or_default).sum())
+    }
+
+    fn settings(&self) -> &[Setting] {
+        &self.settings
     }
 }
 

@@ -27,6 +27,8 @@ struct Open {
     file: File,
     number: u64,
     bytes: u64,
+    /// The number of the next operation.
+    next: u64,
 }
 
 impl OperationFiles {
@@ -38,25 +40,44 @@ impl OperationFiles {
         }
     }
 
-    fn append(&self, line: &[u8]) -> io::Result<()> {
+    fn append(&self, operation: &Operation) -> io::Result<()> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let next = match &*open {
             Some(current) if current.bytes < FILE_BYTES => None,
-            Some(full) => Some(full.number + 1),
+            Some(full) => Some((full.number + 1, full.next)),
             // What a process before this one left may end within a line.
-            None => Some(self.numbers()?.last().map_or(0, |last| last + 1)),
+            None => {
+                let last = self.numbers()?.last().copied();
+                Some((last.map_or(0, |last| last + 1), self.last_operation()? + 1))
+            }
         };
-        if let Some(number) = next {
-            *open = Some(self.create(number)?);
+        if let Some((number, next)) = next {
+            *open = Some(self.create(number, next)?);
         }
         if let Some(current) = &mut *open {
-            current.file.write_all(line)?;
+            let numbered = Operation {
+                number: current.next,
+                ..operation.clone()
+            };
+            let mut line = serde_json::to_vec(&numbered).map_err(io::Error::other)?;
+            line.push(b'\n');
+            current.next += 1;
+            current.file.write_all(&line)?;
             current.bytes += line.len() as u64;
         }
         Ok(())
     }
 
-    fn create(&self, number: u64) -> io::Result<Open> {
+    /// The number of the last operation that was noted; 0 where there is none, or where none has a number.
+    fn last_operation(&self) -> io::Result<u64> {
+        let last = Wanted {
+            limit: Some(0),
+            ..Wanted::default()
+        };
+        Ok(self.read(&last)?.first().map_or(0, |last| last.number))
+    }
+
+    fn create(&self, number: u64, next: u64) -> io::Result<Open> {
         fs::create_dir_all(&self.dir)?;
         let file = File::create_new(self.path(number))?;
         if let Err(error) = self.forget_oldest() {
@@ -66,6 +87,7 @@ impl OperationFiles {
             file,
             number,
             bytes: 0,
+            next,
         })
     }
 
@@ -107,12 +129,7 @@ impl OperationFiles {
 
 impl Operations for OperationFiles {
     fn note(&self, operation: &Operation) {
-        let written = serde_json::to_vec(operation).map_err(io::Error::other);
-        let written = written.and_then(|mut line| {
-            line.push(b'\n');
-            self.append(&line)
-        });
-        if let Err(error) = written
+        if let Err(error) = self.append(operation)
             && self.unwritten.fetch_add(1, Relaxed) == 0
         {
             warn!(dir = %self.dir.display(), %error, "what operators do cannot be written down");
@@ -120,7 +137,7 @@ impl Operations for OperationFiles {
     }
 
     fn read(&self, wanted: &Wanted) -> io::Result<Vec<Operation>> {
-        let mut found = Vec::new();
+        let (mut found, most) = (Vec::new(), wanted.most() + 1);
         for number in self.numbers()?.into_iter().rev() {
             let bytes = match fs::read(self.path(number)) {
                 // It was the oldest, and has gone meanwhile.
@@ -131,11 +148,11 @@ impl Operations for OperationFiles {
             let operations = { bytes.rsplit(|byte| *byte == b'\n') }
                 .filter_map(|line| serde_json::from_slice::<Operation>(line).ok());
             found.extend(operations.filter(|operation| wanted.includes(operation)));
-            if found.len() >= wanted.most() {
+            if found.len() >= most {
                 break;
             }
         }
-        found.truncate(wanted.most());
+        found.truncate(most);
         Ok(found)
     }
 
@@ -147,6 +164,7 @@ impl Operations for OperationFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use admin::operations::Before;
 
     fn operation(at: u64, user: &str, status: u16) -> Operation {
         Operation {
@@ -156,6 +174,10 @@ mod tests {
             method: "DELETE".to_owned(),
             path: "/api/queues/%2F/q".to_owned(),
             status,
+            number: 0,
+            vhost: Some("/".to_owned()),
+            name: Some("q".to_owned()),
+            error: None,
         }
     }
 
@@ -184,18 +206,21 @@ mod tests {
         };
         assert_eq!(at(of_bob), [2]);
         let before = Wanted {
-            before: Some(4),
+            before: Some(Before { at: 4, number: 0 }),
             limit: Some(1),
             ..Wanted::default()
         };
-        assert_eq!(at(before), [2]);
+        assert_eq!(at(before), [2, 1], "one, and that there are more");
+        let found = files.read(&Wanted::default()).expect("read");
+        let numbers: Vec<u64> = found.iter().map(|one| one.number).collect();
+        assert_eq!(numbers, [3, 2, 1], "a start goes on counting");
 
         for number in 2..20 {
-            drop(files.create(number).expect("created"));
+            drop(files.create(number, 0).expect("created"));
         }
         assert_eq!(at(Wanted::default()), [4, 2, 1], "starts take nothing away");
         for number in 20..28 {
-            let full = files.create(number).expect("created");
+            let full = files.create(number, 0).expect("created");
             full.file.set_len(FILE_BYTES).expect("it grows");
         }
         assert_eq!(at(Wanted::default()), [0; 0], "those were the oldest");

@@ -14,6 +14,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use store::Told;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -58,7 +59,7 @@ async fn run_alone(
     clock: Clock,
     asked_to_stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let (journal, broker) = open(config, clock)?;
+    let (journal, broker, recovery) = open(config, clock)?;
     let tls = open_tls(config)?;
     let listeners = listen::bind(config, tls.as_ref())?;
     let doors = http::bind(config, tls.as_ref());
@@ -66,6 +67,7 @@ async fn run_alone(
     let parts = Parts {
         store: Box::new(journal),
         broker,
+        recovery,
         listeners,
         doors,
         clock,
@@ -110,8 +112,9 @@ fn ignore_hangups() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Opens the data directory, and tells a fresh broker all that landed in it.
-fn open(config: &Config, clock: Clock) -> anyhow::Result<(Journal, Broker)> {
+/// Opens the data directory, and tells a fresh broker all that landed in it; says how long that took.
+fn open(config: &Config, clock: Clock) -> anyhow::Result<(Journal, Broker, Duration)> {
+    let began = Instant::now();
     let mut recovery = Recovery::new(&config.limits);
     let options = Options {
         dir: config.data_dir.clone(),
@@ -132,7 +135,8 @@ fn open(config: &Config, clock: Clock) -> anyhow::Result<(Journal, Broker)> {
         took_ms = recovered.took.as_millis(),
         "recovered"
     );
-    Ok((journal, recovery.finish(clock.now())))
+    let broker = recovery.finish(clock.now());
+    Ok((journal, broker, began.elapsed()))
 }
 
 /// As many connections as the system lets us have: the usual soft limit of 1,024 files is a relic of select.

@@ -13,6 +13,7 @@ use admin::Served;
 use admin::node::Node;
 use broker::Broker;
 use std::sync::Arc;
+use std::time::Duration;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -24,6 +25,8 @@ pub struct Parts {
     pub store: Box<dyn Store>,
     /// What recovery found in it.
     pub broker: Broker,
+    /// How long that took.
+    pub recovery: Duration,
     /// Where clients come in.
     pub listeners: Vec<Entry<TcpListener>>,
     /// Where operators' tools come in.
@@ -50,6 +53,7 @@ pub async fn run(
         parts.clock,
         Lease::for_ever(),
     )?;
+    tenure.house.instruments.recovered(parts.recovery);
     let listeners = node::listeners(&parts.listeners, &parts.doors, None);
     let (_asked, asked) = watch::channel(Asked::Here(tenure.operator.clone()));
     let stopping = Stopping::default();

@@ -338,6 +338,7 @@ impl Shard {
         }
         let count = self.effects.take_awaited();
         if count > 0 {
+            self.effects.tell_sizes(&self.instruments.message_bytes);
             let last = self.effects.last_position();
             self.awaited.push_back((last, self.began, count));
         }

@@ -24,6 +24,8 @@ const ASK_EVERY: Duration = Duration::from_millis(2);
 pub(crate) struct Claimed {
     pub(crate) store: Box<dyn Store>,
     pub(crate) broker: Box<Broker>,
+    /// How long it took to take it and to read what was behind.
+    pub(crate) took: Duration,
 }
 
 /// All that is needed to take the shard.
@@ -69,7 +71,12 @@ impl Taking {
             "took the shard"
         );
         let store = Box::new(store);
-        Ok(Claimed { store, broker })
+        let took = began.elapsed();
+        Ok(Claimed {
+            store,
+            broker,
+            took,
+        })
     }
 
     fn claim(&self) -> Claim {

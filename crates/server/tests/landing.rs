@@ -54,6 +54,7 @@ fn start(disk: &Disk) -> InProcess {
             let parts = Parts {
                 store: Box::new(Recording::new(store, log_there)),
                 broker: recovery.finish(clock.now()),
+                recovery: std::time::Duration::ZERO,
                 listeners: vec![Entry {
                     listener,
                     tls: None,

@@ -11,6 +11,7 @@ mod cli;
 mod cluster;
 mod compatibility;
 mod crash;
+mod declaring;
 mod delay;
 mod exactly_once;
 mod handshake;

@@ -195,6 +195,44 @@ export interface Audit {
   queues: Account[];
 }
 
+/** A queue in a few numbers. */
+export interface QueueSummary {
+  vhost: string;
+  name: string;
+  consumers: number;
+  messages: number;
+  messages_ready: number;
+  messages_unacknowledged: number;
+  messages_delayed: number;
+  messages_parked: number;
+  messages_leaving: number;
+  oldest: { position: number; accepted: number | null } | null;
+  surplus: number;
+}
+
+/** Queues of one sort: how many, how many messages, and the worst of them. */
+export interface Worst {
+  queues: number;
+  messages: number;
+  worst: QueueSummary[];
+}
+
+/** How things stand, and what needs attention. */
+export interface Summary {
+  at: number;
+  queues: number;
+  consumers: number;
+  messages: { messages: number; ready: number; unacked: number; delayed: number; parked: number; leaving: number };
+  unread: Worst;
+  parked: Worst;
+  dead: Worst;
+  backlogs: Worst;
+  oldest: Worst;
+  unbalanced: Worst;
+  connections_blocked: number;
+  stuck: { consumers: number; some: Consumer[] };
+}
+
 /** A request of an operator, and how it was answered. */
 export interface Operation {
   at: number;
@@ -204,12 +242,33 @@ export interface Operation {
   method: "GET" | "PUT" | "POST" | "DELETE";
   path: string;
   status: number;
+  number: number;
+  vhost?: string;
+  name?: string;
+  error?: string;
 }
 
 export interface Operations {
   node: string;
   operations: Operation[];
   unwritten: number;
+  next: string | null;
+}
+
+/** An option of the server, and where it was said. */
+export interface Setting {
+  name: string;
+  value: string;
+  from: "default" | "file" | "environment" | "option";
+  default: string;
+  environment: string;
+  does: string;
+}
+
+export interface RunsWith {
+  node: string;
+  version: string;
+  settings: Setting[];
 }
 
 export interface Exchange {

@@ -2,21 +2,20 @@
 
 import { useMemo } from "react";
 import { Link } from "react-router";
-import { useDying, useSeldom } from "../api/dead";
 import { useLive } from "../api/live";
 import { useSession } from "../api/session";
-import type { Audit, Cluster, Connection, Consumer, Node, Overview as About, Paged, Queue, Sample } from "../api/shapes";
+import type { Cluster, Node, Overview as About, QueueSummary, Sample, Summary } from "../api/shapes";
 import { useApi } from "../api/use";
 import { Chart, type Line } from "../parts/chart";
 import { Card, Notice, Page, Share, Tile, Tiles } from "../parts/frame";
 import { Bytes, Count, Dot, Time } from "../parts/show";
 import { bytes, compact, rate } from "../words/numbers";
-import { link, path } from "../words/names";
+import { link } from "../words/names";
 import { span } from "../words/times";
 import { attention, type Attention } from "./overview/attention";
 
-const largest = (column: string) =>
-  `/api/queues?sort=${column}&sort_reverse=true&page=1&page_size=50&columns=name,vhost,consumers,messages_ready,messages_unacknowledged,messages_delayed,messages_parked,message_stats.ack_details.rate`;
+/** One answer of a few kilobytes, however many queues there are. */
+const useSummary = () => useApi<Summary>("/api/landfall/summary");
 
 export default function Overview() {
   const { last, samples, state } = useLive();
@@ -64,24 +63,12 @@ function Totals({ last, about }: { last: Sample | undefined; about: About | unde
 function Attend() {
   const { may } = useSession();
   const { last } = useLive();
-  const { dead, parked, queues } = useDying();
-  const audit = useApi<Audit>("/api/landfall/audit", { every: useSeldom() });
+  const summary = useSummary();
   const cluster = useApi<Cluster>("/api/landfall/cluster", { enabled: may("monitoring") });
-  const backlogs = useApi<Paged<Queue>>(largest("messages_ready"));
-  const connections = useApi<Connection[]>("/api/connections?columns=name,state", { every: 15_000 });
-  const consumers = useApi<Consumer[]>("/api/consumers", { every: 15_000 });
-  const all = attention({
-    alarms: last?.alarms ?? [],
-    cluster: cluster.data?.attention ?? [],
-    audit: audit.data,
-    parked,
-    dead,
-    backlogs: backlogs.data?.items ?? [],
-    connections: connections.data ?? [],
-    consumers: consumers.data ?? [],
-  });
+  const all = attention({ alarms: last?.alarms ?? [], cluster: cluster.data?.attention ?? [], summary: summary.data });
   if (all.length === 0) {
-    if (queues.isPending || audit.isPending) return <Notice what="Looking …" />;
+    if (summary.isPending) return <Notice what="Looking …" />;
+    if (!summary.data) return <Notice tone="warn" what="What needs attention is not known">{summary.error?.message}</Notice>;
     return (
       <Notice tone="good" what="Nothing needs attention">
         Every message is accounted for; nothing is parked, dead or stuck.
@@ -168,8 +155,8 @@ function Charts({ samples }: { samples: Sample[] }) {
 }
 
 function Backlogs() {
-  const { data } = useApi<Paged<Queue>>(largest("messages_ready"));
-  const queues = (data?.items ?? []).filter((queue) => queue.messages_ready + queue.messages_unacknowledged > 0).slice(0, 6);
+  const { data } = useSummary();
+  const queues = (data?.backlogs.worst ?? []).slice(0, 6);
   return (
     <Card title="Largest backlogs" note="and how old their oldest message is">
       {queues.length === 0 && <p className="faint">Nothing waits in any queue.</p>}
@@ -182,15 +169,15 @@ function Backlogs() {
   );
 }
 
-function Backlog({ queue }: { queue: Queue }) {
-  const { data } = useApi<Queue>(path("landfall", "queues", queue.vhost, queue.name), { every: 15_000 });
+function Backlog({ queue }: { queue: QueueSummary }) {
+  const came = queue.oldest?.accepted;
   return (
     <li>
       <div className="row">
         <Link className="name cut" to={link("/queue", { vhost: queue.vhost, name: queue.name })}>
           {queue.name}
         </Link>
-        <span className="faint">{data?.oldest ? <Time at={data.oldest.accepted} /> : ""}</span>
+        <span className="faint">{came ? <Time at={came} /> : ""}</span>
         <Count value={queue.messages_ready} />
       </div>
       <Share

@@ -1,14 +1,19 @@
 // How these pages look and how often they ask, in this browser.
 
+import { SlidersHorizontal } from "lucide-react";
+import { useDeferredValue, useMemo, useState } from "react";
 import { useSession } from "../api/session";
-import type { Overview } from "../api/shapes";
+import type { Overview, RunsWith, Setting } from "../api/shapes";
 import { useApi } from "../api/use";
-import { Card, Facts, Page, Segments } from "../parts/frame";
+import { Filter } from "../parts/fields";
+import { Answer, Card, Empty, Facts, Page, Segments } from "../parts/frame";
 import { useSettings } from "../parts/settings";
+import { Badge } from "../parts/show";
+import { Table, type Column } from "../parts/table";
 
 export default function Settings() {
   const { theme, density, refresh, set } = useSettings();
-  const { name, tags } = useSession();
+  const { name, tags, may } = useSession();
   const { data } = useApi<Overview>("/api/overview", { every: 0 });
   return (
     <Page title="Settings" about="Kept in this browser, for you only.">
@@ -70,6 +75,46 @@ export default function Settings() {
           />
         </Card>
       </div>
+      {may("administrator") && <Options />}
     </Page>
+  );
+}
+
+const columns: Column<Setting>[] = [
+  { id: "name", title: "Option", width: "minmax(170px, 1fr)", by: (one) => one.name, cell: (one) => <code>{one.name}</code> },
+  { id: "value", title: "Value", width: "minmax(160px, 1.2fr)", by: (one) => one.value, cell: (one) => <span className="cut" title={one.value}>{one.value}</span> },
+  {
+    id: "from",
+    title: "Said",
+    width: "110px",
+    by: (one) => one.from,
+    cell: (one) => (one.from === "default" ? <span className="faint">by default</span> : <Badge tone="accent" tip={one.from === "environment" ? one.environment : `by default ${one.default}`}>{one.from}</Badge>),
+  },
+  { id: "does", title: "For", spare: true, width: "minmax(220px, 2fr)", cell: (one) => <span className="muted cut" title={one.does}>{one.does}</span> },
+];
+
+/** What the node runs with that answers. */
+function Options() {
+  const told = useApi<RunsWith>("/api/landfall/settings", { every: 0 });
+  const [filter, setFilter] = useState("");
+  const wanted = useDeferredValue(filter.toLowerCase());
+  const rows = useMemo(
+    () => (told.data?.settings ?? []).filter((one) => `${one.name} ${one.value} ${one.from} ${one.does}`.toLowerCase().includes(wanted)),
+    [told.data, wanted],
+  );
+  return (
+    <Answer of={told} what="what it runs with">
+      {({ node }) => (
+        <>
+          <h2>What {node} runs with</h2>
+          <div className="tools">
+            <Filter value={filter} change={setFilter} hint="Filter by name, value, where it was said" />
+          </div>
+          <Card bare>
+            <Table rows={rows} columns={columns} rowKey={(one) => one.name} empty={<Empty icon={SlidersHorizontal} title="No option is like that" />} />
+          </Card>
+        </>
+      )}
+    </Answer>
   );
 }

@@ -157,7 +157,7 @@ export function Answer<T>({
   what,
   children,
 }: {
-  of: UseQueryResult<T, Refused>;
+  of: Pick<UseQueryResult<T, Refused>, "data" | "error">;
   /** What is asked for, for the sentence that it is not there. */
   what: string;
   children: (data: T) => ReactNode;

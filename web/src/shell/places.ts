@@ -3,6 +3,7 @@
 import {
   Activity,
   ArrowLeftRight,
+  Braces,
   Cable,
   CalendarClock,
   ClipboardList,
@@ -49,6 +50,7 @@ const pages = {
   Definitions: lazy(() => import("../pages/definitions")),
   Cluster: lazy(() => import("../pages/cluster")),
   Audit: lazy(() => import("../pages/audit")),
+  Api: lazy(() => import("../pages/api")),
   Operations: lazy(() => import("../pages/operations")),
   Settings: lazy(() => import("../pages/settings")),
 };
@@ -92,6 +94,7 @@ export const GROUPS: { title: string; places: Place[] }[] = [
       { path: "/cluster", title: "Cluster", icon: Network, key: "n", page: pages.Cluster },
       { path: "/audit", title: "Audit", icon: Scale, key: "a", page: pages.Audit },
       { path: "/operations", title: "Operations", icon: ClipboardList, key: "t", page: pages.Operations },
+      { path: "/reference", title: "API", icon: Braces, key: "i", page: pages.Api },
       { path: "/settings", title: "Settings", icon: Settings, key: "s", page: pages.Settings },
     ],
   },

@@ -1,6 +1,7 @@
 //! A document becomes definitions: all of it is understood, or the first mistake is named and nothing is done.
 
 use super::Document;
+use crate::described::{Described, Key, Kind};
 use crate::password;
 use crate::reader::{Mistake, Reader};
 use base64::Engine;
@@ -14,6 +15,103 @@ use model::record::{
 use model::{FieldTable, ShortStr, TableBuilder};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, HashSet};
+
+/// What a document of definitions may say.
+pub(crate) const DOCUMENT: Described = Described::new(
+    "Definitions",
+    &[
+        Key::new(
+            "rabbit_version",
+            Kind::Anything,
+            "says where it comes from, and is not read",
+        ),
+        Key::new(
+            "rabbitmq_version",
+            Kind::Anything,
+            "the same",
+        ),
+        Key::new(
+            "product_name",
+            Kind::Anything,
+            "the same",
+        ),
+        Key::new(
+            "product_version",
+            Kind::Anything,
+            "the same",
+        ),
+        Key::new(
+            "rabbitmq_definition_format",
+            Kind::Anything,
+            "the same",
+        ),
+        Key::new(
+            "original_cluster_name",
+            Kind::Anything,
+            "the same",
+        ),
+        Key::new(
+            "original_vhost_name",
+            Kind::Anything,
+            "the same",
+        ),
+        Key::new(
+            "explanation",
+            Kind::Anything,
+            "the same",
+        ),
+        Key::new(
+            "vhosts",
+            Kind::List(&Kind::Map),
+            "virtual hosts; its entries are those of an export",
+        ),
+        Key::new(
+            "users",
+            Kind::List(&Kind::Map),
+            "users, with the hashes of their passwords",
+        ),
+        Key::new(
+            "permissions",
+            Kind::List(&Kind::Map),
+            "what they may do",
+        ),
+        Key::new(
+            "topic_permissions",
+            Kind::List(&Kind::Map),
+            "which routing keys they may use",
+        ),
+        Key::new(
+            "global_parameters",
+            Kind::List(&Kind::Map),
+            "have no place here: each is told among what was ignored",
+        ),
+        Key::new(
+            "parameters",
+            Kind::List(&Kind::Map),
+            "limits of virtual hosts, and operator policies",
+        ),
+        Key::new(
+            "policies",
+            Kind::List(&Kind::Map),
+            "policies",
+        ),
+        Key::new(
+            "queues",
+            Kind::List(&Kind::Map),
+            "queues",
+        ).such_as(r#"[{"name": "orders", "vhost": "/", "durable": true, "auto_delete": false, "arguments": {}}]"#),
+        Key::new(
+            "exchanges",
+            Kind::List(&Kind::Map),
+            "exchanges",
+        ),
+        Key::new(
+            "bindings",
+            Kind::List(&Kind::Map),
+            "bindings",
+        ),
+    ],
+);
 
 /// What a document says about where it comes from, and nothing more.
 const ORIGIN: [&str; 8] = [
@@ -49,7 +147,7 @@ pub(crate) fn read(
         scope,
         limits: BTreeMap::new(),
     };
-    let mut body = Reader::new("", json)?;
+    let mut body = Reader::of(&DOCUMENT, json)?;
     for origin in ORIGIN {
         body.get(origin);
     }

@@ -3,10 +3,12 @@
 use super::{Client, Journey, Step, Wanted, What};
 use crate::access::Caller;
 use crate::answer::Failure;
+use crate::described::{Described, Key, Kind};
 use crate::endpoints::Api;
 use crate::message_shapes;
 use crate::operator::Content;
-use axum::extract::{Path, Query, State};
+use crate::query::{Asked, Query};
+use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use broker::journey::{Errand, Outcome, QueueName, Then};
 use broker::snapshot::{Cursor, Look};
@@ -14,7 +16,7 @@ use broker::{Answer, Command, Definitions, snapshot};
 use model::record::{Ending, Reason};
 use model::{Position, PublishingId, ShortStr, Timestamp};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 /// So many messages of a queue are told unless more are asked for.
 const LIMIT: usize = 10;
@@ -24,6 +26,35 @@ const LIMIT_MAX: usize = 100;
 
 /// Of so many messages it is looked up where they are now.
 const LOOKED_UP_MAX: usize = 20;
+
+/// Whose journeys are wanted.
+pub(crate) const QUERY: Described = Described::new(
+    "JourneysQuery",
+    &[
+        Key::new(
+            "message_id",
+            Kind::Text,
+            "of messages with this message id; this, or a publisher and its number, or a queue is needed",
+        ),
+        Key::new(
+            "publisher",
+            Kind::Text,
+            "of the message that this publisher",
+        ),
+        Key::new("publishing_id", Kind::Whole, "gave this number to"),
+        Key::new("queue", Kind::Text, "of the last messages of this queue"),
+        Key::new(
+            "vhost",
+            Kind::Text,
+            "in this virtual host; `/` where nothing is said",
+        ),
+        Key::new(
+            "limit",
+            Kind::Whole,
+            "so many: 10 where nothing is said, 100 at the most",
+        ),
+    ],
+);
 
 pub(crate) async fn one(
     State(api): State<Api>,
@@ -48,9 +79,9 @@ pub(crate) async fn one(
 pub(crate) async fn some(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Query(query): Query<HashMap<String, String>>,
+    query: Query,
 ) -> Result<Json<Value>, Failure> {
-    let wanted = wanted(&query)?;
+    let wanted = wanted(&query.of(&QUERY))?;
     let journeys = seen(&api, &caller, &wanted).await?;
     show(&api, &journeys).await
 }
@@ -60,12 +91,12 @@ fn number(what: &str, text: &str) -> Result<u64, Failure> {
     parsed.map_err(|_| Failure::BadRequest(format!("'{text}' is not {what}")))
 }
 
-fn wanted(query: &HashMap<String, String>) -> Result<Wanted, Failure> {
-    let name = |text: &String| {
-        let short = ShortStr::try_from(text.as_str());
+fn wanted(query: &Asked) -> Result<Wanted, Failure> {
+    let name = |text: &str| {
+        let short = ShortStr::try_from(text);
         short.map_err(|_| Failure::BadRequest(format!("'{text}' is longer than 255 bytes")))
     };
-    let (of, vhost) = (|key: &str| query.get(key), query.get("vhost"));
+    let of = |key| query.even_empty(key);
     if let Some(id) = of("message_id") {
         return Ok(Wanted::MessageId(name(id)?));
     }
@@ -82,7 +113,7 @@ fn wanted(query: &HashMap<String, String>) -> Result<Wanted, Failure> {
         None => LIMIT,
     };
     let queue = QueueName {
-        vhost: vhost.map_or(Ok(ShortStr::from_static("/")), name)?,
+        vhost: of("vhost").map_or(Ok(ShortStr::from_static("/")), name)?,
         name: name(queue)?,
     };
     Ok(Wanted::Queue(queue, limit.clamp(1, LIMIT_MAX)))

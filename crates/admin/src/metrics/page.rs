@@ -4,6 +4,7 @@ use super::{OfNode, OfShard};
 use crate::histogram::Counted;
 use crate::rates::float;
 use broker::snapshot::QueueStatus;
+use model::Timestamp;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use std::borrow::Cow;
@@ -187,6 +188,30 @@ impl Page<'_, '_> {
     }
 }
 
+impl Page<'_, '_> {
+    /// How old the oldest message is that is ready, of each queue that has one.
+    pub(super) fn ages(&mut self, queues: &[QueueStatus], now: Timestamp) -> Result<(), Error> {
+        let (name, help) = (
+            "landfall_queue_oldest_message_seconds",
+            "Age of the oldest message that is ready",
+        );
+        let kind = MetricType::Gauge;
+        let mut metric = self.0.encode_descriptor(name, help, None, kind)?;
+        for queue in queues {
+            let Some(came) = queue.oldest_came else {
+                continue;
+            };
+            let labels = [
+                ("vhost", escaped(&queue.vhost)),
+                ("queue", escaped(&queue.name)),
+            ];
+            let age = float(now.0.saturating_sub(came.0)) / 1000.0;
+            metric.encode_family(&labels)?.encode_gauge(&age)?;
+        }
+        Ok(())
+    }
+}
+
 impl OfNode {
     pub(super) fn write(&self, page: &mut Page<'_, '_>) -> Result<(), Error> {
         let build = [
@@ -257,7 +282,13 @@ impl OfNode {
         for (name, help, value) in gauges {
             page.gauge(name, help, &[], value)?;
         }
-        Ok(())
+        match self.kept {
+            Some((place, bytes)) => {
+                let help = "What has landed and is kept";
+                page.gauge("landfall_journal_bytes", help, &[("in", place)], bytes)
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -440,6 +471,15 @@ impl OfShard {
             "What a chunk takes to land",
         );
         page.histogram(name, help, MICROSECONDS, &self.sync)?;
+        let (name, help) = ("landfall_recovery_seconds", "What the last recovery took");
+        page.seconds(name, help, self.recovery.as_secs_f64())?;
+        if let Some(oldest) = self.oldest {
+            let name = "landfall_oldest_message_seconds";
+            let help = "Age of the oldest message that is ready, of all queues";
+            page.seconds(name, help, float(oldest) / 1000.0)?;
+        }
+        let (name, help) = ("landfall_message_bytes", "Bytes of the bodies of messages");
+        page.histogram(name, help, 1.0, &self.message_bytes)?;
         page.histogram(
             "landfall_chunk_bytes",
             "Bytes of a chunk",

@@ -10,13 +10,14 @@ use crate::instruments::Instruments;
 use crate::journey::{Journey, Wanted as WantedJourneys};
 use crate::node::{Answered, Listener, Node, NodeStatus, Vitals};
 use crate::operations::Operations;
+use crate::settings::{Origin, Setting};
 use crate::{AskError, FromThisMachine, Operator, Reading};
 use axum::body::Body;
 use axum::http::{Request, header};
 use broker::{Answer, Command};
 use model::Position;
 use std::future::ready;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 /// A server by itself, with which nothing is wrong.
@@ -66,6 +67,24 @@ impl Node for Alone {
         None
     }
 
+    fn journal_bytes(&self) -> Option<u64> {
+        Some(4096)
+    }
+
+    fn settings(&self) -> &[Setting] {
+        static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+            vec![Setting {
+                name: "data-dir".to_owned(),
+                value: "/var/lib/landfall".to_owned(),
+                from: Origin::File,
+                default: "./landfall-data",
+                environment: "LANDFALL_DATA_DIR",
+                does: "Directory that holds all that has landed",
+            }]
+        });
+        &SETTINGS
+    }
+
     fn operations(&self) -> Option<Arc<dyn Operations>> {
         None
     }
@@ -99,6 +118,14 @@ impl Node for Ailing {
 
     fn cluster(&self) -> Option<&dyn Cluster> {
         Some(self)
+    }
+
+    fn journal_bytes(&self) -> Option<u64> {
+        None
+    }
+
+    fn settings(&self) -> &[Setting] {
+        &[]
     }
 
     fn operations(&self) -> Option<Arc<dyn Operations>> {
@@ -162,6 +189,7 @@ impl Cluster for Ailing {
                     version: "15.4".to_owned(),
                     standbys: vec![standby],
                     objections: Vec::new(),
+                    bytes: Some(8192),
                 }),
             }],
         }))
@@ -290,7 +318,7 @@ async fn what_is_wrong_is_said_and_what_is_asked_for_is_noted() {
         GET /api/nodes/b
           200 {"applications":[{"description":"Landfall","name":"landfall","version":"0.1.0"}],"being_drained":true,"name":"b","partitions":[],"running":true,"type":"disc"}
         GET /api/landfall/cluster
-          200 {"attention":["the owner has not taken yet: shard 0","no other node could take over"],"controller":"b","databases":[{"hosts":["db1:5432","db2:5432"],"objections":[],"primary":"10.0.0.1:5432","standbys":[{"address":"10.0.0.2","lag_ms":3,"name":"db2","state":"streaming","sync":"quorum"}],"state":"connected","version":"15.4"}],"members":[{"admin":"a:15672","amqp":"a:5672","format":2,"inner":"a:25672","node":"a","program":"0.1.0","protocol":1,"run":7,"since":1790000000000,"state":"active"},{"admin":"b:15672","amqp":"b:5672","format":2,"inner":"b:25672","node":"b","program":"0.1.0","protocol":1,"run":7,"since":1790000000000,"state":"draining"}],"node":"a","requests":[{"node":"b","request":"drain"}],"serving":false,"shards":[{"database":0,"epoch":4,"owner":"a","shard":0,"state":"moving","taken_by":"b","taken_epoch":3}],"zookeeper":{"hosts":["zk1:2181"],"lease_ms":1500,"silent_seconds":null,"state":"connected"}}
+          200 {"attention":["the owner has not taken yet: shard 0","no other node could take over"],"controller":"b","databases":[{"bytes":8192,"hosts":["db1:5432","db2:5432"],"objections":[],"primary":"10.0.0.1:5432","standbys":[{"address":"10.0.0.2","lag_ms":3,"name":"db2","state":"streaming","sync":"quorum"}],"state":"connected","version":"15.4"}],"members":[{"admin":"a:15672","amqp":"a:5672","format":2,"inner":"a:25672","node":"a","program":"0.1.0","protocol":1,"run":7,"since":1790000000000,"state":"active"},{"admin":"b:15672","amqp":"b:5672","format":2,"inner":"b:25672","node":"b","program":"0.1.0","protocol":1,"run":7,"since":1790000000000,"state":"draining"}],"node":"a","requests":[{"node":"b","request":"drain"}],"serving":false,"shards":[{"database":0,"epoch":4,"owner":"a","shard":0,"state":"moving","taken_by":"b","taken_epoch":3}],"zookeeper":{"hosts":["zk1:2181"],"lease_ms":1500,"silent_seconds":null,"state":"connected"}}
         POST /api/landfall/cluster/drain/b
           202
         DELETE /api/landfall/cluster/drain/b
@@ -347,4 +375,14 @@ async fn who_watches_may_see_and_not_move() {
     let drain = "/api/landfall/cluster/drain/b";
     assert_eq!(code("mo:p", "POST", drain).await, 401);
     assert_eq!(code("guest:guest", "POST", drain).await, 202);
+}
+
+#[tokio::test]
+async fn a_node_says_what_it_runs_with_and_who_said_so() {
+    let transcript = Api::new().transcript("GET /api/landfall/settings").await;
+    expect_test::expect![[r#"
+        GET /api/landfall/settings
+          200 {"node":"test","settings":[{"default":"./landfall-data","does":"Directory that holds all that has landed","environment":"LANDFALL_DATA_DIR","from":"file","name":"data-dir","value":"/var/lib/landfall"}],"version":"1.2.3"}
+    "#]]
+    .assert_eq(&transcript);
 }

@@ -183,6 +183,7 @@ fn seen(all: &Definitions, look: &Look) -> Result<Answer, CommandRefused> {
     let vhost = match look {
         Look::Queues { vhost } | Look::Exchanges { vhost } => vhost.as_ref(),
         Look::Totals => return Ok(Answer::Totals(Box::default())),
+        Look::Summary { .. } => return Ok(Answer::Summary(Box::default())),
         Look::Consumers { .. } | Look::ConsumersOf { .. } => {
             return Ok(Answer::Consumers(Vec::new()));
         }
@@ -219,6 +220,7 @@ fn seen(all: &Definitions, look: &Look) -> Result<Answer, CommandRefused> {
         consumers: 0,
         counts: Counts::default(),
         oldest: None,
+        oldest_came: None,
         traffic: Traffic::default(),
         recent: Recent::default(),
         moved: None,

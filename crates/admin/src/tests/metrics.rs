@@ -86,9 +86,17 @@ fn names(text: &str) -> Vec<&str> {
 
 #[tokio::test]
 async fn our_dashboard_asks_for_what_there_is() {
-    let (_, text) = Api::over(Real::new()).ask("GET", "/metrics", "").await;
+    let real = Real::new();
+    real.declare("q", FieldTable::new());
+    real.publish("q", Properties::default(), "hello");
+    real.pass(90_000);
+    let (_, text) = Api::over(real).ask("GET", "/metrics", "").await;
     let found = families(&text);
     let dashboard = include_str!("../../../../grafana/landfall.json");
+    let old = "landfall_oldest_message_seconds 90.0";
+    assert!(text.lines().any(|line| line == old), "{text}");
+    let kept = r#"landfall_journal_bytes{in="disk"} 4096"#;
+    assert!(text.lines().any(|line| line == kept), "{text}");
     let asked_for = names(dashboard);
     assert!(asked_for.len() > 20, "{asked_for:?}");
     for name in asked_for {
@@ -107,6 +115,8 @@ async fn each_queue_has_its_series() {
         families(&text).contains("rabbitmq_queue_messages_ready"),
         "{text}"
     );
+    let age = r#"landfall_queue_oldest_message_seconds{vhost="/",queue="a \"quoted\" queue"} 0.0"#;
+    assert!(text.lines().any(|one| one == age), "{text}");
     let line = r#"rabbitmq_queue_messages_ready{vhost="/",queue="a \"quoted\" queue"} 1"#;
     assert!(text.lines().any(|one| one == line), "{text}");
 }

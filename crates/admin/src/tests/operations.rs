@@ -7,6 +7,7 @@ use crate::FromThisMachine;
 use crate::cluster::Cluster;
 use crate::node::{Answered, Node, NodeStatus, Vitals};
 use crate::operations::{Operation, Operations, Wanted};
+use crate::settings::Setting;
 use axum::body::Body;
 use axum::http::{Request, header};
 use expect_test::expect;
@@ -20,13 +21,18 @@ struct Noting(Arc<Mutex<Vec<Operation>>>);
 
 impl Operations for Noting {
     fn note(&self, operation: &Operation) {
-        self.0.lock().expect("no panic").push(operation.clone());
+        let mut all = self.0.lock().expect("no panic");
+        let number = all.len() as u64 + 1;
+        all.push(Operation {
+            number,
+            ..operation.clone()
+        });
     }
 
     fn read(&self, wanted: &Wanted) -> io::Result<Vec<Operation>> {
         let all = self.0.lock().expect("no panic");
-        let wanted = all.iter().rev().filter(|one| wanted.includes(one));
-        Ok(wanted.cloned().collect())
+        let found = all.iter().rev().filter(|one| wanted.includes(one));
+        Ok(found.take(wanted.most() + 1).cloned().collect())
     }
 
     fn unwritten(&self) -> u64 {
@@ -53,6 +59,14 @@ impl Node for Noting {
 
     fn cluster(&self) -> Option<&dyn Cluster> {
         None
+    }
+
+    fn journal_bytes(&self) -> Option<u64> {
+        Some(4096)
+    }
+
+    fn settings(&self) -> &[Setting] {
+        &[]
     }
 
     fn operations(&self) -> Option<Arc<dyn Operations>> {
@@ -127,20 +141,49 @@ async fn what_users_change_is_noted_and_of_strangers_the_logins_that_were_refuse
             0..100 => one.path.clone(),
             length => format!("{length} bytes of a path"),
         };
-        writeln!(told, "{:?} {} {path} {}", one.user, one.method, one.status).expect("text");
+        let error = one.error.as_deref().unwrap_or_default();
+        let said = format!(
+            "{:?} {} {path} {} {error}",
+            one.user, one.method, one.status
+        );
+        writeln!(told, "{}", said.trim_end()).expect("text");
     }
     expect![[r#"
         "guest" PUT /api/users/ada 201
-        "ada" DELETE /api/users/guest 401
-        "ada" GET /api/auth/hash_password/ 401
-        "" POST /api/landfall/session 401
-        "" GET /api/whoami 401
-        "guest" DELETE 1024 bytes of a path 404
+        "ada" DELETE /api/users/guest 401 Not administrator user
+        "ada" GET /api/auth/hash_password/ 401 Login failed
+        "" POST /api/landfall/session 401 Login failed
+        "" GET /api/whoami 401 Login failed
+        "guest" DELETE 1024 bytes of a path 404 no messages here
     "#]]
     .assert_eq(&told);
-    let told = api
-        .get("/api/landfall/operations?user=ada&outcome=failed")
+    let all = "/api/landfall/operations?user=ada&outcome=failed";
+    let told = api.get(all).await;
+    assert_eq!(told["operations"].as_array().expect("a list").len(), 2);
+    assert_eq!(told["next"], serde_json::Value::Null);
+    // Page by page, one at a time: nothing twice, nothing left out, though all came in the same millisecond.
+    let (mut before, mut paths) = (String::new(), Vec::new());
+    loop {
+        let page = api.get(&format!("{all}&limit=1{before}")).await;
+        paths.push(page["operations"][0]["path"].clone());
+        match page["next"].as_str() {
+            Some(next) => before = format!("&before={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(paths, ["/api/auth/hash_password/", "/api/users/guest"]);
+    let last = api.get("/api/landfall/operations?limit=1").await;
+    assert_eq!(last["operations"][0]["vhost"], "/");
+    let (code, _) = api
+        .ask("GET", "/api/landfall/operations?before=x", "")
         .await;
-    let told = told["operations"].as_array().expect("a list").len();
-    assert_eq!(told, 2);
+    assert_eq!(code, 400);
+    let keys = crate::operations::told::QUERY;
+    for key in keys.keys {
+        let value = if key.name == "limit" { "1" } else { "done" };
+        let path = format!("/api/landfall/operations?{}={value}", key.name);
+        api.ask("GET", &path, "").await;
+    }
+    let unread = crate::described::tests::unread(&keys);
+    assert_eq!(unread, [""; 0], "nobody reads these");
 }

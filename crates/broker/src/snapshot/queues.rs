@@ -22,6 +22,7 @@ impl Broker {
         let vhost = &self.vhosts[queue.vhost.0].name;
         let policy = self.policies.of_queue(vhost, definition);
         let operators = self.policies.operators_of_queue(vhost, definition);
+        let oldest = queue.backlog.oldest(self.landing.landed());
         QueueStatus {
             vhost: vhost.clone(),
             name: definition.name.clone(),
@@ -38,7 +39,8 @@ impl Broker {
             in_force: self.in_force(queue.vhost, definition),
             consumers: queue.consumers.len() as u64,
             counts: self.counts(queue),
-            oldest: queue.backlog.oldest(self.landing.landed()),
+            oldest,
+            oldest_came: oldest.and_then(|oldest| self.calendar.came(oldest)),
             deduplication: self.deduplication.status(id),
         }
     }

@@ -1,9 +1,9 @@
 //! What users do through the API lands and is refused like what their clients do.
 
-use super::script::{check, method, publish, short};
+use super::script::{check, check_with, limits, method, publish, short};
 use crate::command::Deed;
 use expect_test::expect;
-use model::{Method, Position};
+use model::{DeclareMismatch, Limits, Method, Position};
 
 /// One thing that a client could do as well, in the words of scripts; and `peek QUEUE MOST`,
 /// `take QUEUE POSITION …`, `reject QUEUE POSITION …`.
@@ -109,6 +109,36 @@ fn what_is_declared_is_answered_when_it_has_landed() {
                 operator: not permitted: ACCESS_REFUSED - deletion of system exchange 'amq.topic' in vhost '/' not allowed
                 operator: not permitted: ACCESS_REFUSED - queue name 'amq.mine' contains reserved prefix 'amq.*'
                 operator: not found: no vhost 'none'
+        "#]],
+    );
+}
+
+/// It was there: to change it is not to make it, though that lands, too.
+#[test]
+fn a_queue_that_is_declared_otherwise_is_not_made() {
+    check_with(
+        Limits {
+            declare_mismatch: DeclareMismatch::Update,
+            ..limits()
+        },
+        "
+        operator for guest / declare q durable x-max-length=3
+        landed
+        operator for guest / declare q durable x-max-length=1
+        landed
+        operator for guest / declare q durable x-max-length=1
+        ",
+        expect![[r#"
+            operator for guest / declare q durable x-max-length=3
+                land #2 queue 1 q
+            landed
+                operator: made
+            operator for guest / declare q durable x-max-length=1
+                land #3 queue 1 q
+            landed
+                operator: done
+            operator for guest / declare q durable x-max-length=1
+                operator: done
         "#]],
     );
 }

@@ -13,6 +13,7 @@ pub(super) fn command(words: &[&str]) -> Command {
     let vhost = words.get(1).map(|name| short(name));
     Command::Look(match words[0] {
         "totals" => Look::Totals,
+        "summary" => super::summary::look(words),
         "connections" => Look::Connections { one: None },
         "channels" => Look::Channels { of: None },
         "consumers" => Look::Consumers { vhost },
@@ -72,6 +73,7 @@ pub(super) fn traffic(of: &Traffic, lately: &Recent) -> String {
 pub(super) fn show(answer: &Answer) -> String {
     let shown: Vec<String> = match answer {
         Answer::Totals(totals) => return show_totals(totals),
+        Answer::Summary(summary) => return super::summary::show(summary),
         Answer::Connections(all) => (all.iter())
             .map(|one| {
                 let blocked = if one.blocked { ", blocked" } else { "" };

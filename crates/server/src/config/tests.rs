@@ -1,7 +1,7 @@
 //! Precedence, defaults, and errors that say where.
 
 use super::*;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use std::io::Write;
 
 #[derive(Parser)]
@@ -210,4 +210,36 @@ fn traces_are_sent_where_it_is_said_or_nowhere() {
     }
     let said = error(&["--otlp-sample", "0.5"]);
     assert!(said.contains("otlp-sample needs otlp-endpoint"), "{said}");
+}
+
+/// Each value with where it was said, in the words in which it was; a file and a flag that say the same are told apart.
+#[test]
+fn settings_say_where_they_come_from() {
+    let file =
+        file("data-dir = '/from/file'\nheartbeat = 5\nlisten = ['127.0.0.1:1', '[::1]:2']\n");
+    let path = file.path().to_str().expect("a plain path");
+    let config = config(&["--config", path, "--data-dir", "/from/flag"]).expect("valid");
+    let setting = |name: &str| {
+        let found = config.settings.iter().find(|one| one.name == name);
+        let found = found.expect("every option is told");
+        (found.from.word(), found.value.clone())
+    };
+    assert_eq!(setting("data-dir"), ("option", "/from/flag".to_owned()));
+    assert_eq!(setting("heartbeat"), ("file", "5".to_owned()));
+    assert_eq!(
+        setting("listen"),
+        ("file", "127.0.0.1:1,[::1]:2".to_owned())
+    );
+    assert_eq!(setting("channel-max"), ("default", "2047".to_owned()));
+    let flags = CommandLine::command();
+    let flags = flags.get_arguments().filter_map(clap::Arg::get_long);
+    let mut flags: Vec<&str> = flags.filter(|flag| *flag != "config").collect();
+    let mut told: Vec<&str> = config
+        .settings
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    flags.sort_unstable();
+    told.sort_unstable();
+    assert_eq!(told, flags);
 }

@@ -63,6 +63,12 @@ impl Api {
         self.content(self.ask(method, path, Some(body))?)
     }
 
+    /// Has something made that is answered with nothing.
+    pub(super) fn post_for_nothing(&self, path: &str, body: &Value) -> Result<()> {
+        let body = body.to_string().into_bytes();
+        self.done(self.ask("POST", path, Some(body))?)
+    }
+
     /// Asks for something that is done later, or answered with nothing.
     pub(super) fn tell(&self, method: &str, path: &str) -> Result<()> {
         self.done(self.ask(method, path, None)?)

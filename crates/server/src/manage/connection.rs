@@ -2,6 +2,7 @@
 
 use super::AdminServer;
 use super::api::{Api, part};
+use super::consumer;
 use super::table::{print, say};
 use anyhow::{Result, bail};
 use clap::Subcommand;
@@ -19,7 +20,7 @@ pub struct ConnectionArgs {
 enum Action {
     /// List the connections of clients
     List,
-    /// List consumers, and why one gets nothing
+    /// List consumers, and why one gets nothing: the same as `landfall consumer list`
     Consumers,
     /// Close a connection; its client is told the reason, with code 320, and most connect again
     Close {
@@ -43,18 +44,7 @@ pub fn connection(args: ConnectionArgs) -> Result<()> {
             &api.get("/api/connections")?,
             &["name", "user", "vhost", "state", "channels", "protocol"],
         ),
-        Action::Consumers => print(
-            &args.server,
-            &api.get("/api/consumers")?,
-            &[
-                "queue.name",
-                "consumer_tag",
-                "channel_details.name",
-                "prefetch_count",
-                "ack_required",
-                "landfall_waiting_for",
-            ],
-        ),
+        Action::Consumers => consumer::list(&args.server, &api, None),
         Action::Close { name, reason } => {
             let path = format!("/api/connections/{}", part(&name));
             if api.find(&path)?.is_none() {

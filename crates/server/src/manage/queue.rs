@@ -2,6 +2,7 @@
 
 mod act;
 mod choice;
+mod declare;
 mod look;
 
 use super::AdminServer;
@@ -33,6 +34,34 @@ enum Action {
     Show {
         #[command(flatten)]
         queue: Named,
+    },
+    /// Make a queue; one that is there must be like that already
+    #[command(after_help = "Example: landfall queue declare orders --argument x-delivery-limit=5")]
+    Declare {
+        #[command(flatten)]
+        queue: Named,
+        #[command(flatten)]
+        wanted: declare::Wanted,
+    },
+    /// Delete a queue with all messages in it. They are gone for good
+    #[command(after_help = "Example: landfall queue delete orders --if-empty")]
+    Delete {
+        #[command(flatten)]
+        queue: Named,
+        #[command(flatten)]
+        conditions: declare::Conditions,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Remove all messages that are ready, and nothing else. They are gone for good
+    #[command(after_help = "Example: landfall queue purge orders --yes")]
+    Purge {
+        #[command(flatten)]
+        queue: Named,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
     /// Show messages where they are; none is moved or marked as delivered
     #[command(
@@ -134,6 +163,13 @@ pub fn queue(args: QueueArgs) -> Result<()> {
     match args.action {
         Action::List { vhost } => look::list(&args.server, &api, vhost.as_deref()),
         Action::Show { queue } => look::show(&args.server, &api, &queue),
+        Action::Declare { queue, wanted } => declare::declare(&api, &queue, &wanted),
+        Action::Delete {
+            queue,
+            conditions,
+            yes,
+        } => declare::delete(&api, &queue, &conditions, yes),
+        Action::Purge { queue, yes } => declare::purge(&api, &queue, yes),
         Action::Peek { queue, state, page } => {
             look::peek(&args.server, &api, &queue, &state, &page)
         }

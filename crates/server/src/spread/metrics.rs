@@ -14,6 +14,13 @@ use tower::Service as _;
 /// What ends a text of OpenMetrics.
 const END: &str = "# EOF";
 
+/// Of these the largest counts, not the sum.
+const LARGEST: [&str; 3] = [
+    "landfall_due_lag_seconds",
+    "landfall_oldest_message_seconds",
+    "landfall_recovery_seconds",
+];
+
 impl Spread {
     pub(super) async fn tell_metrics(&self, head: &Parts) -> Response {
         let Some((kind, of_node)) = ask(&self.node_metrics, head).await else {
@@ -126,6 +133,10 @@ impl Family {
             return;
         };
         match self.places.get(series) {
+            Some(at) if LARGEST.contains(&self.name.as_str()) => {
+                let known = &mut self.series[*at].1;
+                *known = known.max(value);
+            }
             Some(at) => self.series[*at].1 += value,
             None => {
                 self.places.insert(series.to_owned(), self.series.len());

@@ -31,6 +31,8 @@ pub(super) enum Gather {
     Overview,
     /// Accounts are added.
     Audit,
+    /// What needs attention: the worst of all.
+    Summary,
     /// What happened in the same second is added.
     History,
     /// One document.
@@ -48,6 +50,7 @@ pub(super) fn place(method: &Method, uri: &Uri) -> Place {
         ["metrics", ..] => Place::Metrics,
         ["api", "landfall", "live"] => Place::Live,
         ["api", "landfall", "history"] => Place::All(Gather::History),
+        ["api", "landfall", "summary"] => Place::All(Gather::Summary),
         ["api", "landfall", "audit"] => Place::All(Gather::Audit),
         ["api", "landfall", "messages"] => match vhost_of_query(uri) {
             Some(vhost) => Place::Of(vhost),
@@ -153,6 +156,8 @@ mod tests {
                 Place::All(Gather::List),
             ),
             ("GET /api/landfall/audit/shop", of("shop")),
+            ("GET /api/landfall/summary", Place::All(Gather::Summary)),
+            ("GET /api/landfall/settings", Place::Home),
             ("GET /api/landfall/cluster", Place::Home),
             ("GET /api/health/checks/alarms", Place::All(Gather::Done)),
             ("GET /api/health/checks/local-alarms", Place::Home),

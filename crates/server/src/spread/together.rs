@@ -54,6 +54,7 @@ impl Spread {
             Gather::List => gathered::listed(&uri, self.rows(each)),
             Gather::Overview => Json(overview(each)).into_response(),
             Gather::Audit => Json(audit(each)).into_response(),
+            Gather::Summary => Json(summary(each)).into_response(),
             Gather::History => Json(history(each)).into_response(),
             _ => Json(self.export(each)).into_response(),
         };
@@ -210,6 +211,63 @@ fn audit(each: Vec<(u32, Value)>) -> Value {
     sum
 }
 
+/// So many queues of a sort are named.
+const NAMED: usize = 20;
+
+/// Numbers are added, and of each sort the worst of all are named.
+fn summary(each: Vec<(u32, Value)>) -> Value {
+    let mut each = each.into_iter().map(|(_, said)| said);
+    let mut sum = each.next().unwrap_or_default();
+    for other in each {
+        for key in ["queues", "consumers", "messages", "connections_blocked"] {
+            add(&mut sum[key], &other[key]);
+        }
+        for (sort, badness) in SORTS {
+            add(&mut sum[sort], &other[sort]);
+            merge(&mut sum[sort]["worst"], &other[sort]["worst"]);
+            if let Some(worst) = sum[sort]["worst"].as_array_mut() {
+                worst.sort_by_key(|queue| std::cmp::Reverse(badness(queue)));
+                worst.truncate(NAMED);
+            }
+        }
+        add(&mut sum["stuck"], &other["stuck"]);
+        merge(&mut sum["stuck"]["some"], &other["stuck"]["some"]);
+        if let Some(some) = sum["stuck"]["some"].as_array_mut() {
+            some.truncate(NAMED);
+        }
+    }
+    sum
+}
+
+/// How bad a queue is.
+type Badness = fn(&Value) -> u64;
+
+/// The sorts of queues in a summary.
+const SORTS: [(&str, Badness); 6] = [
+    ("unread", ready),
+    ("parked", |queue| {
+        queue["messages_parked"].as_u64().unwrap_or(0)
+    }),
+    ("dead", ready),
+    ("backlogs", ready),
+    ("oldest", |queue| {
+        u64::MAX - queue["oldest"]["accepted"].as_u64().unwrap_or(u64::MAX)
+    }),
+    ("unbalanced", |queue| {
+        queue["surplus"].as_i64().unwrap_or(0).unsigned_abs()
+    }),
+];
+
+fn ready(queue: &Value) -> u64 {
+    queue["messages_ready"].as_u64().unwrap_or(0)
+}
+
+fn merge(all: &mut Value, more: &Value) {
+    if let (Some(all), Some(more)) = (all.as_array_mut(), more.as_array()) {
+        all.extend(more.iter().cloned());
+    }
+}
+
 /// The seconds of which the first one tells, with what the others tell of them.
 fn history(each: Vec<(u32, Value)>) -> Value {
     let mut seconds: BTreeMap<u64, Value> = BTreeMap::new();
@@ -329,6 +387,26 @@ mod tests {
             let uri = without_listing(&asked.parse().expect("a path"));
             assert_eq!(uri.to_string(), passed);
         }
+    }
+
+    #[test]
+    fn the_worst_of_two_shards_are_the_worst_of_all() {
+        let of = |name: &str, ready: u64, accepted: u64| {
+            let queue =
+                json!({"name": name, "messages_ready": ready, "oldest": {"accepted": accepted}});
+            let sort = json!({"queues": 1, "messages": ready, "worst": [queue]});
+            json!({"at": 7, "queues": 3, "backlogs": sort, "oldest": sort, "stuck": {"consumers": 1, "some": [name]}})
+        };
+        let summary = summary(vec![(0, of("few", 2, 50)), (1, of("many", 9, 60))]);
+        let names = |sort: &str| {
+            let worst = summary[sort]["worst"].as_array().expect("a list").iter();
+            worst.map(|queue| queue["name"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!((&summary["queues"], &summary["at"]), (&json!(6), &json!(7)));
+        assert_eq!(summary["backlogs"]["messages"], 11);
+        assert_eq!(names("backlogs"), ["many", "few"]);
+        assert_eq!(names("oldest"), ["few", "many"]);
+        assert_eq!(summary["stuck"]["some"], json!(["few", "many"]));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 // What an operator should look at, in words: what is so, why it matters, and where to act. Empty where all is well.
 
-import type { Alarm, Audit, Connection, Consumer, Queue } from "../../api/shapes";
-import type { Dying } from "../../words/dying";
+import type { Alarm, Summary, Worst } from "../../api/shapes";
 import { count, many } from "../../words/numbers";
 import { link } from "../../words/names";
 
@@ -16,19 +15,15 @@ export interface Attention {
 export interface Known {
   alarms: Alarm[];
   cluster: string[];
-  audit: Audit | undefined;
-  parked: Dying[];
-  dead: Dying[];
-  backlogs: Pick<Queue, "name" | "vhost" | "messages_ready" | "consumers" | "message_stats">[];
-  connections: Connection[];
-  consumers: Consumer[];
+  summary: Summary | undefined;
 }
 
-const named = (queues: { name: string }[]): string => {
-  const [first, second] = queues;
+/** The worst by name, and how many more there are. */
+const named = ({ queues, worst }: Worst): string => {
+  const [first, second] = worst;
   if (!first) return "";
-  if (!second) return first.name;
-  return queues.length === 2 ? `${first.name} and ${second.name}` : `${first.name} and ${queues.length - 1} more`;
+  if (queues === 1) return first.name;
+  return queues === 2 && second ? `${first.name} and ${second.name}` : `${first.name} and ${count(queues - 1)} more`;
 };
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
@@ -42,76 +37,68 @@ export function attention(known: Known): Attention[] {
     since: alarm.since,
   }));
   all.push(...known.cluster.map((what): Attention => ({ tone: "bad", what: capital(what), why: "The cluster says so.", to: "/cluster" })));
-  all.push(...accounts(known.audit), ...ofQueues(known), ...ofClients(known));
+  if (known.summary) all.push(...accounts(known.summary), ...ofQueues(known.summary), ...ofClients(known.summary));
   return all;
 }
 
-function accounts(audit: Audit | undefined): Attention[] {
-  if (!audit || audit.balanced) return [];
-  const wrong = audit.queues.filter((queue) => queue.surplus !== 0);
+function accounts({ unbalanced }: Summary): Attention[] {
+  if (unbalanced.queues === 0) return [];
   return [
     {
       tone: "bad",
-      what: `The accounts of ${named(wrong)} do not add up`,
+      what: `The accounts of ${named(unbalanced)} do not add up`,
       why: "What came in is not what ended and what is here. That is a defect: please report it with the log.",
       to: "/audit",
     },
   ];
 }
 
-function ofQueues({ parked, dead, backlogs }: Known): Attention[] {
+function ofQueues({ parked, dead, unread }: Summary): Attention[] {
   const all: Attention[] = [];
-  const inPark = parked.reduce((sum, queue) => sum + queue.messages_parked, 0);
-  if (inPark > 0) {
+  if (parked.messages > 0) {
     all.push({
       tone: "bad",
-      what: `${many(inPark, "message is", "messages are")} parked in ${named(parked)}`,
+      what: `${many(parked.messages, "message is", "messages are")} parked in ${named(parked)}`,
       why: "Out of attempts and handed to nobody, until you redrive or cancel them.",
       to: "/dead",
     });
   }
-  const died = dead.reduce((sum, queue) => sum + queue.messages_ready, 0);
-  if (died > 0) {
+  if (dead.messages > 0) {
     all.push({
       tone: "warn",
-      what: `${many(died, "dead letter")} in ${named(dead)}`,
+      what: `${many(dead.messages, "dead letter")} in ${named(dead)}`,
       why: "Rejected, expired or out of attempts. Look why, mend it, and send them back.",
       to: "/dead",
     });
   }
-  const unread = backlogs.filter((queue) => queue.consumers === 0 && queue.messages_ready > 0 && !dead.some((one) => one.name === queue.name && one.vhost === queue.vhost));
-  const [first] = unread;
+  const [first] = unread.worst;
   if (first) {
-    const more = unread.length > 1 ? `, and ${many(unread.length - 1, "other queue")} too` : "";
+    const more = unread.queues > 1 ? `, and ${many(unread.queues - 1, "other queue")} too` : "";
     all.push({
       tone: "warn",
       what: `${first.name} has ${count(first.messages_ready)} ready and no consumer${more}`,
       why: "Nobody takes them: start a receiver, or look whether one has died.",
+      since: first.oldest?.accepted ?? undefined,
       to: link("/queue", { vhost: first.vhost, name: first.name }),
     });
   }
   return all;
 }
 
-function ofClients({ connections, consumers, backlogs }: Known): Attention[] {
+function ofClients({ connections_blocked, stuck }: Summary): Attention[] {
   const all: Attention[] = [];
-  const blocked = connections.filter((connection) => connection.state === "blocked" || connection.state === "blocking");
-  if (blocked.length > 0) {
+  if (connections_blocked > 0) {
     all.push({
       tone: "warn",
-      what: `${many(blocked.length, "publisher waits", "publishers wait")}`,
+      what: `${many(connections_blocked, "publisher waits", "publishers wait")}`,
       why: "The server has blocked them until there is room: memory or disk is short.",
       to: "/connections",
     });
   }
   // One whose queue is empty waits for good reason; where messages are acknowledged all the same, it is at work.
-  const stuck = backlogs.filter((queue) => queue.messages_ready > 0 && !queue.message_stats?.ack_details?.rate);
-  const waiting = consumers.filter(
-    (consumer) => consumer.landfall_waiting_for && stuck.some((queue) => queue.name === consumer.queue.name && queue.vhost === consumer.queue.vhost),
-  );
-  const [first] = waiting;
+  const [first] = stuck.some;
   if (first) {
-    const more = waiting.length > 1 ? ` and ${waiting.length - 1} more get nothing` : " gets nothing";
+    const more = stuck.consumers > 1 ? ` and ${count(stuck.consumers - 1)} more get nothing` : " gets nothing";
     all.push({
       tone: "warn",
       what: `Consumer ${first.consumer_tag} of ${first.queue.name}${more}`,

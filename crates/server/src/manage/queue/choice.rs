@@ -1,7 +1,8 @@
 //! Which messages are meant, as options.
 
+use crate::manage::pairs::pairs;
 use crate::units::Span;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -96,14 +97,7 @@ impl Filter {
                 filter.insert(key.into(), ago(span).into());
             }
         }
-        let mut headers = Map::new();
-        for header in &self.header {
-            let (name, value) = header
-                .split_once('=')
-                .with_context(|| format!("--header {header}: expected NAME=VALUE"))?;
-            let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
-            headers.insert(name.into(), value);
-        }
+        let headers = pairs("header", &self.header)?;
         if !headers.is_empty() {
             filter.insert("headers".into(), headers.into());
         }
