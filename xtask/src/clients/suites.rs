@@ -127,6 +127,11 @@ pub(crate) const SUITES: &[Suite] = &[
         tests: &["test_prometheus.py"],
     },
     Suite {
+        client: OPENAPI,
+        origin: Origin::PyPi,
+        tests: &["test_openapi.py"],
+    },
+    Suite {
         client: "amqp-tools",
         origin: Origin::Debian("amqp-tools", Runner::Pytest),
         tests: &["test_amqp_tools.py"],
@@ -142,10 +147,13 @@ const FLOWER: &str = "flower";
 /// The official client for Python, of which the strict parsers are wanted.
 const PROMETHEUS: &str = "prometheus_client";
 
+/// A validator of documents of OpenAPI.
+const OPENAPI: &str = "openapi-spec-validator";
+
 impl Suite {
     /// Whether it speaks HTTP as well.
     pub(crate) fn asks_the_api(&self) -> bool {
-        [RABBITMQADMIN, RABBITMQADMIN_V2, FLOWER, PROMETHEUS].contains(&self.client)
+        [RABBITMQADMIN, RABBITMQADMIN_V2, FLOWER, PROMETHEUS, OPENAPI].contains(&self.client)
     }
 
     /// What is pinned, or installed.
