@@ -11,7 +11,7 @@ use crate::reader::Mistake;
 use crate::{
     audit, bindings, channels, cluster, connections, consumers, declare, definitions, features,
     get as got, limits, messages, metrics, operations, overview, parameters, permissions, policies,
-    publish, queues, session, topology, users, vhosts,
+    publish, queues, search, session, topology, users, vhosts,
 };
 use axum::Router;
 use axum::extract::{FromRequest, Request};
@@ -161,7 +161,7 @@ endpoints! {
     GET "/api/landfall/queues" Management "queues with what is in them by state, their rules in force, and of those that deduplicate how many messages they remember and how many they have known again since the start" => queues::list;
     GET "/api/landfall/queues/{vhost}" Vhost "a virtual host's" => queues::of_vhost;
     GET "/api/landfall/queues/{vhost}/{name}" Vhost "one queue, and its oldest message" => queues::one;
-    GET "/api/landfall/queues/{vhost}/{name}/messages" Read "messages in one `state`, page by page: `after`, `limit`, `body`" => messages::list;
+    GET "/api/landfall/queues/{vhost}/{name}/messages" Read "messages in one `state`, all or those that look like something, page by page: `after`, `limit`, `body`, and the words of a search" => search::list;
     DELETE "/api/landfall/queues/{vhost}/{name}/messages" Configure "cancels messages that wait" => messages::cancel;
     POST "/api/landfall/queues/{vhost}/{name}/redrive" Configure "parked messages are delivered again, dead letters go back to where they died" => messages::redrive;
     POST "/api/landfall/queues/{vhost}/{name}/fire" Configure "delayed messages are delivered now" => messages::fire;

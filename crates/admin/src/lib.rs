@@ -56,12 +56,14 @@ mod policies;
 mod properties;
 mod publish;
 mod queues;
+mod search;
 mod topology;
 mod users;
 mod vhosts;
 
 mod document;
 mod fields;
+mod filter;
 mod listing;
 mod moments;
 mod password;

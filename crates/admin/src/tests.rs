@@ -20,6 +20,7 @@ mod operations;
 mod operator_policies;
 mod publishing;
 mod real;
+mod searching;
 mod sessions;
 mod transcript;
 

@@ -7,6 +7,7 @@ mod cluster;
 mod connection;
 mod definitions;
 mod figure;
+mod filter;
 mod message;
 mod operations;
 mod permission;

@@ -112,6 +112,7 @@ export interface Message {
 
 export interface Messages {
   messages: Message[];
+  looked_at: number;
   next: string | null;
 }
 

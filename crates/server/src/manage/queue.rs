@@ -2,7 +2,7 @@
 
 mod act;
 mod choice;
-mod look;
+pub(super) mod look;
 
 use super::AdminServer;
 use super::api::{Api, part};
@@ -102,7 +102,7 @@ enum Action {
 
 /// Which queue.
 #[derive(Debug, clap::Args)]
-struct Named {
+pub(super) struct Named {
     /// The queue's name
     name: String,
     /// The virtual host
@@ -119,7 +119,7 @@ impl Named {
 
 /// How much is shown.
 #[derive(Debug, clap::Args)]
-struct Page {
+pub(super) struct Page {
     /// At most so many messages
     #[arg(long, value_name = "N", default_value_t = 10)]
     limit: usize,
@@ -135,10 +135,14 @@ pub fn queue(args: QueueArgs) -> Result<()> {
         Action::List { vhost } => look::list(&args.server, &api, vhost.as_deref()),
         Action::Show { queue } => look::show(&args.server, &api, &queue),
         Action::Peek { queue, state, page } => {
-            look::peek(&args.server, &api, &queue, &state, &page)
+            look::messages(&args.server, &api, &queue, &state, &page, "")
         }
-        Action::Parked { queue, page } => look::peek(&args.server, &api, &queue, "parked", &page),
-        Action::Delayed { queue, page } => look::peek(&args.server, &api, &queue, "delayed", &page),
+        Action::Parked { queue, page } => {
+            look::messages(&args.server, &api, &queue, "parked", &page, "")
+        }
+        Action::Delayed { queue, page } => {
+            look::messages(&args.server, &api, &queue, "delayed", &page, "")
+        }
         Action::Redrive {
             queue,
             dead_letters,

@@ -10,13 +10,14 @@ import { useMessageCommand } from "../../messages/commands";
 import { MessageTable } from "../../messages/list";
 import { Button, IconButton } from "../../parts/buttons";
 import { Dialog, useConfirm } from "../../parts/dialogs";
-import { Field, Input } from "../../parts/fields";
+import { Field, Filter, Input } from "../../parts/fields";
 import { Card, Empty, Notice, Segments } from "../../parts/frame";
 import { useSettings } from "../../parts/settings";
 import { Dot } from "../../parts/show";
 import type { Command } from "../../words/commands";
-import { compact, many } from "../../words/numbers";
+import { compact, count, many } from "../../words/numbers";
 import { path } from "../../words/names";
+import { searchHint, searchQuery } from "../../words/search";
 
 const LOOK = 100;
 /** So many bytes of each body come with the list. */
@@ -41,26 +42,31 @@ export function QueueMessages({ queue }: { queue: Queue }) {
   const wanted = search.get("state");
   const fullest = states.find(([, , count]) => count > 0)?.[0] ?? "ready";
   const state = states.find(([id]) => id === wanted)?.[0] ?? fullest;
-  const choose = (id: State) =>
+  const say = (key: string, value: string) =>
     setSearch(
       (before) => {
         const after = new URLSearchParams(before);
-        after.set("state", id);
+        if (value === "") after.delete(key);
+        else after.set(key, value);
         return after;
       },
       { replace: true },
     );
+  const find = search.get("find") ?? "";
+  const [typed, setTyped] = useState(find);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [filtering, setFiltering] = useState(false);
   const list = path("landfall", "queues", queue.vhost, queue.name, "messages");
   const pages = useInfiniteQuery<Messages, Refused>({
-    queryKey: [list, state],
-    queryFn: ({ pageParam }) => request("GET", `${list}?state=${state}&limit=${LOOK}&body=${BODY}${pageParam ? `&after=${String(pageParam)}` : ""}`),
+    queryKey: [list, state, find],
+    queryFn: ({ pageParam }) => request("GET", `${list}?state=${state}&limit=${LOOK}&body=${BODY}${searchQuery(find)}${pageParam ? `&after=${String(pageParam)}` : ""}`),
     initialPageParam: null,
     getNextPageParam: (last) => last.next,
-    refetchInterval: refresh === 0 ? false : refresh * 2,
+    // A search reads much: it is done when it is asked for.
+    refetchInterval: refresh === 0 || find !== "" ? false : refresh * 2,
   });
   const messages = pages.data?.pages.flatMap((page) => page.messages) ?? [];
+  const lookedAt = pages.data?.pages.reduce((sum, page) => sum + page.looked_at, 0) ?? 0;
   const told = timesOf[state];
   return (
     <>
@@ -68,7 +74,7 @@ export function QueueMessages({ queue }: { queue: Queue }) {
         <Segments
           open={state}
           choose={(id) => {
-            choose(id);
+            say("state", id);
             setChosen(new Set());
           }}
           of={states.map(([id, title, count]) => ({
@@ -81,6 +87,26 @@ export function QueueMessages({ queue }: { queue: Queue }) {
           }))}
         />
         <span className="grow" />
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            say("find", typed.trim());
+            setChosen(new Set());
+          }}
+        >
+          <Filter value={typed} change={setTyped} hint={searchHint} />
+        </form>
+        {find !== "" && (
+          <IconButton
+            icon={X}
+            name="Show all messages"
+            onClick={() => {
+              setTyped("");
+              say("find", "");
+              setChosen(new Set());
+            }}
+          />
+        )}
         {(state === "ready" || state === "delayed" || state === "parked") && (
           <Button icon={SlidersHorizontal} onClick={() => setFiltering(true)}>
             Act on a filter
@@ -98,13 +124,14 @@ export function QueueMessages({ queue }: { queue: Queue }) {
           chosen={chosen}
           choose={setChosen}
           {...(told ? { time: told } : {})}
-          empty={pages.isPending ? <div className="empty faint">…</div> : <Nothing state={state} />}
+          empty={pages.isPending ? <div className="empty faint">…</div> : find === "" ? <Nothing state={state} /> : <NothingFits all={!pages.hasNextPage} lookedAt={lookedAt} />}
         />
         {pages.hasNextPage && (
-          <div className="body">
+          <div className="body tools">
             <Button onClick={() => void pages.fetchNextPage()} disabled={pages.isFetchingNextPage}>
-              Show {LOOK} more
+              {find === "" ? `Show ${LOOK} more` : "Search on"}
             </Button>
+            {find !== "" && <span className="faint">{many(lookedAt, "message")} looked at so far</span>}
           </div>
         )}
       </Card>
@@ -125,6 +152,14 @@ function Nothing({ state }: { state: State }) {
   return (
     <Empty icon={Inbox} title={`Nothing is ${state}`}>
       <p>{why[state]}</p>
+    </Empty>
+  );
+}
+
+function NothingFits({ all, lookedAt }: { all: boolean; lookedAt: number }) {
+  return (
+    <Empty icon={Inbox} title={all ? "Nothing like that is here" : "Nothing like that so far"}>
+      <p>{count(lookedAt)} were looked at. Words in quotes are text of the body as it is.</p>
     </Empty>
   );
 }
@@ -185,6 +220,9 @@ function Filtered({ queue, state, close }: { queue: Queue; state: State; close: 
     ["queue", "Queue of the last death", ""],
     ["exchange", "Exchange", ""],
     ["routing_key", "Routing key", ""],
+    ["message_id", "Message id", ""],
+    ["correlation_id", "Correlation id", ""],
+    ["text", "Text in the body", ""],
   ];
   const chosen = commands[which] ?? commands[0];
   if (!chosen) return null;
