@@ -78,6 +78,7 @@ fn line(account: &Account) -> Value {
         "dead_lettered": tally.ended(Ending::DeadLettered),
         "dropped": tally.ended(Ending::Dropped),
         "redriven": tally.ended(Ending::Redriven),
+        "moved": tally.ended(Ending::Moved),
         "here": account.all_here(),
         "landing": account.landing,
         "ready": here.ready,

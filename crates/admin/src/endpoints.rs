@@ -10,8 +10,8 @@ use crate::operator::{About, Operator, Reading};
 use crate::reader::Mistake;
 use crate::{
     audit, bindings, channels, cluster, connections, consumers, declare, definitions, features,
-    get as got, limits, messages, metrics, operations, overview, parameters, permissions, policies,
-    publish, queues, search, session, topology, users, vhosts,
+    get as got, limits, messages, metrics, moving, operations, overview, parameters, permissions,
+    policies, publish, queues, search, session, topology, users, vhosts,
 };
 use axum::Router;
 use axum::extract::{FromRequest, Request};
@@ -165,6 +165,7 @@ endpoints! {
     DELETE "/api/landfall/queues/{vhost}/{name}/messages" Configure "cancels messages that wait" => messages::cancel;
     POST "/api/landfall/queues/{vhost}/{name}/redrive" Configure "parked messages are delivered again, dead letters go back to where they died" => messages::redrive;
     POST "/api/landfall/queues/{vhost}/{name}/fire" Configure "delayed messages are delivered now" => messages::fire;
+    POST "/api/landfall/queues/{vhost}/{name}/move" Configure "messages that wait go to another exchange or queue, for those who may write there; one alone also edited" => moving::send_on;
     GET "/api/exchanges" Management "exchanges, their arguments, and what goes through them" => topology::exchanges;
     GET "/api/exchanges/{vhost}" Vhost "a virtual host's" => topology::exchanges_of_vhost;
     GET "/api/exchanges/{vhost}/{name}" Vhost "one exchange; the default one is `amq.default`" => topology::exchange;

@@ -48,6 +48,7 @@ mod limits;
 mod message_shapes;
 mod messages;
 mod metrics;
+mod moving;
 mod on_behalf;
 mod overview;
 mod parameters;

@@ -72,7 +72,7 @@ pub(crate) async fn redrive(
 }
 
 /// Does it with everything that was chosen, page by page: each command to the broker is a bounded piece of work.
-async fn work(
+pub(crate) async fn work(
     api: &Api,
     path: &(String, String),
     selection: &Selection,
@@ -129,7 +129,7 @@ async fn work(
     Ok(Json(work.told(next)))
 }
 
-fn chosen(
+pub(crate) fn chosen(
     (vhost, queue): &(String, String),
     state: State,
     positions: Vec<Position>,

@@ -26,9 +26,22 @@ pub(crate) enum Which {
 }
 
 impl Selection {
-    /// Reads it. That all messages are meant must be said.
+    /// What the whole body of a request says.
     pub(crate) fn read(body: &Json, default: State, allowed: &[State]) -> Result<Self, Failure> {
         let mut reader = Reader::new("", body)?;
+        let selection = Self::of(&mut reader, default, allowed)?;
+        match reader.unknown().next() {
+            Some(unknown) => Err(Failure::BadRequest(unknown)),
+            None => Ok(selection),
+        }
+    }
+
+    /// What a body says among other things. That all messages are meant must be said.
+    pub(crate) fn of(
+        reader: &mut Reader<'_>,
+        default: State,
+        allowed: &[State],
+    ) -> Result<Self, Failure> {
         let state = match reader.text("state")? {
             None => default,
             Some(word) => state(word)?,
@@ -41,8 +54,10 @@ impl Selection {
                 .into());
         }
         let all = reader.flag("all", false)?;
-        let these = reader.get("positions").map(|json| positions(&reader, json));
-        let like = reader.get("filter").map(|json| Filter::read(json).map(Box::new));
+        let these = reader.get("positions").map(|json| positions(reader, json));
+        let like = reader
+            .get("filter")
+            .map(|json| Filter::read(json).map(Box::new));
         let which = match (all, these.transpose()?, like.transpose()?) {
             (true, None, None) => Which::All,
             (false, Some(these), None) => Which::These(these),
@@ -54,15 +69,12 @@ impl Selection {
         };
         let resume = reader.text("after")?.map(Resume::parse).transpose()?;
         let limit = reader.limit("limit")?;
-        match reader.unknown().next() {
-            Some(unknown) => Err(Failure::BadRequest(unknown)),
-            None => Ok(Self {
-                state,
-                which,
-                limit,
-                resume,
-            }),
-        }
+        Ok(Self {
+            state,
+            which,
+            limit,
+            resume,
+        })
     }
 }
 

@@ -16,6 +16,7 @@ mod lists;
 mod matrix;
 mod messages;
 mod metrics;
+mod moving;
 mod operations;
 mod operator_policies;
 mod publishing;

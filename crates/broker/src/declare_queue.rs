@@ -285,8 +285,8 @@ impl Broker {
         }
         let again = std::mem::take(&mut queue.again);
         let mut left = queue.into_messages(self.landing.last());
-        let redriven = self.redrives.of(id).map(|ready| ready.position.0);
-        left.insert_all(&redriven.collect());
+        let copied = self.copies.of(id).map(|taken| taken.position().0);
+        left.insert_all(&copied.collect());
         let unacked = self
             .connections
             .values()

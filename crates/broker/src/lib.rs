@@ -12,8 +12,8 @@
 //! `request`), what is declared (`declare_queue`, `declare_exchange`, `bind`), who consumes (`consume`), and how
 //! all of it comes back after a crash (`checkpoint`, `recover`). `journey` tells what happened to messages, and `audit`
 //! balances how many came, went and are here; `statistics` counts what goes through (`traffic`). Operators have their own door: what they ask for
-//! (`command`, `definitions`, `snapshot`) and how it is done (`operate`, `import`, `export`; `choose` and `redrive` for
-//! messages; `on_behalf` for what clients could do as well), on users and what they may do
+//! (`command`, `definitions`, `snapshot`) and how it is done (`operate`, `import`, `export`; `choose`, and `copies` with
+//! `redrive` and `moving`, for messages; `on_behalf` for what clients could do as well), on users and what they may do
 //! (`access`, `permit`, `quota`, `pattern`, `password`, `login`), virtual hosts (`vhosts`) and policies (`policy`,
 //! `operator_policy`).
 
@@ -33,7 +33,8 @@ pub mod journey;
 mod backlog;
 mod command;
 pub use command::{
-    Answer, Chosen, Command, CommandId, CommandRefused, Deed, OnBehalf, Outcome, Stayed,
+    Answer, Chosen, Command, CommandId, CommandRefused, Deed, Edited, Move, OnBehalf, Outcome,
+    Stayed,
 };
 
 mod definitions;
@@ -99,12 +100,14 @@ mod shortage;
 mod tx;
 
 mod choose;
+mod copies;
 mod dead;
 mod death;
 mod deduplication;
 mod delayed;
 mod expire;
 mod extend;
+mod moving;
 mod overflow;
 mod parked;
 mod redrive;
@@ -130,6 +133,7 @@ use access::Access;
 use audit::Audit;
 use capacity::Capacity;
 use connection::{ChannelId, Connection, Consumer, ConsumerId};
+use copies::Copies;
 use deduplication::Deduplication;
 use journey::Journey;
 use landing::Landing;
@@ -138,7 +142,6 @@ use policy::Policies;
 use publishers::Publishers;
 use queue::Queue;
 use quota::Quota;
-use redrive::Redrives;
 use route::Vhost;
 use rustc_hash::FxHashMap;
 use schedule::{Deadline, Schedule};
@@ -189,7 +192,7 @@ pub struct Broker {
     dying: VecDeque<QueueId>,
     /// How many messages the shell was asked for.
     fetches: usize,
-    redrives: Redrives,
+    copies: Copies,
     schedule: Schedule,
     /// How many queues refuse publishes when they are full: mostly none, and then nobody looks.
     refusing_queues: usize,
@@ -229,7 +232,7 @@ impl Broker {
             settling: Vec::new(),
             dying: VecDeque::new(),
             fetches: 0,
-            redrives: Redrives::default(),
+            copies: Copies::default(),
             schedule: Schedule::default(),
             refusing_queues: 0,
             audit: Audit::default(),
@@ -288,7 +291,7 @@ impl Broker {
     pub fn tick(&mut self, now: Timestamp) {
         self.pass_turn(now);
         self.fetch_dying();
-        self.read_redriven();
+        self.read_copied();
         self.release_due_confirms();
         self.record_settled();
         self.look_around(now);

@@ -141,6 +141,10 @@ impl Broker {
                 self.redrive_dead(id, &chosen)?;
                 return Ok(None);
             }
+            Command::Move(asked) => {
+                self.begin_move(id, *asked)?;
+                return Ok(None);
+            }
         };
         Ok(Some(Answer::Done { made }))
     }

@@ -24,6 +24,7 @@ mod journeys;
 mod late;
 mod limits;
 mod looking;
+mod moving;
 mod on_behalf;
 mod operator_history;
 mod operator_policies;

@@ -61,7 +61,7 @@ enum Command {
     Queue(QueueArgs),
     /// All definitions of a running server as one file, as RabbitMQ writes and reads it
     Definitions(DefinitionsArgs),
-    /// Messages of a running server: those that look like something, and what became of one
+    /// Messages of a running server: find, move, edit them, and see what became of one
     Message(MessageArgs),
     /// Whether all messages of a running server are accounted for: of each queue what it accepted, what ended and how,
     /// and what is here

@@ -20,6 +20,7 @@ mod lapin;
 mod limits;
 mod login;
 mod memory;
+mod messages;
 mod migrate;
 mod outbox;
 mod patience;

@@ -124,7 +124,14 @@ export interface Chosen {
   state?: string;
   limit?: number;
   after?: string;
+  /** Of a move: where they go, and what of one message is to be otherwise. */
+  to?: Target;
+  payload?: string;
+  payload_encoding?: "string" | "base64";
+  properties?: Properties;
 }
+
+export type Target = { queue: string } | { exchange: string; routing_key?: string };
 
 export interface Done {
   done: number;
@@ -179,6 +186,7 @@ export interface Account {
   dead_lettered: number;
   dropped: number;
   redriven: number;
+  moved: number;
   here: number;
   landing: number;
   ready: number;

@@ -127,6 +127,7 @@ impl Fake {
             | Command::Redrive(_)
             | Command::Fire(_)
             | Command::Cancel(_)
+            | Command::Move(_)
             | Command::OnBehalf(_) => Err(CommandRefused::NotFound("no messages here".into())),
         }
     }

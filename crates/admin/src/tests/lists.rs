@@ -124,7 +124,7 @@ async fn accounts() {
         .await;
     expect![[r#"
         GET /api/landfall/audit
-          200 {"balanced":false,"queues":[{"acknowledged":4,"dead_lettered":0,"delayed":0,"dropped":1,"ending":0,"expired":0,"here":3,"in":9,"landing":0,"leaving":0,"name":"orders","parked":0,"ready":2,"redriven":0,"surplus":-1,"unacked":1,"vhost":"/"}],"total":{"acknowledged":4,"dead_lettered":0,"delayed":0,"dropped":1,"ending":0,"expired":0,"here":3,"in":9,"landing":0,"leaving":0,"parked":0,"ready":2,"redriven":0,"surplus":-1,"unacked":1}}
+          200 {"balanced":false,"queues":[{"acknowledged":4,"dead_lettered":0,"delayed":0,"dropped":1,"ending":0,"expired":0,"here":3,"in":9,"landing":0,"leaving":0,"moved":0,"name":"orders","parked":0,"ready":2,"redriven":0,"surplus":-1,"unacked":1,"vhost":"/"}],"total":{"acknowledged":4,"dead_lettered":0,"delayed":0,"dropped":1,"ending":0,"expired":0,"here":3,"in":9,"landing":0,"leaving":0,"moved":0,"parked":0,"ready":2,"redriven":0,"surplus":-1,"unacked":1}}
         GET /api/landfall/audit/%2F/none
           404 {"error":"Object Not Found","reason":"no queue"}
     "#]].assert_eq(&transcript);

@@ -299,18 +299,22 @@ async fn what_is_in_a_queue_is_for_those_who_may_use_it() {
         PUT /api/users/plain {"password":"p","tags":""}
         PUT /api/users/watcher {"password":"p","tags":"monitoring"}
         PUT /api/permissions/%2F/reader {"configure":"","write":".*","read":"^in"}
-        PUT /api/permissions/%2F/owner {"configure":"^in","write":"","read":""}
+        PUT /api/permissions/%2F/owner {"configure":"^in","write":"^amq\\.fanout$","read":""}
         PUT /api/permissions/%2F/plain {"configure":".*","write":".*","read":".*"}
         "#,
     )
     .await;
     let all = r#"{"all":true}"#;
+    let to_other = r#"{"all":true,"to":{"queue":"in"}}"#;
+    let to_exchange = r#"{"all":true,"to":{"exchange":"amq.fanout"}}"#;
     for (method, path, body, reader, owner, watcher) in [
         ("GET", "in/messages", "", 200, 401, 401),
         ("GET", "out/messages", "", 401, 401, 401),
         ("DELETE", "in/messages", all, 401, 200, 401),
         ("DELETE", "out/messages", all, 401, 401, 401),
         ("POST", "in/redrive", all, 401, 200, 401),
+        ("POST", "in/move", to_other, 401, 401, 401),
+        ("POST", "in/move", to_exchange, 401, 200, 401),
         ("GET", "in", "", 200, 200, 200),
     ] {
         let path = format!("/api/landfall/queues/%2F/{path}");

@@ -49,7 +49,7 @@ impl Broker {
             unacked: queue.unacked - queue.again.settled(),
             delayed: queue.delayed.len(),
             parked: queue.parked.count(),
-            leaving: queue.dying.count() + self.redrives.count(queue.definition.id),
+            leaving: queue.dying.count() + self.copies.count(queue.definition.id),
         }
     }
 }

@@ -157,6 +157,9 @@ pub(super) fn command(words: &[&str]) -> Command {
         ["redrive", vhost, queue, state, ref positions @ ..] => {
             Command::Redrive(chosen(vhost, queue, state, positions))
         }
+        ["move", vhost, queue, state, ref rest @ ..] => {
+            Command::Move(Box::new(super::moving::asked(vhost, queue, state, rest)))
+        }
         ["fire", vhost, queue, state, ref positions @ ..] => {
             Command::Fire(chosen(vhost, queue, state, positions))
         }
@@ -173,7 +176,7 @@ pub(super) fn command(words: &[&str]) -> Command {
     }
 }
 
-fn chosen(vhost: &str, queue: &str, state: &str, positions: &[&str]) -> Chosen {
+pub(super) fn chosen(vhost: &str, queue: &str, state: &str, positions: &[&str]) -> Chosen {
     let positions = positions.iter();
     Chosen {
         vhost: short(vhost),

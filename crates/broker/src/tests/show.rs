@@ -150,6 +150,7 @@ fn show_record(record: &Record) -> String {
                 Ending::DeadLettered => "dead-lettered",
                 Ending::Dropped => "dropped",
                 Ending::Redriven => "redriven",
+                Ending::Moved => "moved",
             };
             format!("{how} in {queue}: {}", show_runs(runs))
         }

@@ -1,5 +1,6 @@
 //! `landfall message`.
 
+mod moving;
 mod timeline;
 
 use super::AdminServer;
@@ -37,6 +38,16 @@ enum Action {
         #[command(flatten)]
         page: Page,
     },
+    /// Send messages that wait to another queue or exchange: the copy lands before the original goes
+    #[command(
+        after_help = "Example: landfall message move orders --state parked --all --to-queue looked-at-later"
+    )]
+    Move(moving::MoveArgs),
+    /// Send one message that waits on with another body or other properties, to its own queue or elsewhere
+    #[command(
+        after_help = "Example: landfall message edit orders --state parked --position 4711 --payload '{\"quantity\": 1}'"
+    )]
+    Edit(moving::EditArgs),
     /// What became of a message: who sent it, who got it, how each attempt ended, and where it is now
     ///
     /// For example: landfall message show 4711, or landfall message show --queue orders
@@ -82,6 +93,8 @@ pub fn message(args: MessageArgs) -> Result<()> {
             filter,
             page,
         } => look::messages(server, &api, &queue, &state, &page, &filter.query()?),
+        Action::Move(args) => moving::send_on(server, &api, &args),
+        Action::Edit(args) => moving::edit(server, &api, &args),
         Action::Show {
             which,
             vhost,
@@ -101,11 +114,7 @@ fn show(
 ) -> Result<()> {
     let query = match (&which.queue, &which.message_id, &which.publisher) {
         (Some(queue), ..) => {
-            format!(
-                "?queue={}&vhost={}&limit={limit}",
-                part(queue),
-                part(vhost)
-            )
+            format!("?queue={}&vhost={}&limit={limit}", part(queue), part(vhost))
         }
         (_, Some(id), _) => format!("?message_id={}", part(id)),
         (.., Some(publisher)) => {

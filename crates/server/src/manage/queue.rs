@@ -1,7 +1,7 @@
 //! `landfall queue`.
 
-mod act;
-mod choice;
+pub(super) mod act;
+pub(super) mod choice;
 pub(super) mod look;
 
 use super::AdminServer;
@@ -104,14 +104,14 @@ enum Action {
 #[derive(Debug, clap::Args)]
 pub(super) struct Named {
     /// The queue's name
-    name: String,
+    pub(super) name: String,
     /// The virtual host
     #[arg(long, value_name = "NAME", default_value = "/")]
     vhost: String,
 }
 
 impl Named {
-    fn path(&self) -> String {
+    pub(super) fn path(&self) -> String {
         let (vhost, name) = (part(&self.vhost), part(&self.name));
         format!("/api/landfall/queues/{vhost}/{name}")
     }

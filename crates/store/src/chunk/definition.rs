@@ -12,7 +12,8 @@
 //! 22 bound              vhost short, source short, destination, routing key short, arguments long
 //! 23 unbound            as 22
 //! 24 publisher landed   vhost short, publisher short, runs (publishing ids)
-//! 34 queue counted      id u64; varints: accepted, acknowledged, expired, dead-lettered, dropped, redriven
+//! 34 queue counted      id u64; varints: accepted, acknowledged, expired, dead-lettered, dropped, redriven, and moved if
+//!                       any were
 //!
 //! destination = 0 u8, queue id u64   or   1 u8, exchange short
 //! ```
@@ -40,6 +41,9 @@ const DURABLE: u8 = 1;
 const AUTO_DELETE: u8 = 2;
 const INTERNAL: u8 = 4;
 const EXCLUSIVE: u8 = 8;
+
+/// So many ways to end are always told; those that came later, where messages ended so.
+const ENDINGS_AT_FIRST: usize = 5;
 
 const TO_QUEUE: u8 = 0;
 const TO_EXCHANGE: u8 = 1;
@@ -79,8 +83,10 @@ pub(super) fn read(kind: u8, cursor: &mut Cursor<'_>) -> Result<Definition, Chun
 
 fn read_tally(cursor: &mut Cursor<'_>) -> Result<Tally, ChunkError> {
     let mut tally = Tally::of_accepted(cursor.varint()?);
-    for how in Ending::ALL {
-        tally.add_ended(how, cursor.varint()?);
+    for (place, how) in Ending::ALL.into_iter().enumerate() {
+        if place < ENDINGS_AT_FIRST || !cursor.rest().is_empty() {
+            tally.add_ended(how, cursor.varint()?);
+        }
     }
     Ok(tally)
 }
@@ -183,8 +189,11 @@ pub(super) fn write(out: &mut Vec<u8>, definition: &Definition) {
             out.push(kind::QUEUE_COUNTED);
             out.extend_from_slice(&queue.0.to_le_bytes());
             out.put_varint(tally.accepted);
-            for how in Ending::ALL {
-                out.put_varint(tally.ended(how));
+            let all = Ending::ALL.map(|how| tally.ended(how));
+            let told = all.iter().rposition(|count| *count > 0);
+            let told = told.map_or(0, |last| last + 1).max(ENDINGS_AT_FIRST);
+            for count in &all[..told] {
+                out.put_varint(*count);
             }
         }
         operators => {

@@ -1,6 +1,6 @@
 // The messages of a queue in each state: to look changes nothing. Chosen ones, or all that a filter fits, can be acted on.
 
-import { Ban, CirclePlay, Inbox, RotateCcw, SlidersHorizontal, X } from "lucide-react";
+import { Ban, CirclePlay, CornerUpRight, Inbox, Pencil, RotateCcw, SlidersHorizontal, X } from "lucide-react";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useSearchParams } from "react-router";
@@ -8,6 +8,7 @@ import { Refused, request } from "../../api/request";
 import type { Message, Messages, Queue, State } from "../../api/shapes";
 import { useMessageCommand } from "../../messages/commands";
 import { MessageTable } from "../../messages/list";
+import { EditDialog, MoveDialog } from "../../messages/moving";
 import { Button, IconButton } from "../../parts/buttons";
 import { Dialog, useConfirm } from "../../parts/dialogs";
 import { Field, Filter, Input } from "../../parts/fields";
@@ -181,6 +182,9 @@ export function Chosen({ queue, state, positions, clear }: { queue: { vhost: str
   const confirm = useConfirm();
   const run = useMessageCommand();
   const commands = commandsOf(state);
+  const [open, setOpen] = useState<"move" | "edit" | null>(null);
+  const close = () => setOpen(null);
+  const [only] = positions.length === 1 ? positions : [];
   return (
     <div className="bulk">
       <b>{many(positions.length, "message")}</b>
@@ -201,7 +205,19 @@ export function Chosen({ queue, state, positions, clear }: { queue: { vhost: str
           {title}
         </Button>
       ))}
+      {commands.length > 0 && (
+        <Button icon={CornerUpRight} onClick={() => setOpen("move")}>
+          Move
+        </Button>
+      )}
+      {commands.length > 0 && only !== undefined && (
+        <Button icon={Pencil} onClick={() => setOpen("edit")}>
+          Edit
+        </Button>
+      )}
       <IconButton icon={X} name="Choose none" onClick={clear} />
+      {open === "move" && <MoveDialog queue={queue} state={state} close={close} done={clear} chosen={{ positions }} count={positions.length} />}
+      {open === "edit" && only !== undefined && <EditDialog queue={queue} state={state} close={close} done={clear} position={only} />}
     </div>
   );
 }
@@ -215,6 +231,7 @@ function Filtered({ queue, state, close }: { queue: Queue; state: State; close: 
   const [words, setWords] = useState<Record<string, string>>({});
   const [header, setHeader] = useState({ key: "", value: "" });
   const [times, setTimes] = useState<Record<string, string>>({});
+  const [moving, setMoving] = useState(false);
   const fields: [string, string, string][] = [
     ["reason", "Reason", "rejected, expired, maxlen, delivery_limit"],
     ["queue", "Queue of the last death", ""],
@@ -230,6 +247,7 @@ function Filtered({ queue, state, close }: { queue: Queue; state: State; close: 
   if (header.key !== "") filter["headers"] = { [header.key]: header.value };
   for (const [key, value] of Object.entries(times)) if (value !== "") filter[key] = new Date(value).getTime();
   const all = Object.keys(filter).length === 0;
+  if (moving) return <MoveDialog queue={queue} state={state} close={close} chosen={all ? { all: true } : { filter }} count={null} />;
   const act = async () => {
     const lost = `${all ? "All" : "Those"} ${state} messages of ${queue.name}${all ? "" : ` that fit ${JSON.stringify(filter)}`} ${chosen.says}`;
     if (!chosen.harmless && !(await confirm({ title: `${chosen.title}?`, lost, action: chosen.title }))) return false;
@@ -238,6 +256,11 @@ function Filtered({ queue, state, close }: { queue: Queue; state: State; close: 
   return (
     <Dialog title={`Act on ${state} messages`} close={close} action={all ? `${chosen.title} all` : `${chosen.title} what fits`} act={act} danger={!chosen.harmless}>
       <Segments of={commands.map(({ title }, place) => ({ id: String(place), title }))} open={String(which)} choose={(id) => setWhich(Number(id))} />
+      <div>
+        <Button small icon={CornerUpRight} onClick={() => setMoving(true)}>
+          Move what fits instead
+        </Button>
+      </div>
       <p className="muted">A message fits if all of these words do; without any, all messages are meant.</p>
       <div className="pair">
         {fields.map(([key, label, hint]) => (

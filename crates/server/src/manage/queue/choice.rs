@@ -8,7 +8,7 @@ use std::fmt;
 /// Which messages. Of the words of a filter all must fit.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Which messages")]
-pub(super) struct Choice {
+pub(in super::super) struct Choice {
     /// All of them
     #[arg(long, conflicts_with_all = ["position", "filter"])]
     all: bool,
@@ -24,7 +24,7 @@ pub(super) struct Choice {
 
 impl Choice {
     /// The body of a request that means these, of the messages in a state.
-    pub(super) fn body(&self, state: &str) -> Result<Map<String, Value>> {
+    pub(in super::super) fn body(&self, state: &str) -> Result<Map<String, Value>> {
         let filter = self.filter.read()?;
         let mut body = Map::new();
         if self.all {
