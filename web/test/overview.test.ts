@@ -6,7 +6,7 @@ import { noEntry, toArguments, toEntries } from "../src/words/entries";
 import { look } from "../src/words/definitions";
 import { around, curve, cut, drawn } from "../src/words/graph";
 
-const well: Known = { alarms: [], cluster: [], audit: { balanced: true, total: {}, queues: [] }, parked: [], dead: [], backlogs: [], connections: [], consumers: [] };
+const well: Known = { alarms: [], cluster: [], audit: { balanced: true, total: {}, queues: [] }, parked: [], dead: [], paused: [], backlogs: [], connections: [], consumers: [] };
 const queue = (name: string, messages_ready: number, messages_parked = 0) => ({ name, vhost: "/", messages_ready, messages_parked, consumers: 0 });
 
 describe("attention", () => {
@@ -42,6 +42,12 @@ describe("attention", () => {
     expect([only?.what, only?.why]).toEqual(["Consumer c of work gets nothing", "Its prefetch count is reached."]);
     const atWork = { ...queue("work", 5), consumers: 1, message_stats: { ack_details: { rate: 20 } } };
     expect(attention({ ...well, consumers, backlogs: [atWork] })).toEqual([]);
+  });
+
+  test("is asked for queues that are paused", () => {
+    const all = (...paused: string[]) => attention({ ...well, paused: paused.map((name) => ({ name, vhost: "/" })) }).map(({ what, to }) => [what, to]);
+    expect(all("work")).toEqual([["work is paused", "/queue?vhost=%2F&name=work"]]);
+    expect(all("work", "play")).toEqual([["work and play are paused", "/queues"]]);
   });
 
   test("is asked for publishers that wait", () => {

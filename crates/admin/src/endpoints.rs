@@ -161,6 +161,8 @@ endpoints! {
     GET "/api/landfall/queues" Management "queues with what is in them by state, their rules in force, and of those that deduplicate how many messages they remember and how many they have known again since the start" => queues::list;
     GET "/api/landfall/queues/{vhost}" Vhost "a virtual host's" => queues::of_vhost;
     GET "/api/landfall/queues/{vhost}/{name}" Vhost "one queue, and its oldest message" => queues::one;
+    PUT "/api/landfall/queues/{vhost}/{name}/pause" Configure "it takes messages and hands none out, until it is resumed" => queues::pause;
+    DELETE "/api/landfall/queues/{vhost}/{name}/pause" Configure "it hands messages out again" => queues::resume;
     GET "/api/landfall/queues/{vhost}/{name}/messages" Read "messages in one `state`, all or those that look like something, page by page: `after`, `limit`, `body`, and the words of a search" => search::list;
     DELETE "/api/landfall/queues/{vhost}/{name}/messages" Configure "cancels messages that wait" => messages::cancel;
     POST "/api/landfall/queues/{vhost}/{name}/redrive" Configure "parked messages are delivered again, dead letters go back to where they died" => messages::redrive;

@@ -19,6 +19,7 @@ mod metrics;
 mod moving;
 mod operations;
 mod operator_policies;
+mod pausing;
 mod publishing;
 mod real;
 mod searching;

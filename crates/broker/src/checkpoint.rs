@@ -121,6 +121,12 @@ impl Broker {
                 vhost,
                 queue: queue.definition.clone(),
             });
+            if self.is_paused(id) {
+                definitions.push(Definition::QueuePaused {
+                    queue: id,
+                    paused: true,
+                });
+            }
             let tally = queue.audited.tally;
             if !tally.is_zero() {
                 definitions.push(Definition::QueueCounted { queue: id, tally });

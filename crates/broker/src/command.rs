@@ -137,6 +137,15 @@ pub enum Command {
     Fire(Chosen),
     /// Messages that wait are not wanted any more.
     Cancel(Chosen),
+    /// A queue is to hand nothing out, or to do so again. Answered with whether it was made to pause by this.
+    Pause {
+        /// The virtual host's name.
+        vhost: ShortStr,
+        /// The queue's name.
+        queue: ShortStr,
+        /// Whether it is to pause.
+        paused: bool,
+    },
     /// Messages that wait are to go to another place.
     Move(Box<Move>),
     /// What a client could do as well, as that user.

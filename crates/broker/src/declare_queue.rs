@@ -276,6 +276,7 @@ impl Broker {
         let consumers = std::mem::take(&mut queue.consumers);
         self.refusing_queues -= usize::from(queue.rules.refuses_publishes());
         self.deduplication.follow(id, None);
+        self.paused.remove(&id);
         self.delaying_queues -= usize::from(queue.rules.delivery_delay.is_some());
         self.schedule.set(Deadline::Queue(id), None);
         let (vhost, owner) = (queue.vhost, queue.owner);

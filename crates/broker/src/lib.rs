@@ -110,6 +110,7 @@ mod extend;
 mod moving;
 mod overflow;
 mod parked;
+mod pause;
 mod redrive;
 mod retry;
 mod schedule;
@@ -143,7 +144,7 @@ use publishers::Publishers;
 use queue::Queue;
 use quota::Quota;
 use route::Vhost;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use schedule::{Deadline, Schedule};
 use shortage::Shortage;
 use statistics::Statistics;
@@ -193,6 +194,8 @@ pub struct Broker {
     /// How many messages the shell was asked for.
     fetches: usize,
     copies: Copies,
+    /// Queues that hand nothing out: mostly none.
+    paused: FxHashSet<QueueId>,
     schedule: Schedule,
     /// How many queues refuse publishes when they are full: mostly none, and then nobody looks.
     refusing_queues: usize,
@@ -233,6 +236,7 @@ impl Broker {
             dying: VecDeque::new(),
             fetches: 0,
             copies: Copies::default(),
+            paused: FxHashSet::default(),
             schedule: Schedule::default(),
             refusing_queues: 0,
             audit: Audit::default(),

@@ -244,6 +244,10 @@ impl Broker {
         check_count(positions.len())?;
         let queue = self.readable_queue(now, id, name)?;
         self.refuse_single_active(queue)?;
+        if self.is_paused(queue) {
+            let text = format!("{} is paused", self.queue_text(queue));
+            return Err(CommandRefused::Invalid(text).into());
+        }
         let landed = self.landing.landed();
         let mut outcome = Outcome::default();
         for &position in positions {

@@ -29,6 +29,7 @@ mod on_behalf;
 mod operator_history;
 mod operator_policies;
 mod patterns;
+mod pausing;
 mod permissions;
 mod policies;
 mod priorities;

@@ -57,7 +57,7 @@ enum Command {
     Policy(PolicyArgs),
     /// Connections and consumers of a running server: list, close
     Connection(ConnectionArgs),
-    /// Queues of a running server and their messages: list, show, peek, redrive, fire, cancel
+    /// Queues of a running server and their messages: list, show, pause, resume, peek, redrive, fire, cancel
     Queue(QueueArgs),
     /// All definitions of a running server as one file, as RabbitMQ writes and reads it
     Definitions(DefinitionsArgs),

@@ -100,6 +100,33 @@ async fn messages_are_found_moved_and_edited() {
     assert!(audit.contains("moved"), "{audit}");
 }
 
+/// The pause has landed when it is answered: it is there after a kill, and consumers wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_outlives_a_kill() {
+    let scratch = Scratch::new();
+    let server = start(&scratch);
+    let (_connection, channel) = channel(&server).await;
+    declare(&channel, "q", &[]).await;
+    let told = landfall(server.api(), &["queue", "pause", "q"]);
+    assert_eq!(told, "paused: it takes messages and hands none out\n");
+    server.kill();
+    let server = start(&scratch);
+    let api = server.api();
+    let again = landfall(api, &["queue", "pause", "q"]);
+    assert_eq!(again, "it was paused already\n");
+    let (_connection, channel) = self::channel(&server).await;
+    publish(&channel, "q", "blue", b"waits").await;
+    assert!(get(&channel, "q").await.is_none());
+    let shown = json(&landfall(api, &["queue", "show", "q", "--json"]));
+    assert_eq!(
+        (&shown["landfall_paused"], &shown["messages_ready"]),
+        (&true.into(), &1.into())
+    );
+    landfall(api, &["queue", "resume", "q"]);
+    let next = get(&channel, "q").await.expect("it is handed out again");
+    assert_eq!(next.data, b"waits");
+}
+
 /// Whatever the moment at which the server is killed: no message is lost, and one that is there twice is a copy.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_amid_a_move_loses_nothing() {

@@ -29,6 +29,9 @@ const FINGERPRINTS: &[u8] = include_bytes!("golden/chunk-v1-fingerprints.bin");
 /// How many messages a queue has had, which version 1 gained before its first release.
 const TALLY: &[u8] = include_bytes!("golden/chunk-v1-tally.bin");
 
+/// Queues that are paused, which version 1 gained before its first release.
+const PAUSED: &[u8] = include_bytes!("golden/chunk-v1-paused.bin");
+
 /// Messages that were moved, which version 1 gained before its first release.
 const MOVED: &[u8] = include_bytes!("golden/chunk-v1-moved.bin");
 
@@ -277,6 +280,13 @@ fn tallies_are_written_and_read_as_they_ever_were() {
     let queue = QueueId(300);
     let counted = Definition::QueueCounted { queue, tally };
     same(TALLY, &[Record::Definition(counted)]);
+}
+
+#[test]
+fn pauses_are_written_and_read_as_they_ever_were() {
+    let queue = QueueId(300);
+    let told = [true, false].map(|paused| Definition::QueuePaused { queue, paused });
+    same(PAUSED, &told.map(Record::Definition));
 }
 
 /// Queues in which none was moved are told as they ever were.

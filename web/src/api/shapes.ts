@@ -57,6 +57,7 @@ export interface Queue {
   arguments: Arguments;
   state?: string;
   consumers: number;
+  landfall_paused?: boolean;
   messages: number;
   messages_ready: number;
   messages_unacknowledged: number;

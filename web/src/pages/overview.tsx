@@ -64,7 +64,7 @@ function Totals({ last, about }: { last: Sample | undefined; about: About | unde
 function Attend() {
   const { may } = useSession();
   const { last } = useLive();
-  const { dead, parked, queues } = useDying();
+  const { dead, parked, paused, queues } = useDying();
   const audit = useApi<Audit>("/api/landfall/audit", { every: useSeldom() });
   const cluster = useApi<Cluster>("/api/landfall/cluster", { enabled: may("monitoring") });
   const backlogs = useApi<Paged<Queue>>(largest("messages_ready"));
@@ -76,6 +76,7 @@ function Attend() {
     audit: audit.data,
     parked,
     dead,
+    paused,
     backlogs: backlogs.data?.items ?? [],
     connections: connections.data ?? [],
     consumers: consumers.data ?? [],

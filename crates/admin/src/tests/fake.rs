@@ -128,6 +128,7 @@ impl Fake {
             | Command::Fire(_)
             | Command::Cancel(_)
             | Command::Move(_)
+            | Command::Pause { .. }
             | Command::OnBehalf(_) => Err(CommandRefused::NotFound("no messages here".into())),
         }
     }
@@ -214,6 +215,7 @@ fn seen(all: &Definitions, look: &Look) -> Result<Answer, CommandRefused> {
         effective: FieldTable::new(),
         in_force: queue.arguments.clone(),
         consumers: 0,
+        paused: false,
         counts: Counts::default(),
         oldest: None,
         traffic: Traffic::default(),

@@ -37,6 +37,7 @@ impl Broker {
             moved: queue.counted.moved,
             in_force: self.in_force(queue.vhost, definition),
             consumers: queue.consumers.len() as u64,
+            paused: self.is_paused(id),
             counts: self.counts(queue),
             oldest: queue.backlog.oldest(self.landing.landed()),
             deduplication: self.deduplication.status(id),

@@ -6,9 +6,11 @@ pub(super) mod look;
 
 use super::AdminServer;
 use super::api::{Api, part};
+use super::table::say;
 use anyhow::Result;
 use choice::Choice;
 use clap::Subcommand;
+use serde_json::json;
 
 /// The options of `landfall queue`.
 #[derive(Debug, clap::Args)]
@@ -31,6 +33,18 @@ enum Action {
     /// Show one queue: what is in it, the rules in force, its oldest message
     #[command(after_help = "Example: landfall queue show orders")]
     Show {
+        #[command(flatten)]
+        queue: Named,
+    },
+    /// Have a queue hand nothing out, until it is resumed; it takes messages as ever
+    #[command(after_help = "Example: landfall queue pause orders")]
+    Pause {
+        #[command(flatten)]
+        queue: Named,
+    },
+    /// Have a paused queue hand messages out again
+    #[command(after_help = "Example: landfall queue resume orders")]
+    Resume {
         #[command(flatten)]
         queue: Named,
     },
@@ -134,6 +148,17 @@ pub fn queue(args: QueueArgs) -> Result<()> {
     match args.action {
         Action::List { vhost } => look::list(&args.server, &api, vhost.as_deref()),
         Action::Show { queue } => look::show(&args.server, &api, &queue),
+        Action::Pause { queue } => {
+            let paused = api.put(&format!("{}/pause", queue.path()), &json!({}))?;
+            say(match paused {
+                true => "paused: it takes messages and hands none out",
+                false => "it was paused already",
+            })
+        }
+        Action::Resume { queue } => {
+            api.delete(&format!("{}/pause", queue.path()))?;
+            say("it hands messages out")
+        }
         Action::Peek { queue, state, page } => {
             look::messages(&args.server, &api, &queue, &state, &page, "")
         }

@@ -12,6 +12,7 @@
 //! 22 bound              vhost short, source short, destination, routing key short, arguments long
 //! 23 unbound            as 22
 //! 24 publisher landed   vhost short, publisher short, runs (publishing ids)
+//! 37 queue paused       id u64, u8 (1 it hands nothing out, 0 it does again)
 //! 34 queue counted      id u64; varints: accepted, acknowledged, expired, dead-lettered, dropped, redriven, and moved if
 //!                       any were
 //!
@@ -35,6 +36,7 @@ mod kind {
     pub(super) const UNBOUND: u8 = 23;
     pub(super) const PUBLISHER_LANDED: u8 = 24;
     pub(super) const QUEUE_COUNTED: u8 = 34;
+    pub(super) const QUEUE_PAUSED: u8 = 37;
 }
 
 const DURABLE: u8 = 1;
@@ -76,6 +78,10 @@ pub(super) fn read(kind: u8, cursor: &mut Cursor<'_>) -> Result<Definition, Chun
         kind::QUEUE_COUNTED => Definition::QueueCounted {
             queue: QueueId(cursor.u64()?),
             tally: read_tally(cursor)?,
+        },
+        kind::QUEUE_PAUSED => Definition::QueuePaused {
+            queue: QueueId(cursor.u64()?),
+            paused: cursor.u8()? != 0,
         },
         _ => return access::read(kind, cursor),
     })
@@ -195,6 +201,11 @@ pub(super) fn write(out: &mut Vec<u8>, definition: &Definition) {
             for count in &all[..told] {
                 out.put_varint(*count);
             }
+        }
+        Definition::QueuePaused { queue, paused } => {
+            out.push(kind::QUEUE_PAUSED);
+            out.extend_from_slice(&queue.0.to_le_bytes());
+            out.push((*paused).into());
         }
         operators => {
             let known = access::write(out, operators);

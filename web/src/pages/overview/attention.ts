@@ -19,6 +19,7 @@ export interface Known {
   audit: Audit | undefined;
   parked: Dying[];
   dead: Dying[];
+  paused: Pick<Queue, "name" | "vhost">[];
   backlogs: Pick<Queue, "name" | "vhost" | "messages_ready" | "consumers" | "message_stats">[];
   connections: Connection[];
   consumers: Consumer[];
@@ -59,7 +60,7 @@ function accounts(audit: Audit | undefined): Attention[] {
   ];
 }
 
-function ofQueues({ parked, dead, backlogs }: Known): Attention[] {
+function ofQueues({ parked, dead, paused, backlogs }: Known): Attention[] {
   const all: Attention[] = [];
   const inPark = parked.reduce((sum, queue) => sum + queue.messages_parked, 0);
   if (inPark > 0) {
@@ -77,6 +78,15 @@ function ofQueues({ parked, dead, backlogs }: Known): Attention[] {
       what: `${many(died, "dead letter")} in ${named(dead)}`,
       why: "Rejected, expired or out of attempts. Look why, mend it, and send them back.",
       to: "/dead",
+    });
+  }
+  const [held] = paused;
+  if (held) {
+    all.push({
+      tone: "warn",
+      what: `${named(paused)} ${paused.length === 1 ? "is" : "are"} paused`,
+      why: "Messages come and nobody gets them, until you resume it.",
+      to: paused.length === 1 ? link("/queue", { vhost: held.vhost, name: held.name }) : "/queues",
     });
   }
   const unread = backlogs.filter((queue) => queue.consumers === 0 && queue.messages_ready > 0 && !dead.some((one) => one.name === queue.name && one.vhost === queue.vhost));

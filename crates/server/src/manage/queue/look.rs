@@ -71,6 +71,7 @@ pub(super) fn show(server: &AdminServer, api: &Api, queue: &Named) -> Result<()>
     ] {
         row(key, found[key].clone());
     }
+    row("paused", found["landfall_paused"].clone());
     for (column, key) in COUNTS {
         row(column, found[key].clone());
     }
