@@ -11,7 +11,7 @@ use crate::reader::Mistake;
 use crate::{
     audit, bindings, channels, cluster, connections, consumers, declare, definitions, features,
     get as got, limits, messages, metrics, moving, operations, overview, parameters, permissions,
-    policies, publish, queues, search, session, topology, users, vhosts,
+    policies, publish, queues, search, self_test, session, topology, users, vhosts,
 };
 use axum::Router;
 use axum::extract::{FromRequest, Request};
@@ -145,6 +145,8 @@ endpoints! {
     GET "/api/auth" Nobody "how to log in: with a name and a password, or also with a token" => features::auth;
     GET "/api/aliveness-test/{vhost}" AsClient "sends a message through the queue `aliveness-test`" => features::aliveness;
     POST "/api/rebalance/queues" Administrator "as `/api/landfall/cluster/rebalance`; where there is no cluster there is nothing to do" => features::rebalance;
+
+    POST "/api/landfall/self-test/{vhost}" Administrator "sends a message through a queue of its own and looks at clock, disk and memory; answers what each check took and found" => self_test::run;
 
     GET "/api/definitions" Administrator "everything, as a document" => definitions::export;
     POST "/api/definitions" Administrator "imports a document; answers what was made and what was ignored" => definitions::import;

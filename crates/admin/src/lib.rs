@@ -58,6 +58,7 @@ mod properties;
 mod publish;
 mod queues;
 mod search;
+mod self_test;
 mod topology;
 mod users;
 mod vhosts;

@@ -23,6 +23,7 @@ mod pausing;
 mod publishing;
 mod real;
 mod searching;
+mod self_testing;
 mod sessions;
 mod transcript;
 

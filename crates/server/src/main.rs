@@ -6,7 +6,7 @@ use clap_complete::Shell;
 use server::config::ServeArgs;
 use server::manage::{
     AuditArgs, ClusterArgs, ConnectionArgs, DefinitionsArgs, MessageArgs, OperationsArgs,
-    PermissionArgs, PolicyArgs, QueueArgs, StatusArgs, TopArgs, UserArgs, VhostArgs,
+    PermissionArgs, PolicyArgs, QueueArgs, SelfTestArgs, StatusArgs, TopArgs, UserArgs, VhostArgs,
 };
 use server::migrate::{MigrateArgs, migrate};
 use server::receive::{ReceiveArgs, receive};
@@ -66,6 +66,9 @@ enum Command {
     /// Whether all messages of a running server are accounted for: of each queue what it accepted, what ended and how,
     /// and what is here
     Audit(AuditArgs),
+    /// Have a running server send a message through itself and look at clock, disk and memory. Ends with 1 if something is
+    /// wrong
+    SelfTest(SelfTestArgs),
     /// What operators did, and which logins were refused
     Operations(OperationsArgs),
     /// The cluster of a running server: status, drain, rebalance
@@ -92,6 +95,7 @@ fn main() -> ExitCode {
         Command::Message(args) => server::manage::message(args),
         Command::Audit(args) => server::manage::audit(args),
         Command::Operations(args) => server::manage::operations(args),
+        Command::SelfTest(args) => server::manage::self_test(args),
         Command::Policy(args) => server::manage::policy(args),
         Command::Connection(args) => server::manage::connection(args),
         Command::Top(args) => server::manage::top(args),

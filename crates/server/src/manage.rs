@@ -1,5 +1,5 @@
 //! The commands of operators: `landfall status`, `top`, `user`, `vhost`, `permission`, `policy`, `queue`, `connection`,
-//! `definitions`, `audit`, `operations`, `message`, `cluster`, each a few requests to a running server's HTTP API.
+//! `definitions`, `audit`, `operations`, `message`, `self-test`, `cluster`, each a few requests to a running server's HTTP API.
 
 mod api;
 mod audit;
@@ -13,6 +13,7 @@ mod operations;
 mod permission;
 mod policy;
 mod queue;
+mod self_test;
 mod sight;
 mod status;
 mod table;
@@ -29,6 +30,7 @@ pub use operations::{OperationsArgs, operations};
 pub use permission::{PermissionArgs, permission};
 pub use policy::{PolicyArgs, policy};
 pub use queue::{QueueArgs, queue};
+pub use self_test::{SelfTestArgs, self_test};
 pub use status::{StatusArgs, status};
 pub(crate) use table::table;
 pub use top::{TopArgs, top};

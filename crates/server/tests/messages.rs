@@ -100,6 +100,32 @@ async fn messages_are_found_moved_and_edited() {
     assert!(audit.contains("moved"), "{audit}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_tests_itself() {
+    let scratch = Scratch::new();
+    let server = start(&scratch);
+    let api = server.api();
+    let told = json(&landfall(api, &["self-test", "--json"]));
+    let checks = told["checks"].as_array().expect("a list").iter();
+    let names: Vec<&str> = checks.filter_map(|check| check["check"].as_str()).collect();
+    let all = [
+        "declare",
+        "publish",
+        "clock",
+        "read",
+        "acknowledge",
+        "delete",
+        "sync",
+        "disk",
+        "memory",
+    ];
+    assert_eq!(names, all, "{told:#}");
+    let queues = json(&landfall(api, &["queue", "list", "--json"]));
+    assert_eq!(queues.as_array().map(Vec::len), Some(0));
+    let said = refused(api, &["self-test", "--vhost", "none"]);
+    assert!(said.contains("the server is not well"), "{said}");
+}
+
 /// The pause has landed when it is answered: it is there after a kill, and consumers wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_outlives_a_kill() {

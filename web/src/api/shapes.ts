@@ -178,6 +178,12 @@ export interface Journey {
   now: Message[] | null;
 }
 
+export interface SelfTest {
+  ok: boolean;
+  took_ms: number;
+  checks: { check: string; ok: boolean; took_ms: number; says: string }[];
+}
+
 export interface Account {
   vhost: string;
   name: string;
