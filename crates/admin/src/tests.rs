@@ -75,8 +75,9 @@ impl Api {
             cluster_name: "test".into(),
             oauth: None,
         };
-        let served = router(Arc::new(operator), Arc::new(Alone), about);
-        (Self(entrance(served.api, None)), served.sampling)
+        let mut served = router(Arc::new(operator), Arc::new(Alone), about);
+        let sampling = served.sampling.remove(0);
+        (Self(entrance(served.api, None)), sampling)
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Body> {

@@ -10,6 +10,7 @@ use admin::cluster::Cluster;
 use admin::node::{Answered, Listener, Node, NodeStatus, Vitals};
 use admin::operations::Operations;
 use rustix::process::{Resource, getrlimit};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,11 +38,12 @@ pub(crate) struct ThisNode {
     listeners: Vec<Listener>,
     pulse: Pulse,
     stopping: Stopping,
-    asked: watch::Receiver<Asked>,
+    /// Who has which shard.
+    asked: Arc<[watch::Receiver<Asked>]>,
     membership: Option<Membership>,
     operations: Arc<OperationFiles>,
-    /// When the owner was tried last, where, and whether it could be reached.
-    reached: Mutex<Option<(Instant, Arc<str>, bool)>>,
+    /// When owners were tried last, and whether they could be reached. There are no more than nodes.
+    reached: Mutex<HashMap<Arc<str>, (Instant, bool)>>,
 }
 
 impl ThisNode {
@@ -49,7 +51,7 @@ impl ThisNode {
     pub(crate) fn new(
         config: &Config,
         listeners: Vec<Listener>,
-        asked: watch::Receiver<Asked>,
+        asked: Arc<[watch::Receiver<Asked>]>,
         stopping: Stopping,
         membership: Option<Membership>,
     ) -> Self {
@@ -68,7 +70,7 @@ impl ThisNode {
             asked,
             membership,
             operations: Arc::new(OperationFiles::new(config.data_dir.join("operations"))),
-            reached: Mutex::new(None),
+            reached: Mutex::default(),
         }
     }
 
@@ -79,29 +81,32 @@ impl ThisNode {
         if let Some(why) = self.membership.as_ref().and_then(Membership::objection) {
             return Err(why);
         }
-        let there = match &*self.asked.borrow() {
-            Asked::Here(_) => return Ok(()),
-            Asked::Nobody => return Err("no node of the cluster serves at the moment".to_owned()),
-            Asked::There(there) => there.clone(),
-        };
-        if self.reaches(&there).await {
-            return Ok(());
+        for asked in &*self.asked {
+            let there = match &*asked.borrow() {
+                Asked::Here(_) => continue,
+                Asked::Nobody => {
+                    return Err("no node of the cluster serves at the moment".to_owned());
+                }
+                Asked::There(there) => there.clone(),
+            };
+            if !self.reaches(&there).await {
+                let node = &there.node;
+                return Err(format!("the node that serves cannot be reached at {node}"));
+            }
         }
-        let node = &there.node;
-        Err(format!("the node that serves cannot be reached at {node}"))
+        Ok(())
     }
 
     async fn reaches(&self, there: &There) -> bool {
         let mut reached = self.reached.lock().await;
-        if let Some((at, node, reached)) = &*reached
-            && *node == there.node
+        if let Some((at, reached)) = reached.get(&there.node)
             && at.elapsed() < REACHED_COUNTS
         {
             return *reached;
         }
         let connected = tokio::time::timeout(REACH_MAX, TcpStream::connect(&*there.node)).await;
         let answer = matches!(connected, Ok(Ok(_)));
-        *reached = Some((Instant::now(), there.node.clone(), answer));
+        reached.insert(there.node.clone(), (Instant::now(), answer));
         answer
     }
 }
@@ -118,10 +123,13 @@ impl Node for ThisNode {
     }
 
     fn vitals(&self) -> Vitals {
-        let (memory_short, disk_short) = match &*self.asked.borrow() {
-            Asked::Here(operator) => (operator.alarms().memory(), operator.alarms().disk()),
-            _ => (false, false),
-        };
+        let (mut memory_short, mut disk_short) = (false, false);
+        for asked in &*self.asked {
+            if let Asked::Here(operator) = &*asked.borrow() {
+                memory_short |= operator.alarms().memory();
+                disk_short |= operator.alarms().disk();
+            }
+        }
         let disk = self.disk.as_ref();
         Vitals {
             memory: (memory_used(), self.memory_limit),

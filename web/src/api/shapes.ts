@@ -384,6 +384,7 @@ export interface Cluster {
   }[];
   shards: {
     shard: number;
+    database: number;
     state: string;
     owner: string | null;
     epoch: number;
@@ -392,7 +393,7 @@ export interface Cluster {
   }[];
   requests: { request: string; node?: string }[];
   zookeeper: { hosts: string[]; state: string; silent_seconds: number | null; lease_ms: number | null };
-  database: {
+  databases: {
     hosts: string[];
     state: string;
     reason?: string;
@@ -400,7 +401,7 @@ export interface Cluster {
     version?: string;
     standbys?: { name: string; address: string | null; state: string; sync: string; lag_ms: number | null }[];
     objections?: string[];
-  };
+  }[];
 }
 
 export interface Alarm {

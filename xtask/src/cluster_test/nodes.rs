@@ -201,6 +201,6 @@ fn served_under(log: &str) -> Option<u64> {
     let line = { log.lines() }
         .rev()
         .find(|line| line.contains(" serving epoch="))?;
-    let (_, epoch) = line.rsplit_once("epoch=")?;
-    epoch.trim().parse().ok()
+    let (_, said) = line.rsplit_once("epoch=")?;
+    said.split_whitespace().next()?.parse().ok()
 }
