@@ -105,7 +105,7 @@ pub enum Command {
     Export,
     /// Virtual hosts, users and permissions as they stand. Answered with definitions.
     Directory,
-    /// Become the same as the directory of another shard: what is not in it is removed.
+    /// Become the same as the directory of another shard: what is not in it is removed, but for virtual hosts with queues.
     Follow(Box<Definitions>),
     /// What queues have accepted, what ended and what is here: of one, of a virtual host's, or of all.
     Audit {
@@ -281,6 +281,11 @@ pub enum Answer {
     Messages(Page),
     /// What was done with messages, and has landed.
     Outcome(Outcome),
+    /// The directory is the same as another shard's.
+    Followed {
+        /// But for these virtual hosts, which it does not know and which have queues here.
+        kept: Vec<ShortStr>,
+    },
     /// The message has landed in every queue that takes it.
     Published {
         /// Whether there is any.

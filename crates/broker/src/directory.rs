@@ -1,10 +1,13 @@
 //! The directory: who may what, and which virtual hosts there are. Of a cluster of several shards one shard is asked
 //! for it, and the others follow: each keeps a copy of its own, for its clients must be let in whoever else is there.
+//!
+//! Whoever follows takes nobody's word for it that messages are not wanted any more: the first shard may have come back from
+//! a backup. A virtual host that has queues is removed by the command to remove it, and by nothing else (promise P2).
 
 use crate::Broker;
 use crate::command::CommandRefused;
 use crate::definitions::Definitions;
-use model::Timestamp;
+use model::{ShortStr, Timestamp};
 use std::collections::HashSet;
 
 impl Broker {
@@ -29,15 +32,17 @@ impl Broker {
         }
     }
 
-    /// Becomes the same as another shard's: what is not in it goes, with all that stands on it. Lands what differs only.
+    /// Becomes the same as another shard's: what is not in it goes, but for virtual hosts that have queues, which are told.
+    /// Lands what differs only.
     pub(crate) fn follow(
         &mut self,
         now: Timestamp,
         directory: &Definitions,
-    ) -> Result<(), CommandRefused> {
+    ) -> Result<Vec<ShortStr>, CommandRefused> {
         self.check_import(directory)?;
         let before = self.directory();
-        self.remove_what_is_not_in(now, &before, directory)?;
+        let kept = self.remove_vhosts_that_are_not_in(now, &before, directory);
+        self.remove_users_that_are_not_in(now, &before, directory)?;
         for vhost in new_in(&before.vhosts, &directory.vhosts) {
             self.put_vhost(vhost);
         }
@@ -50,23 +55,36 @@ impl Broker {
         for permission in new_in(&before.topic_permissions, &directory.topic_permissions) {
             self.put_topic_permission(permission.clone());
         }
-        Ok(())
+        Ok(kept)
     }
 
-    fn remove_what_is_not_in(
+    /// Returns those that have queues: they stay.
+    fn remove_vhosts_that_are_not_in(
+        &mut self,
+        now: Timestamp,
+        before: &Definitions,
+        directory: &Definitions,
+    ) -> Vec<ShortStr> {
+        let known: HashSet<_> = directory.vhosts.iter().map(|vhost| &vhost.name).collect();
+        let mut kept = Vec::new();
+        for vhost in before.vhosts.iter().map(|vhost| &vhost.name) {
+            match self.vhost_named(vhost).filter(|_| !known.contains(vhost)) {
+                Some(index) if self.vhosts[index.0].queues.is_empty() => {
+                    self.remove_vhost(now, index);
+                }
+                Some(_) => kept.push(vhost.clone()),
+                None => {}
+            }
+        }
+        kept
+    }
+
+    fn remove_users_that_are_not_in(
         &mut self,
         now: Timestamp,
         before: &Definitions,
         directory: &Definitions,
     ) -> Result<(), CommandRefused> {
-        let kept: HashSet<_> = directory.vhosts.iter().map(|vhost| &vhost.name).collect();
-        for vhost in before.vhosts.iter().map(|vhost| &vhost.name) {
-            if !kept.contains(vhost)
-                && let Some(index) = self.vhost_named(vhost)
-            {
-                self.remove_vhost(now, index);
-            }
-        }
         let kept: HashSet<_> = directory.users.iter().map(|user| &user.name).collect();
         for user in before.users.iter().map(|user| &user.name) {
             if !kept.contains(user) {

@@ -56,8 +56,8 @@ impl Broker {
                 return Ok(Some(Answer::Definitions(Box::new(self.directory()))));
             }
             Command::Follow(directory) => {
-                self.follow(now, &directory)?;
-                false
+                let kept = self.follow(now, &directory)?;
+                return Ok(Some(Answer::Followed { kept }));
             }
             Command::Audit { vhost, queue } => {
                 let accounts = self.accounts(vhost.as_ref(), queue.as_ref())?;

@@ -2,17 +2,19 @@
 //! for it and has it changed; each of the others follows, so that clients are let in whichever nodes are there.
 //!
 //! A shard follows when it is told that something has changed, which whoever changed it waits for, and again and again for
-//! what it was not told of. One that has never followed serves nobody.
+//! what it was not told of. One that has never followed serves nobody. What follows removes no messages: that a virtual host
+//! goes with its queues the shard that has them is told by itself.
 
 use crate::attending::{Asked, There};
 use crate::operator::ShardOperator;
 use crate::passing;
 use crate::relay::Secret;
-use admin::{FromThisMachine, Operator as _, directory};
+use admin::{AskError, FromThisMachine, Operator as _, directory};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
-use broker::{Answer, Command, Definitions};
+use broker::{Answer, Command, CommandRefused, Definitions};
+use model::ShortStr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, watch};
@@ -67,7 +69,7 @@ impl Directory {
                 Err(error) => Err(error.to_string()),
             },
             Asked::There(there) => {
-                let said = self.ask(&there, Method::GET).await?;
+                let said = self.ask(&there, Method::GET, Body::empty()).await?;
                 let said = serde_json::from_slice(&said).map_err(|error| error.to_string())?;
                 directory::read(&said)
             }
@@ -79,10 +81,10 @@ impl Directory {
         Ok(directory::write(&self.read().await?))
     }
 
-    async fn ask(&self, there: &There, method: Method) -> Result<Vec<u8>, String> {
+    async fn ask(&self, there: &There, method: Method, body: Body) -> Result<Vec<u8>, String> {
         let request = Request::builder().method(method).uri(DIRECTORY);
         let request = request.extension(FromThisMachine(false));
-        let request = request.body(Body::empty()).expect("a path is a request");
+        let request = request.body(body).expect("a path is a request");
         let response = passing::ask(there, self.secret, request).await?;
         let code = response.status();
         if code != StatusCode::OK {
@@ -92,20 +94,47 @@ impl Directory {
         Ok(body.map_err(|error| error.to_string())?.into())
     }
 
-    /// A shard that this node serves becomes as the first one is.
-    async fn follow(&self, shard: u32, operator: &ShardOperator) -> Result<(), String> {
+    /// A shard that this node serves becomes as the first one is. Returns the virtual hosts that the first one does not know, and
+    /// that are kept for their queues.
+    async fn follow(&self, shard: u32, operator: &ShardOperator) -> Result<Vec<ShortStr>, String> {
         let turn = self.turns.get(shard as usize);
         let _turn = turn.ok_or("there is no such shard")?.lock().await;
         let directory = Box::new(self.read().await?);
         let followed = operator.ask(Command::Follow(directory)).await;
-        followed.map(drop).map_err(|error| error.to_string())
+        match followed {
+            Ok(Answer::Followed { kept }) => Ok(kept),
+            Ok(_) => Err("the shard does not say".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Removes a virtual host that the first shard knows no more, from the shard that has its queues, wherever that is served.
+    pub(crate) async fn remove(&self, shard: u32, vhost: &str) -> Result<(), String> {
+        match self.asked(shard) {
+            Asked::Here(operator) => {
+                let vhost = ShortStr::try_from(vhost).map_err(|error| error.to_string())?;
+                let removed = operator.ask(Command::RemoveVhost { vhost }).await;
+                match removed {
+                    Ok(_) | Err(AskError::Refused(CommandRefused::NotFound(_))) => Ok(()),
+                    Err(error) => Err(error.to_string()),
+                }
+            }
+            Asked::There(there) => {
+                let removed = self.ask(&there, Method::DELETE, vhost.to_owned().into());
+                removed.await.map(drop)
+            }
+            Asked::Nobody => Err("no node serves it".to_owned()),
+        }
     }
 
     /// A shard follows at once, wherever it is served.
     pub(crate) async fn follow_now(&self, shard: u32) -> Result<(), String> {
         match self.asked(shard) {
-            Asked::Here(operator) => self.follow(shard, &operator).await,
-            Asked::There(there) => self.ask(&there, Method::POST).await.map(drop),
+            Asked::Here(operator) => self.follow(shard, &operator).await.map(drop),
+            Asked::There(there) => self
+                .ask(&there, Method::POST, Body::empty())
+                .await
+                .map(drop),
             Asked::Nobody => Err("no node serves it".to_owned()),
         }
     }
@@ -137,11 +166,13 @@ impl Following {
     ) -> Self {
         let (told, begun) = watch::channel(!is_bare);
         let following = async move {
+            let mut known = Vec::new();
             loop {
                 let followed = directory.follow(shard, &operator).await;
                 let pause = match followed {
-                    Ok(()) => {
+                    Ok(kept) => {
                         told.send_replace(true);
+                        tell_kept(shard, &mut known, kept);
                         LOOK_EVERY
                     }
                     Err(why) => {
@@ -170,6 +201,18 @@ impl Following {
             std::future::pending().await
         }
     }
+}
+
+/// Says which virtual hosts are kept, when that is another than was known.
+fn tell_kept(shard: u32, known: &mut Vec<ShortStr>, kept: Vec<ShortStr>) {
+    for vhost in kept.iter().filter(|vhost| !known.contains(vhost)) {
+        warn!(
+            shard,
+            %vhost,
+            "the first shard does not know this virtual host, which has queues: nobody can enter it, and it is kept until it is made again, or removed again"
+        );
+    }
+    *known = kept;
 }
 
 impl Drop for Following {

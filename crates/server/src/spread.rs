@@ -18,7 +18,7 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use place::{Place, place};
+use place::{Place, place, vhost_removed};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +30,9 @@ const REQUEST_MAX: usize = 20_000_000;
 
 /// What a shard answers is no longer than this, in bytes.
 const ANSWER_MAX: usize = 256 * 1024 * 1024;
+
+/// A virtual host's name is no longer, in bytes.
+const NAME_MAX: usize = 255;
 
 /// What was changed has landed when it is answered; that the other shards follow is waited for no longer than this.
 const SPREAD_MAX: Duration = Duration::from_secs(5);
@@ -125,6 +128,7 @@ impl Spread {
                 let followed = self.directory.follow_now(shard).await;
                 followed.map(|()| json!({"followed": shard}))
             }
+            (DIRECTORY, &Method::DELETE) => self.remove_here(shard, request).await,
             _ => return self.ask(shard, request).await,
         };
         match done {
@@ -137,11 +141,39 @@ impl Spread {
     async fn at_home(&self, request: Request) -> Response {
         let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
         let changes = changes && !admin::is_of_node(request.uri().path());
+        let removed = vhost_removed(request.method(), request.uri());
         let response = self.ask(HOME, request).await;
-        if changes && response.status().is_success() {
+        let code = response.status();
+        // Where it is not known any more, its queues may be there all the same: nobody was there to be told.
+        let is_gone = code.is_success() || code == StatusCode::NOT_FOUND;
+        if let Some(vhost) = removed.filter(|_| is_gone)
+            && let Err(why) = self.remove(&vhost).await
+        {
+            let text =
+                format!("'{vhost}' is removed, but its queues are not: ask once more. {why}");
+            let said = json!({"error": "elsewhere", "reason": text});
+            return (StatusCode::SERVICE_UNAVAILABLE, axum::Json(said)).into_response();
+        }
+        if changes && code.is_success() {
             self.spread().await;
         }
         response
+    }
+
+    /// Removes a virtual host with its queues from the shard that has them.
+    async fn remove(&self, vhost: &str) -> Result<(), String> {
+        match self.shard_of(vhost) {
+            HOME => Ok(()),
+            shard => self.directory.remove(shard, vhost).await,
+        }
+    }
+
+    async fn remove_here(&self, shard: u32, request: Request) -> Result<Value, String> {
+        let vhost = axum::body::to_bytes(request.into_body(), NAME_MAX).await;
+        let vhost = vhost.map_err(|error| error.to_string())?;
+        let vhost = std::str::from_utf8(&vhost).map_err(|error| error.to_string())?;
+        self.directory.remove(shard, vhost).await?;
+        Ok(json!({"removed": vhost}))
     }
 
     async fn spread(&self) {

@@ -56,7 +56,7 @@ impl Fake {
             }
             Command::Follow(directory) => {
                 *all = *directory;
-                done(false)
+                Ok(Answer::Followed { kept: Vec::new() })
             }
             Command::Export | Command::Directory => Ok(Answer::Definitions(Box::new(all.clone()))),
             Command::PutVhost(new) => done(put(&mut all.vhosts, new, |of| of.name.clone())),

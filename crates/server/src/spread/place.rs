@@ -82,6 +82,14 @@ pub(super) fn place(method: &Method, uri: &Uri) -> Place {
     }
 }
 
+/// The virtual host that a request removes.
+pub(super) fn vhost_removed(method: &Method, uri: &Uri) -> Option<String> {
+    let path = uri.path().trim_end_matches('/');
+    let name = path.strip_prefix("/api/vhosts/")?;
+    let removes = *method == Method::DELETE && !name.contains('/');
+    removes.then(|| vhost_in(path)).flatten()
+}
+
 fn of_path(path: &str, said: &str) -> Place {
     Place::Of(vhost_in(path).unwrap_or_else(|| said.to_owned()))
 }
@@ -95,6 +103,18 @@ fn vhost_of_query(uri: &Uri) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_virtual_host_is_removed_by_its_name() {
+        let removed = |method: Method, uri: &str| {
+            let uri = uri.parse().expect("a path");
+            vhost_removed(&method, &uri)
+        };
+        let of = |vhost: &str| Some(vhost.to_owned());
+        assert_eq!(removed(Method::DELETE, "/api/vhosts/a%2Fb/"), of("a/b"));
+        assert_eq!(removed(Method::PUT, "/api/vhosts/a"), None);
+        assert_eq!(removed(Method::DELETE, "/api/vhosts/a/permissions"), None);
+    }
 
     #[test]
     fn each_endpoint_has_its_place() {
