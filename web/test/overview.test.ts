@@ -16,6 +16,7 @@ const quiet: Summary = {
   unread: none,
   parked: none,
   dead: none,
+  paused: none,
   backlogs: none,
   oldest: none,
   unbalanced: none,
@@ -71,6 +72,12 @@ describe("attention", () => {
     expect([only?.what, only?.why]).toEqual(["Consumer c of work gets nothing", "Its prefetch count is reached."]);
     const [first] = attention(but({ stuck: { consumers: 30, some: [consumer] } }));
     expect(first?.what).toBe("Consumer c of work and 29 more get nothing");
+  });
+
+  test("is asked for queues that are paused", () => {
+    const all = (...paused: string[]) => attention(but({ paused: worst(0, ...paused.map((name) => queue(name))) })).map(({ what, to }) => [what, to]);
+    expect(all("work")).toEqual([["work is paused", "/queue?vhost=%2F&name=work"]]);
+    expect(all("work", "play")).toEqual([["work and play are paused", "/queues"]]);
   });
 
   test("is asked for publishers that wait", () => {

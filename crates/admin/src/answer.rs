@@ -75,9 +75,15 @@ impl From<AskError> for Failure {
 /// The question who it is, in the words that browsers show.
 const WHO: &str = "Basic realm=\"RabbitMQ Management\"";
 
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        let (code, error, reason) = match &self {
+impl Failure {
+    /// Why, in words.
+    pub(crate) fn reason(&self) -> String {
+        self.told().2.to_owned()
+    }
+
+    /// The code, and what stands under `error` and `reason`.
+    fn told(&self) -> (StatusCode, &'static str, &str) {
+        match self {
             Self::BadRequest(reason) => (StatusCode::BAD_REQUEST, "bad_request", reason.as_str()),
             Self::LoginWanted | Self::LoginRefused => {
                 (StatusCode::UNAUTHORIZED, "not_authorized", "Login failed")
@@ -90,8 +96,8 @@ impl IntoResponse for Failure {
                 let reason = "too many logins have failed";
                 (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", reason)
             }
-            Self::Forbidden(reason) => (StatusCode::FORBIDDEN, "forbidden", *reason),
-            Self::NotAllowed(reason) => (StatusCode::UNAUTHORIZED, "not_authorised", *reason),
+            Self::Forbidden(reason) => (StatusCode::FORBIDDEN, "forbidden", reason),
+            Self::NotAllowed(reason) => (StatusCode::UNAUTHORIZED, "not_authorised", reason),
             Self::NotPermitted(reason) => {
                 let code = StatusCode::UNAUTHORIZED;
                 (code, "not_authorised", reason.as_str())
@@ -126,7 +132,13 @@ impl IntoResponse for Failure {
                 let reason = "the server is stopping";
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", reason)
             }
-        };
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let (code, error, reason) = self.told();
         let body = Json(json!({"error": error, "reason": reason}));
         let reason = reason.to_owned();
         let mut response = match self {

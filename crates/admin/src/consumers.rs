@@ -102,6 +102,9 @@ fn arguments(status: &ConsumerStatus) -> Value {
 /// Why a consumer gets nothing, for a person.
 fn sentence(waits: &WaitsFor, status: &ConsumerStatus) -> String {
     match waits {
+        WaitsFor::Resume => {
+            "The queue is paused: it hands nothing out until an operator resumes it.".to_owned()
+        }
         WaitsFor::SingleActive { tag } => {
             format!("Only one consumer of this queue is active at a time, and that is '{tag}'.")
         }

@@ -104,6 +104,15 @@ impl Described {
         Json::Object(pairs.collect::<Map<_, _>>())
     }
 
+    /// Somebody reads what is said, whatever it is: its name, if there is such a key.
+    pub(crate) fn read(&self, said: &str) -> &'static str {
+        let key = self.keys.iter().find(|key| key.name == said);
+        key.map_or("", |key| {
+            self.note(key.name);
+            key.name
+        })
+    }
+
     /// Somebody reads a key of it.
     pub(crate) fn note(&self, key: &'static str) {
         debug_assert!(

@@ -16,9 +16,9 @@ use crate::operator::{About, Operator};
 use crate::queues::told as of_queues;
 use crate::{
     audit, bindings, channels, cluster, connections, consumers, declare, definitions, document,
-    features, get as got, limits, messages, metrics, openapi, operations, overview, parameters,
-    permissions, policies, publish, queues, selection, session, settings, summary, topology, users,
-    vhosts,
+    features, get as got, limits, messages, metrics, moving, openapi, operations, overview,
+    parameters, permissions, policies, publish, queues, search, selection, self_test, session,
+    settings, summary, topology, users, vhosts,
 };
 use axum::Router;
 use axum::extract::Request;
@@ -42,7 +42,8 @@ const QUEUES: Kind = Kind::Listed(&QUEUE);
 const OWN_QUEUE: Kind = Kind::Object(&of_queues::OWN_QUEUE);
 const OWN_QUEUES: Kind = Kind::Listed(&OWN_QUEUE);
 const GOT: Kind = Kind::List(&Kind::Object(&got::GOT));
-const MESSAGES: Kind = Kind::Object(&messages::MESSAGES);
+const MESSAGES: Kind = Kind::Object(&search::MESSAGES);
+const SELF_TEST: Kind = Kind::Object(&self_test::SELF_TEST);
 const DONE: Kind = Kind::Object(&messages::DONE);
 const PUBLISHED: Kind = Kind::Object(&publish::PUBLISHED);
 const JOURNEYS: Kind = Kind::List(&Kind::Object(&journeys::JOURNEY));
@@ -152,6 +153,8 @@ endpoints! {
     GET "/api/aliveness-test/{vhost}" AsClient "sends a message through the queue `aliveness-test`" => features::aliveness;
     POST "/api/rebalance/queues" Administrator "as `/api/landfall/cluster/rebalance`; where there is no cluster there is nothing to do" => features::rebalance, ends [204];
 
+    POST "/api/landfall/self-test/{vhost}" Administrator "sends a message through a queue of its own and looks at clock, disk and memory; answers what each check took and found" => self_test::run, tells SELF_TEST, ends [200];
+
     GET "/api/definitions" Administrator "everything, as a document" => definitions::export;
     POST "/api/definitions" Administrator "imports a document; answers what was made and what was ignored" => definitions::import, takes document::DOCUMENT, tells IMPORTED;
     GET "/api/definitions/{vhost}" Administrator "a virtual host, as a document without its name" => definitions::export_vhost;
@@ -167,10 +170,13 @@ endpoints! {
     GET "/api/landfall/queues" Management "queues with what is in them by state, their rules in force, and of those that deduplicate how many messages they remember and how many they have known again since the start" => queues::list, lists OWN_QUEUES;
     GET "/api/landfall/queues/{vhost}" Vhost "a virtual host's" => queues::of_vhost, lists OWN_QUEUES;
     GET "/api/landfall/queues/{vhost}/{name}" Vhost "one queue, and its oldest message" => queues::one, asks ONE, tells OWN_QUEUE;
-    GET "/api/landfall/queues/{vhost}/{name}/messages" Read "messages in one `state`, page by page: `after`, `limit`, `body`" => messages::list, asks messages::PAGE_QUERY, tells MESSAGES;
+    PUT "/api/landfall/queues/{vhost}/{name}/pause" Configure "it takes messages and hands none out, until it is resumed" => queues::pause;
+    DELETE "/api/landfall/queues/{vhost}/{name}/pause" Configure "it hands messages out again" => queues::resume;
+    GET "/api/landfall/queues/{vhost}/{name}/messages" Read "messages in one `state`, all or those that look like something, page by page: `after`, `limit`, `body`, and the words of a search" => search::list, asks search::QUERY, tells MESSAGES;
     DELETE "/api/landfall/queues/{vhost}/{name}/messages" Configure "cancels messages that wait" => messages::cancel, takes selection::SELECTION, tells DONE, ends [200];
     POST "/api/landfall/queues/{vhost}/{name}/redrive" Configure "parked messages are delivered again, dead letters go back to where they died" => messages::redrive, takes selection::SELECTION, tells DONE, ends [200];
     POST "/api/landfall/queues/{vhost}/{name}/fire" Configure "delayed messages are delivered now" => messages::fire, takes selection::SELECTION, tells DONE, ends [200];
+    POST "/api/landfall/queues/{vhost}/{name}/move" Configure "messages that wait go to another exchange or queue, for those who may write there; one alone also edited" => moving::send_on, takes moving::MOVE, tells DONE, ends [200];
     GET "/api/exchanges" Management "exchanges, their arguments, and what goes through them" => topology::exchanges, lists OBJECTS;
     GET "/api/exchanges/{vhost}" Vhost "a virtual host's" => topology::exchanges_of_vhost, lists OBJECTS;
     GET "/api/exchanges/{vhost}/{name}" Vhost "one exchange; the default one is `amq.default`" => topology::exchange, asks ONE;

@@ -1,12 +1,10 @@
-//! `/api/landfall/queues/…/messages`, `…/redrive`: the messages of a queue, to look at and to decide about.
+//! `DELETE /api/landfall/queues/…/messages`, `…/redrive`, `…/fire`: what becomes of messages that wait.
 
 use crate::answer::Failure;
 use crate::described::{Described, Key, Kind};
 use crate::endpoints::{Api, Body};
-use crate::operator::Content;
-use crate::query::Query;
-use crate::selection::{Resume, Selection, Which, cursor_word, parse_cursor, state};
-use crate::{message_shapes, queues, vhosts};
+use crate::selection::{Resume, Selection, Which};
+use crate::{queues, vhosts};
 use axum::Json;
 use axum::extract::{Path, State as Shared};
 use broker::snapshot::{Cursor, Look, MessageStatus, Page, State};
@@ -16,60 +14,14 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The most messages of a page, and those of one that asks for no number.
-const PAGE_MAX: usize = 1000;
-const PAGE: usize = 50;
-
-/// The most bytes of a body that are shown.
-const BODY_MAX: usize = 1024 * 1024;
+/// The most messages of a page.
+pub(crate) const PAGE_MAX: usize = 1000;
 
 /// A request works so long; what is left is for the next.
 const WORK_MAX: Duration = Duration::from_secs(20);
 
 /// The most messages that are named of those with which nothing was done.
 const STAYED_NAMED: usize = 100;
-
-/// Which messages of a queue are shown.
-pub(crate) const PAGE_QUERY: Described = Described::new(
-    "MessagesQuery",
-    &[
-        Key::new(
-            "state",
-            Kind::Words(&["ready", "unacked", "delayed", "parked", "leaving"]),
-            "in which state; `ready` where nothing is said",
-        ),
-        Key::new("after", Kind::Text, "behind the page before: its `next`"),
-        Key::new(
-            "limit",
-            Kind::Whole,
-            "so many: 50 where nothing is said, 1000 at the most",
-        ),
-        Key::new(
-            "body",
-            Kind::Whole,
-            "so many bytes of each body; none where nothing is said",
-        ),
-    ],
-);
-
-/// A page of messages.
-pub(crate) const MESSAGES: Described = Described::new(
-    "Messages",
-    &[
-        Key::new(
-            "messages",
-            Kind::List(&Kind::Object(&message_shapes::MESSAGE)),
-            "in their order",
-        )
-        .needed(),
-        Key::new(
-            "next",
-            Kind::Maybe(&Kind::Text),
-            "what to say as `after` for the next page; null where there is none",
-        )
-        .needed(),
-    ],
-);
 
 /// What was done with messages.
 pub(crate) const DONE: Described = Described::new(
@@ -107,43 +59,8 @@ pub(crate) const STAYED: Described = Described::new(
     ],
 );
 
-pub(crate) async fn list(
-    Shared(api): Shared<Api>,
-    Path(path): Path<(String, String)>,
-    query: Query,
-) -> Result<Json<Value>, Failure> {
-    let query = query.of(&PAGE_QUERY);
-    let state = query.text("state").map_or(Ok(State::Ready), state)?;
-    let after = query
-        .text("after")
-        .map_or(Some(Cursor::default()), parse_cursor);
-    let after =
-        after.ok_or_else(|| Failure::BadRequest("after is not what was answered".into()))?;
-    let most = query.number("limit", PAGE, 0..=PAGE_MAX)?;
-    let body_most = query.number("body", 0, 0..=BODY_MAX)?;
-    let page = page(&api, &path, state, after, most).await?;
-    let positions = page.messages.iter().map(|message| message.position);
-    let read = api.read(positions.collect(), body_most).await?;
-    let shown = page.messages.iter().zip(&read);
-    let messages: Vec<Value> = shown
-        .filter_map(|(status, reading)| {
-            let content = reading.content.as_ref()?;
-            Some(message_shapes::message(status, content, body_most))
-        })
-        .collect();
-    // Where not all could be read at a time the next page begins behind the last that was.
-    let next = match page.messages.get(read.len()) {
-        Some(_) => read
-            .len()
-            .checked_sub(1)
-            .map(|last| page.messages[last].cursor()),
-        None => page.next,
-    };
-    let next = next.map(cursor_word);
-    Ok(Json(json!({"messages": messages, "next": next})))
-}
-
-async fn page(
+/// At most so many messages of a queue that are in a state, behind a place in the list of them.
+pub(crate) async fn page(
     api: &Api,
     (vhost, queue): &(String, String),
     state: State,
@@ -192,7 +109,7 @@ pub(crate) async fn redrive(
 }
 
 /// Does it with everything that was chosen, page by page: each command to the broker is a bounded piece of work.
-async fn work(
+pub(crate) async fn work(
     api: &Api,
     path: &(String, String),
     selection: &Selection,
@@ -216,8 +133,9 @@ async fn work(
             let until = at.map_or(page.until, |at| at.until);
             let meant = page.messages.iter().filter(|one| one.cursor() <= until);
             let meant: Vec<&MessageStatus> = meant.collect();
-            work.looked_at += meant.len();
-            let mut positions = pick(api, &selection.which, &meant).await?;
+            let picked = pick(api, &selection.which, &meant, begun).await?;
+            work.looked_at += picked.looked_at;
+            let mut positions = picked.positions;
             let room = selection
                 .limit
                 .map(|limit| limit.saturating_sub(work.outcome.done));
@@ -230,7 +148,12 @@ async fn work(
             let is_enough = selection
                 .limit
                 .is_some_and(|limit| work.outcome.done >= limit);
-            let Some(after) = page.next.filter(|next| *next < until && !is_enough) else {
+            // Where bodies are large, time may be up within a page.
+            let behind = match picked.looked_at.checked_sub(1) {
+                Some(last) if picked.looked_at < meant.len() => Some(meant[last].cursor()),
+                _ => page.next,
+            };
+            let Some(after) = behind.filter(|next| *next < until && !is_enough) else {
                 break;
             };
             at = Some(Resume { after, until });
@@ -243,7 +166,7 @@ async fn work(
     Ok(Json(work.told(next)))
 }
 
-fn chosen(
+pub(crate) fn chosen(
     (vhost, queue): &(String, String),
     state: State,
     positions: Vec<Position>,
@@ -256,26 +179,42 @@ fn chosen(
     })
 }
 
-/// Those of a page that are meant.
-async fn pick(api: &Api, which: &Which, page: &[&MessageStatus]) -> Result<Vec<Position>, Failure> {
+/// Those of a page that are meant, of the first so many that were looked at.
+struct Picked {
+    positions: Vec<Position>,
+    looked_at: usize,
+}
+
+/// Looks which of a page are meant; at some of them at least, and at no more when time is up.
+async fn pick(
+    api: &Api,
+    which: &Which,
+    page: &[&MessageStatus],
+    begun: Instant,
+) -> Result<Picked, Failure> {
     let Which::Like(filter) = which else {
-        return Ok(page.iter().map(|status| status.position).collect());
+        return Ok(Picked {
+            positions: page.iter().map(|status| status.position).collect(),
+            looked_at: page.len(),
+        });
     };
     let mut picked = Vec::new();
     let mut rest = page;
-    while !rest.is_empty() {
+    while !rest.is_empty() && (rest.len() == page.len() || begun.elapsed() <= WORK_MAX) {
         let positions = rest.iter().map(|status| status.position).collect();
-        let read = api.read(positions, 0).await?;
+        let read = api.read(positions, filter.body_needed()).await?;
         let (now, later) = rest.split_at(read.len().clamp(1, rest.len()));
         let both = now.iter().zip(&read);
-        let matches = |content: &Content, status| filter.matches(status, &content.message);
         picked.extend(both.filter_map(|(status, reading)| {
             let content = reading.content.as_ref()?;
-            matches(content, status).then_some(status.position)
+            (filter.matches(status, content)).then_some(status.position)
         }));
         rest = later;
     }
-    Ok(picked)
+    Ok(Picked {
+        positions: picked,
+        looked_at: page.len() - rest.len(),
+    })
 }
 
 /// What has been done so far.

@@ -74,7 +74,7 @@ pub(crate) async fn publish(
     }
 }
 
-fn message_properties(body: &mut Reader<'_>) -> Result<Properties, Mistake> {
+pub(crate) fn message_properties(body: &mut Reader<'_>) -> Result<Properties, Mistake> {
     let properties = match body.get("properties") {
         None => Properties::default(),
         Some(json) => properties::read(json)?,
@@ -86,7 +86,7 @@ fn message_properties(body: &mut Reader<'_>) -> Result<Properties, Mistake> {
     Ok(properties)
 }
 
-fn payload(body: &mut Reader<'_>) -> Result<Bytes, Mistake> {
+pub(crate) fn payload(body: &mut Reader<'_>) -> Result<Bytes, Mistake> {
     let text = body.required_text("payload")?;
     match body.text("payload_encoding")?.unwrap_or("string") {
         "string" => Ok(text.to_owned().into()),

@@ -6,8 +6,9 @@ use crate::access::Caller;
 use crate::answer::Failure;
 use crate::endpoints::Api;
 use crate::listing::{Entry, Wanted};
-use crate::{fields, rates, shapes, vhosts};
+use crate::{answer, fields, rates, shapes, vhosts};
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::{Extension, Json};
 use broker::snapshot::{Look, QueueStatus};
 use broker::{Answer, Command};
@@ -43,6 +44,7 @@ impl Entry for Listed<'_> {
             "name" => queue.name.as_str().into(),
             "vhost" => queue.vhost.as_str().into(),
             "consumers" => queue.consumers.into(),
+            "landfall_paused" => queue.paused.into(),
             "messages" => counts.total().into(),
             "messages_ready" => counts.ready.into(),
             "messages_unacknowledged" => counts.unacked.into(),
@@ -149,4 +151,30 @@ pub(crate) async fn one(
         json!({"position": position.0, "accepted": content.message.accepted.0})
     });
     Ok(wanted.one(&shape))
+}
+
+pub(crate) async fn pause(
+    State(api): State<Api>,
+    Path((vhost, queue)): Path<(String, String)>,
+) -> Result<StatusCode, Failure> {
+    let made = set_paused(&api, &vhost, &queue, true).await?;
+    Ok(answer::put(made))
+}
+
+pub(crate) async fn resume(
+    State(api): State<Api>,
+    Path((vhost, queue)): Path<(String, String)>,
+) -> Result<StatusCode, Failure> {
+    set_paused(&api, &vhost, &queue, false).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn set_paused(api: &Api, vhost: &str, queue: &str, paused: bool) -> Result<bool, Failure> {
+    let (vhost, queue) = (vhosts::name(vhost)?, vhosts::name(queue)?);
+    api.change(Command::Pause {
+        vhost,
+        queue,
+        paused,
+    })
+    .await
 }

@@ -2,11 +2,11 @@
 
 use crate::answer::Failure;
 use crate::described::{Described, Key, Kind};
-use crate::fields;
+use crate::filter::{FILTER, Filter};
 use crate::reader::{Mistake, Reader};
-use broker::snapshot::{Cursor, MessageStatus, State};
-use model::{MessageRecord, Position, Timestamp, Value};
-use serde_json::{Map, Value as Json};
+use broker::snapshot::{Cursor, State};
+use model::{Position, Timestamp};
+use serde_json::Value as Json;
 
 /// Which messages of a queue are meant.
 pub(crate) const SELECTION: Described = Described::new(
@@ -38,24 +38,6 @@ pub(crate) const SELECTION: Described = Described::new(
     ],
 );
 
-/// What messages must look like.
-pub(crate) const FILTER: Described = Described::new(
-    "Filter",
-    &[
-        Key::new("exchange", Kind::Text, "published there"),
-        Key::new("routing_key", Kind::Text, "with this key"),
-        Key::new("reason", Kind::Text, "parked or died for this reason"),
-        Key::new("queue", Kind::Text, "died in this queue"),
-        Key::new("headers", Kind::Map, "with these headers"),
-        Key::new(
-            "accepted_from",
-            Kind::Whole,
-            "taken in at this time or later, in milliseconds since 1970",
-        ),
-        Key::new("accepted_before", Kind::Whole, "taken in before this time"),
-    ],
-);
-
 /// What the body of a request chooses.
 #[derive(Debug)]
 pub(crate) struct Selection {
@@ -71,27 +53,26 @@ pub(crate) struct Selection {
 pub(crate) enum Which {
     All,
     These(Vec<Position>),
-    Like(Filter),
-}
-
-/// What messages must look like; what is not said may be anything.
-#[derive(Debug, Default)]
-pub(crate) struct Filter {
-    exchange: Option<String>,
-    routing_key: Option<String>,
-    /// Why it died, or is parked.
-    reason: Option<String>,
-    /// Where it died.
-    queue: Option<String>,
-    headers: Map<String, Json>,
-    accepted_from: Option<u64>,
-    accepted_before: Option<u64>,
+    Like(Box<Filter>),
 }
 
 impl Selection {
-    /// Reads it. That all messages are meant must be said.
+    /// What the whole body of a request says.
     pub(crate) fn read(body: &Json, default: State, allowed: &[State]) -> Result<Self, Failure> {
         let mut reader = Reader::of(&SELECTION, body)?;
+        let selection = Self::of(&mut reader, default, allowed)?;
+        match reader.unknown().next() {
+            Some(unknown) => Err(Failure::BadRequest(unknown)),
+            None => Ok(selection),
+        }
+    }
+
+    /// What a body says among other things. That all messages are meant must be said.
+    pub(crate) fn of(
+        reader: &mut Reader<'_>,
+        default: State,
+        allowed: &[State],
+    ) -> Result<Self, Failure> {
         let state = match reader.text("state")? {
             None => default,
             Some(word) => state(word)?,
@@ -104,8 +85,10 @@ impl Selection {
                 .into());
         }
         let all = reader.flag("all", false)?;
-        let these = reader.get("positions").map(|json| positions(&reader, json));
-        let like = reader.get("filter").map(Filter::read);
+        let these = reader.get("positions").map(|json| positions(reader, json));
+        let like = reader
+            .get("filter")
+            .map(|json| Filter::read(json).map(Box::new));
         let which = match (all, these.transpose()?, like.transpose()?) {
             (true, None, None) => Which::All,
             (false, Some(these), None) => Which::These(these),
@@ -117,15 +100,12 @@ impl Selection {
         };
         let resume = reader.text("after")?.map(Resume::parse).transpose()?;
         let limit = reader.limit("limit")?;
-        match reader.unknown().next() {
-            Some(unknown) => Err(Failure::BadRequest(unknown)),
-            None => Ok(Self {
-                state,
-                which,
-                limit,
-                resume,
-            }),
-        }
+        Ok(Self {
+            state,
+            which,
+            limit,
+            resume,
+        })
     }
 }
 
@@ -142,65 +122,6 @@ pub(crate) fn state(word: &str) -> Result<State, Failure> {
         let words: Vec<&str> = State::ALL.iter().map(|state| state.word()).collect();
         Failure::BadRequest(format!("state must be one of {}", words.join(", ")))
     })
-}
-
-impl Filter {
-    fn read(json: &Json) -> Result<Self, Mistake> {
-        let mut reader = Reader::new("'filter'", json)?.described(&FILTER);
-        let mut text = |key| Ok(reader.text(key)?.map(str::to_owned));
-        let filter = Self {
-            exchange: text("exchange")?,
-            routing_key: text("routing_key")?,
-            reason: text("reason")?,
-            queue: text("queue")?,
-            headers: match reader.get("headers") {
-                None => Map::new(),
-                Some(Json::Object(headers)) => headers.clone(),
-                Some(_) => return Err(reader.mistake("'headers' must be an object")),
-            },
-            accepted_from: reader.limit("accepted_from")?,
-            accepted_before: reader.limit("accepted_before")?,
-        };
-        match reader.unknown().next() {
-            // A word that nobody knows would mean more messages than were meant.
-            Some(unknown) => Err(Mistake::new(unknown)),
-            None => Ok(filter),
-        }
-    }
-
-    /// Whether the message looks like that.
-    pub(crate) fn matches(&self, status: &MessageStatus, message: &MessageRecord) -> bool {
-        let is = |wanted: &Option<String>, text: Option<&str>| {
-            wanted.as_deref().is_none_or(|wanted| text == Some(wanted))
-        };
-        let headers = message.properties.headers();
-        let has = |(name, wanted): (&String, &Json)| {
-            let found = headers.as_ref().and_then(|headers| headers.get(name));
-            found.is_some_and(|found| fields::value_to_json(found) == *wanted)
-        };
-        let death = last_death(message);
-        let told = |name| death.as_ref().and_then(|death| death.get(name)?.as_str());
-        let reason = status.parked_because().or_else(|| told("reason"));
-        let accepted = message.accepted.0;
-        is(&self.exchange, Some(&message.exchange))
-            && is(&self.routing_key, Some(&message.routing_key))
-            && is(&self.reason, reason)
-            && is(&self.queue, told("queue"))
-            && self.headers.iter().all(has)
-            && self.accepted_from.is_none_or(|from| accepted >= from)
-            && self.accepted_before.is_none_or(|before| accepted < before)
-    }
-}
-
-/// What a dead letter tells of its last death.
-fn last_death(message: &MessageRecord) -> Option<model::Fields<'_>> {
-    match message.properties.headers()?.get("x-death")? {
-        Value::Array(mut deaths) => match deaths.next()? {
-            Value::Table(death) => Some(death),
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 /// Where a request stopped whose work is not done, as a word that the next request brings back.

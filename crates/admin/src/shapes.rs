@@ -152,6 +152,7 @@ pub(crate) fn queue_status(queue: &QueueStatus, node: &str) -> Json {
         "state": "running",
         "node": node,
         "consumers": queue.consumers,
+        "landfall_paused": queue.paused,
         "messages_delayed": counts.delayed,
         "messages_parked": counts.parked,
         "messages_leaving": counts.leaving,

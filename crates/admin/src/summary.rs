@@ -67,6 +67,7 @@ fn shape(api: &Api, summary: &Summary, clients: &Known) -> Value {
         },
         "unread": worst(&summary.unread),
         "parked": worst(&summary.parked),
+        "paused": worst(&summary.paused),
         "dead": worst(&summary.dead),
         "backlogs": worst(&summary.backlogs),
         "oldest": worst(&summary.oldest),

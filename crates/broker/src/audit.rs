@@ -50,6 +50,8 @@ pub(crate) struct Audit {
     /// Queues in which something ended since the last look.
     touched: Vec<QueueId>,
     next_look: Timestamp,
+    /// The differences that were told last, of the queues that have any: mostly of none.
+    told: FxHashMap<QueueId, i64>,
     /// All differences that were told, together.
     pub(crate) imbalance: u64,
 }
@@ -68,14 +70,12 @@ pub(crate) struct Audited {
     pub(crate) tally: Tally,
     /// Something ended since the last look.
     touched: bool,
-    /// The difference that was told last.
-    told: i64,
 }
 
-impl Audited {
-    /// How many messages are here that should not be, as of the last look; fewer than 0 if some are missing.
-    pub(crate) const fn surplus(&self) -> i64 {
-        self.told
+impl Audit {
+    /// The difference that was told of a queue last.
+    pub(crate) fn surplus_of(&self, queue: QueueId) -> i64 {
+        self.told.get(&queue).copied().unwrap_or(0)
     }
 }
 
@@ -104,12 +104,15 @@ impl Broker {
             return;
         };
         let surplus = account.surplus();
-        let audited = self.queues.get_mut(&id).map(|queue| &mut queue.audited);
-        let known = audited.map(|audited| {
-            audited.touched = false;
-            std::mem::replace(&mut audited.told, surplus)
-        });
-        if let Some(known) = known.filter(|known| *known != surplus) {
+        if let Some(queue) = self.queues.get_mut(&id) {
+            queue.audited.touched = false;
+        }
+        let known = match surplus {
+            0 => self.audit.told.remove(&id),
+            _ => self.audit.told.insert(id, surplus),
+        };
+        let known = known.unwrap_or(0);
+        if known != surplus {
             let all = self.audit.imbalance + surplus.unsigned_abs();
             self.audit.imbalance = all - known.unsigned_abs();
             self.effects

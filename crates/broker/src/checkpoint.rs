@@ -49,8 +49,8 @@ impl Broker {
             let queue = &self.queues[&id];
             let mut delivered = queue.backlog.delivered();
             queue.dying.add_to(&mut delivered);
-            let redriven = self.redrives.of(id).filter(|ready| ready.redelivered);
-            delivered.insert_all(&redriven.map(|ready| ready.position.0).collect());
+            let copied = self.copies.of(id).filter(|taken| taken.is_delivered());
+            delivered.insert_all(&copied.map(|taken| taken.position().0).collect());
             if !delivered.is_empty() {
                 self.land(Record::Delivered(id, delivered), false);
             }
@@ -74,8 +74,8 @@ impl Broker {
             attempts,
         };
         let mut all: Vec<Waiting> = queue.backlog.returned().map(ready).collect();
-        let redriven = self.redrives.of(id).filter(|ready| ready.redelivered);
-        all.extend(redriven.map(|one| ready((one.position, one.attempts))));
+        let copied = self.copies.of(id);
+        all.extend(copied.filter_map(|taken| taken.told(queue)));
         // One that was never handed out waits by its own word, which stands in its record.
         let delayed = queue.delayed.iter();
         let delayed = delayed.filter(|(_, ready)| ready.redelivered);
@@ -121,6 +121,12 @@ impl Broker {
                 vhost,
                 queue: queue.definition.clone(),
             });
+            if self.is_paused(id) {
+                definitions.push(Definition::QueuePaused {
+                    queue: id,
+                    paused: true,
+                });
+            }
             let tally = queue.audited.tally;
             if !tally.is_zero() {
                 definitions.push(Definition::QueueCounted { queue: id, tally });

@@ -12,12 +12,13 @@ use crate::snapshot::{
     ChannelStatus, ConnectionStatus, ConsumerStatus, ExchangeStatus, Look, MessageStatus, Page,
     QueueStatus, State, Summary, Totals,
 };
+use bytes::Bytes;
 use model::method::{exchange, queue};
 use model::record::{
     PermissionDefinition, PolicyDefinition, TopicPermissionDefinition, UserDefinition,
     VhostDefinition,
 };
-use model::{ConnectionId, Password, Position, Publish, ShortStr};
+use model::{ConnectionId, Password, Position, Properties, Publish, ShortStr};
 use std::sync::Arc;
 
 /// Tells the shell which command an answer belongs to.
@@ -140,6 +141,17 @@ pub enum Command {
     Fire(Chosen),
     /// Messages that wait are not wanted any more.
     Cancel(Chosen),
+    /// A queue is to hand nothing out, or to do so again. Answered with whether it was made to pause by this.
+    Pause {
+        /// The virtual host's name.
+        vhost: ShortStr,
+        /// The queue's name.
+        queue: ShortStr,
+        /// Whether it is to pause.
+        paused: bool,
+    },
+    /// Messages that wait are to go to another place.
+    Move(Box<Move>),
     /// What a client could do as well, as that user.
     OnBehalf(OnBehalf),
 }
@@ -200,6 +212,39 @@ pub struct Chosen {
     pub state: State,
     /// Which; at most a thousand at a time.
     pub positions: Vec<Position>,
+}
+
+/// Where an operator wants messages to go.
+#[derive(Debug)]
+pub struct Move {
+    /// Who asks: that user must be allowed to write there.
+    pub user: ShortStr,
+    /// Whose scopes count instead, where it came with a token.
+    pub bearer: Option<Arc<Bearer>>,
+    /// Which messages.
+    pub chosen: Chosen,
+    /// Through which exchange; the empty name is that of the default one.
+    pub exchange: ShortStr,
+    /// With which routing key; `None` for each message's own.
+    pub routing_key: Option<ShortStr>,
+    /// What of it is otherwise than it was; only where it is one message.
+    pub edited: Edited,
+}
+
+/// What of a message is not as it came.
+#[derive(Clone, Debug, Default)]
+pub struct Edited {
+    /// Its properties, with all headers.
+    pub properties: Option<Properties>,
+    /// Its body.
+    pub body: Option<Bytes>,
+}
+
+impl Edited {
+    /// Whether anything is.
+    pub const fn is_any(&self) -> bool {
+        self.properties.is_some() || self.body.is_some()
+    }
 }
 
 /// What a command is answered.

@@ -225,9 +225,15 @@ impl Broker {
         self.used(now, queue_id);
         self.expire_messages(now, queue_id);
         let landed = self.landing.landed();
+        let paused = self.is_paused(queue_id);
         let queue = self.queues.get_mut(&queue_id).expect("just found");
         self.statistics.touch(queue);
-        let Some(ready) = queue.backlog.pop(landed) else {
+        let next = if paused {
+            None
+        } else {
+            queue.backlog.pop(landed)
+        };
+        let Some(ready) = next else {
             self.note_get_empty(id, queue_id);
             self.reply(
                 id,

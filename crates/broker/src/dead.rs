@@ -152,8 +152,8 @@ impl Broker {
         position: Position,
         message: Option<Box<MessageRecord>>,
     ) {
-        if let Some(ready) = self.redrives.take(id, position) {
-            return self.redrive(now, id, &ready, message.as_deref());
+        if let Some(taken) = self.copies.take(id, position) {
+            return self.copy_out(now, id, &taken, message.as_deref());
         }
         self.fetches -= 1;
         let Some(queue) = self.queues.get_mut(&id) else {

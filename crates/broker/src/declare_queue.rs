@@ -276,6 +276,7 @@ impl Broker {
         let consumers = std::mem::take(&mut queue.consumers);
         self.refusing_queues -= usize::from(queue.rules.refuses_publishes());
         self.deduplication.follow(id, None);
+        self.paused.remove(&id);
         self.delaying_queues -= usize::from(queue.rules.delivery_delay.is_some());
         self.schedule.set(Deadline::Queue(id), None);
         let (vhost, owner) = (queue.vhost, queue.owner);
@@ -285,8 +286,8 @@ impl Broker {
         }
         let again = std::mem::take(&mut queue.again);
         let mut left = queue.into_messages(self.landing.last());
-        let redriven = self.redrives.of(id).map(|ready| ready.position.0);
-        left.insert_all(&redriven.collect());
+        let copied = self.copies.of(id).map(|taken| taken.position().0);
+        left.insert_all(&copied.collect());
         let unacked = self
             .connections
             .values()

@@ -67,10 +67,11 @@ impl Broker {
             if queue.is_ruled() && self.pass_time(now, id) {
                 continue;
             }
+            let paused = self.is_paused(id);
             let timeout = self.queues[&id].rules.timeout;
             let timeout = timeout.or(self.capacity.consumer_timeout);
             let mut handed_out = Traffic::default();
-            while let Some(consumer) = self.next_with_room(id) {
+            while !paused && let Some(consumer) = self.next_with_room(id) {
                 let queue = self.queues.get_mut(&id).expect("looked up before");
                 let Some(ready) = queue.backlog.pop(landed) else {
                     break;
@@ -88,7 +89,8 @@ impl Broker {
                 queue.counted.traffic.add_delivered(&handed_out);
                 self.statistics.traffic.add_delivered(&handed_out);
             }
-            self.consumers_behind |= !queue.consumers.is_empty() && queue.backlog.ready(landed) > 0;
+            self.consumers_behind |=
+                !paused && !queue.consumers.is_empty() && queue.backlog.ready(landed) > 0;
             // Consumers had their chance at all that has landed: what may wait for no time goes now.
             queue.offered = landed;
             if queue.is_ruled() {

@@ -12,8 +12,8 @@
 //! `request`), what is declared (`declare_queue`, `declare_exchange`, `bind`), who consumes (`consume`), and how
 //! all of it comes back after a crash (`checkpoint`, `recover`). `journey` tells what happened to messages, and `audit`
 //! balances how many came, went and are here; `statistics` counts what goes through (`traffic`). Operators have their own door: what they ask for
-//! (`command`, `definitions`, `snapshot`) and how it is done (`operate`, `import`, `export`; `choose` and `redrive` for
-//! messages; `on_behalf` for what clients could do as well), on users and what they may do
+//! (`command`, `definitions`, `snapshot`) and how it is done (`operate`, `import`, `export`; `choose`, and `copies` with
+//! `redrive` and `moving`, for messages; `on_behalf` for what clients could do as well), on users and what they may do
 //! (`access`, `permit`, `quota`, `pattern`, `password`, `login`), virtual hosts (`vhosts`) and policies (`policy`,
 //! `operator_policy`).
 
@@ -33,7 +33,8 @@ pub mod journey;
 mod backlog;
 mod command;
 pub use command::{
-    Answer, Chosen, Command, CommandId, CommandRefused, Deed, OnBehalf, Outcome, Stayed,
+    Answer, Chosen, Command, CommandId, CommandRefused, Deed, Edited, Move, OnBehalf, Outcome,
+    Stayed,
 };
 
 mod definitions;
@@ -102,14 +103,17 @@ mod shortage;
 mod tx;
 
 mod choose;
+mod copies;
 mod dead;
 mod death;
 mod deduplication;
 mod delayed;
 mod expire;
 mod extend;
+mod moving;
 mod overflow;
 mod parked;
+mod pause;
 mod redrive;
 mod retry;
 mod schedule;
@@ -135,6 +139,7 @@ use audit::Audit;
 use calendar::Calendar;
 use capacity::Capacity;
 use connection::{ChannelId, Connection, Consumer, ConsumerId};
+use copies::Copies;
 use deduplication::Deduplication;
 use journey::Journey;
 use landing::Landing;
@@ -143,9 +148,8 @@ use policy::Policies;
 use publishers::Publishers;
 use queue::Queue;
 use quota::Quota;
-use redrive::Redrives;
 use route::Vhost;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use schedule::{Deadline, Schedule};
 use shortage::Shortage;
 use statistics::Statistics;
@@ -196,7 +200,9 @@ pub struct Broker {
     dying: VecDeque<QueueId>,
     /// How many messages the shell was asked for.
     fetches: usize,
-    redrives: Redrives,
+    copies: Copies,
+    /// Queues that hand nothing out: mostly none.
+    paused: FxHashSet<QueueId>,
     schedule: Schedule,
     /// How many queues refuse publishes when they are full: mostly none, and then nobody looks.
     refusing_queues: usize,
@@ -239,7 +245,8 @@ impl Broker {
             settling: Vec::new(),
             dying: VecDeque::new(),
             fetches: 0,
-            redrives: Redrives::default(),
+            copies: Copies::default(),
+            paused: FxHashSet::default(),
             schedule: Schedule::default(),
             refusing_queues: 0,
             audit: Audit::default(),
@@ -299,7 +306,7 @@ impl Broker {
     pub fn tick(&mut self, now: Timestamp) {
         self.pass_turn(now);
         self.fetch_dying();
-        self.read_redriven();
+        self.read_copied();
         self.release_due_confirms();
         self.record_settled();
         self.look_around(now);

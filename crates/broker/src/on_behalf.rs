@@ -6,12 +6,14 @@ use crate::access::Right;
 use crate::backlog::Ready;
 use crate::bearer::Bearer;
 use crate::choose::{NOT_THERE, check_count};
-use crate::command::{Answer, CommandId, CommandRefused, Deed, OnBehalf, Outcome, Stayed};
+use crate::command::{Answer, CommandId, CommandRefused, Deed, Move, OnBehalf, Outcome, Stayed};
 use crate::connection::{Channel, ChannelId, Connection, Refusal};
+use crate::envelope::{check_expiration, check_user};
 use crate::journey::{Event, Outcome as AttemptOutcome, Receiver, Then};
 use crate::landing::Confirms;
 use crate::operate::no_vhost;
 use crate::permit::{Grants, Kind};
+use crate::publish::entrance;
 use model::method::basic;
 use model::record::{Ending, Reason};
 use model::{
@@ -46,11 +48,7 @@ impl Broker {
             // Also where it was refused: other queues may have taken a message.
             self.landing.answers_wait_for(self.landing.last());
         }
-        self.landing.forget_channel(id);
-        self.connection_goes(id.connection);
-        if let Some(connection) = self.connections.remove(&id.connection) {
-            self.statistics.publishers -= u64::from(connection.publishes);
-        }
+        self.close_for(id);
         done.map_err(|failed| match failed {
             Failed::AsForClients(refusal) => refused(&refusal),
             Failed::Otherwise(refused) => refused,
@@ -97,6 +95,45 @@ impl Broker {
         };
         self.connections.insert(id.connection, connection);
         Ok(id)
+    }
+
+    fn close_for(&mut self, id: ChannelId) -> Option<Connection> {
+        self.landing.forget_channel(id);
+        self.connection_goes(id.connection);
+        let connection = self.connections.remove(&id.connection)?;
+        self.statistics.publishers -= u64::from(connection.publishes);
+        Some(connection)
+    }
+
+    /// What counts for a user who sends messages of a queue somewhere, if that is allowed as to a client.
+    pub(crate) fn grants_to_send(
+        &mut self,
+        command: CommandId,
+        asked: &Move,
+    ) -> Result<Grants, CommandRefused> {
+        let (user, vhost) = (asked.user.clone(), &asked.chosen.vhost);
+        let id = self.open_for(command, user, asked.bearer.as_deref(), vhost)?;
+        let allowed = self.permit_move(id, asked);
+        let connection = self.close_for(id).expect("just opened");
+        allowed.map_err(|refusal| refused(&refusal))?;
+        Ok(connection.grants)
+    }
+
+    fn permit_move(&mut self, id: ChannelId, asked: &Move) -> Result<(), Refusal> {
+        let (exchange, method) = (&asked.exchange, basic::Publish::ID);
+        self.permit(id, Right::Write, Kind::Exchange, exchange, method)?;
+        let connection = &self.connections[&id.connection];
+        entrance(&self.vhosts[connection.vhost.0], exchange)?;
+        if let Some(properties) = &asked.edited.properties {
+            if !connection.grants.impersonates() {
+                check_user(properties, &connection.user)?;
+            }
+            check_expiration(properties)?;
+        }
+        match &asked.routing_key {
+            Some(key) => self.permit_topic(id, Right::Write, exchange, key, method),
+            None => Ok(()),
+        }
     }
 
     fn do_deed(
@@ -220,6 +257,10 @@ impl Broker {
         check_count(positions.len())?;
         let queue = self.readable_queue(now, id, name)?;
         self.refuse_single_active(queue)?;
+        if self.is_paused(queue) {
+            let text = format!("{} is paused", self.queue_text(queue));
+            return Err(CommandRefused::Invalid(text).into());
+        }
         let landed = self.landing.landed();
         let mut outcome = Outcome::default();
         for &position in positions {

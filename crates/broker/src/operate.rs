@@ -148,6 +148,15 @@ impl Broker {
                 self.redrive_dead(id, &chosen)?;
                 return Ok(None);
             }
+            Command::Pause {
+                vhost,
+                queue,
+                paused,
+            } => self.pause_queue(&vhost, &queue, paused)?,
+            Command::Move(asked) => {
+                self.begin_move(id, *asked)?;
+                return Ok(None);
+            }
         };
         Ok(Some(Answer::Done { made }))
     }

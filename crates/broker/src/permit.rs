@@ -7,6 +7,7 @@ use crate::connection::{ChannelId, Refusal, access_refused, precondition_failed}
 use crate::declare_exchange::refuse_default;
 use crate::declare_queue::without_line_breaks;
 use crate::reply_to::is_reply_name;
+use crate::route::{Vhost, VhostIndex};
 use model::method::{basic, exchange, queue};
 use model::{FieldTable, Method, MethodId, Publish, ShortStr};
 use std::sync::Arc;
@@ -106,6 +107,22 @@ impl Grants {
         allowed
     }
 
+    /// Whether a routing key may be used at an exchange of a virtual host: it matters where that is a topic exchange.
+    fn use_topic(
+        &mut self,
+        vhost: &Vhost,
+        right: Right,
+        exchange: &ShortStr,
+        key: &ShortStr,
+    ) -> bool {
+        if self.rights.says_nothing_of_topics() {
+            return true;
+        }
+        let found = vhost.exchanges.get(exchange);
+        let is_topic = found.is_some_and(|found| found.definition.kind == "topic");
+        !is_topic || self.allow_topic(right, exchange, key)
+    }
+
     /// Whether a routing key may be used at a topic exchange. Where nothing is said of the exchange, any may.
     fn allow_topic(&mut self, right: Right, exchange: &ShortStr, key: &ShortStr) -> bool {
         if let Some(allowed) = self.rights.scoped_topic(exchange, right, key) {
@@ -158,7 +175,7 @@ impl Broker {
     }
 
     /// Refuses routing keys that the user may not use at a topic exchange.
-    fn permit_topic(
+    pub(crate) fn permit_topic(
         &mut self,
         id: ChannelId,
         right: Right,
@@ -169,13 +186,8 @@ impl Broker {
         let connection = self.connections.get_mut(&id.connection);
         let connection =
             connection.expect("a request is handled only while its connection is open");
-        if connection.grants.rights.says_nothing_of_topics() {
-            return Ok(());
-        }
         let vhost = &self.vhosts[connection.vhost.0];
-        let found = vhost.exchanges.get(exchange);
-        let is_topic = found.is_some_and(|found| found.definition.kind == "topic");
-        if !is_topic || connection.grants.allow_topic(right, exchange, routing_key) {
+        if (connection.grants).use_topic(vhost, right, exchange, routing_key) {
             return Ok(());
         }
         let (vhost, user) = (&vhost.name, &connection.user);
@@ -183,6 +195,18 @@ impl Broker {
             "access to topic '{routing_key}' in exchange '{exchange}' in vhost '{vhost}' refused for user '{user}'"
         );
         Err(access_refused(explanation, method))
+    }
+
+    /// Whether somebody who may write to an exchange may send a message to it with that routing key.
+    pub(crate) fn may_send(
+        &self,
+        vhost: VhostIndex,
+        grants: &mut Grants,
+        exchange: &ShortStr,
+        routing_key: &ShortStr,
+    ) -> bool {
+        let vhost = &self.vhosts[vhost.0];
+        grants.use_topic(vhost, Right::Write, exchange, routing_key)
     }
 
     /// Whether the message may be sent to that exchange.

@@ -303,7 +303,10 @@ impl Broker {
 }
 
 /// The exchange that a message enters at; `None` for the default one.
-fn entrance<'a>(vhost: &'a Vhost, name: &ShortStr) -> Result<Option<&'a Exchange>, Refusal> {
+pub(crate) fn entrance<'a>(
+    vhost: &'a Vhost,
+    name: &ShortStr,
+) -> Result<Option<&'a Exchange>, Refusal> {
     let method = basic::Publish::ID;
     if name.is_empty() {
         return Ok(None);

@@ -22,7 +22,7 @@ use model::record::{
 };
 use model::{Definition, Limits, Position, QueueId, Record, Run, ShortStr, Timestamp};
 use rustc_hash::FxHashMap;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Collects the records of a lane.
 #[derive(Debug)]
@@ -49,6 +49,8 @@ pub struct Recovery {
     bindings: BTreeMap<BindingDefinition, u64>,
     publishers: Publishers,
     messages: FxHashMap<QueueId, Found>,
+    /// Queues that hand nothing out.
+    paused: BTreeSet<QueueId>,
     remembered: Relearned,
     calendar: Calendar,
 }
@@ -74,6 +76,7 @@ impl Recovery {
             bindings: BTreeMap::new(),
             publishers: Publishers::new(limits),
             messages: FxHashMap::default(),
+            paused: BTreeSet::new(),
             remembered: Relearned::new(limits),
             calendar: Calendar::default(),
         }
@@ -242,7 +245,20 @@ impl Recovery {
                 self.next_queue = self.next_queue.max(QueueId(queue.0 + 1));
                 self.queues.remove(&queue);
                 self.messages.remove(&queue);
+                self.paused.remove(&queue);
                 self.remembered.take(queue);
+            }
+            Definition::QueuePaused {
+                queue,
+                paused: true,
+            } => {
+                self.paused.insert(queue);
+            }
+            Definition::QueuePaused {
+                queue,
+                paused: false,
+            } => {
+                self.paused.remove(&queue);
             }
             Definition::Bound(binding) => {
                 self.vhost(&binding.vhost);
@@ -310,6 +326,9 @@ impl Recovery {
             let rules = broker.rules_of(vhost, &definition);
             let mut queue = Queue::new(vhost, definition, now);
             queue.rules = rules.into();
+            if self.paused.remove(&id) {
+                broker.paused.insert(id);
+            }
             if let Some(messages) = self.messages.remove(&id) {
                 messages.restore(&mut queue, now, self.stopped);
             }

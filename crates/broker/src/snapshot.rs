@@ -164,6 +164,8 @@ pub struct QueueStatus {
     /// Its rules as arguments: its own, under the policies.
     pub in_force: FieldTable,
     pub consumers: u64,
+    /// It hands nothing out: an operator says so.
+    pub paused: bool,
     pub counts: Counts,
     /// The message that has waited longest of those that are ready.
     pub oldest: Option<Position>,

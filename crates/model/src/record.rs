@@ -139,6 +139,11 @@ pub enum Definition {
         queue: QueueId,
         tally: Tally,
     },
+    /// A queue hands nothing out, because an operator says so; or does again.
+    QueuePaused {
+        queue: QueueId,
+        paused: bool,
+    },
     PolicyMade(PolicyDefinition),
     PolicyRemoved {
         vhost: ShortStr,

@@ -7,7 +7,7 @@ use server::config::ServeArgs;
 use server::manage::{
     AuditArgs, BindingArgs, ChannelArgs, ClusterArgs, ConnectionArgs, ConsumerArgs,
     DefinitionsArgs, ExchangeArgs, MessageArgs, OperationsArgs, PermissionArgs, PolicyArgs,
-    PublishArgs, QueueArgs, StatusArgs, TopArgs, UserArgs, VhostArgs,
+    PublishArgs, QueueArgs, SelfTestArgs, StatusArgs, TopArgs, UserArgs, VhostArgs,
 };
 use server::migrate::{MigrateArgs, migrate};
 use server::receive::{ReceiveArgs, receive};
@@ -62,7 +62,7 @@ enum Command {
     Channel(ChannelArgs),
     /// Consumers of a running server, and why one gets nothing: list
     Consumer(ConsumerArgs),
-    /// Queues of a running server and their messages: list, show, declare, delete, purge, peek, redrive, fire, cancel
+    /// Queues of a running server and their messages: list, show, declare, delete, purge, pause, resume, peek, redrive, fire, cancel
     Queue(QueueArgs),
     /// Exchanges of a running server: list, declare, delete
     Exchange(ExchangeArgs),
@@ -72,11 +72,14 @@ enum Command {
     Publish(PublishArgs),
     /// All definitions of a running server as one file, as RabbitMQ writes and reads it
     Definitions(DefinitionsArgs),
-    /// What became of messages of a running server
+    /// Messages of a running server: find, move, edit them, and see what became of one
     Message(MessageArgs),
     /// Whether all messages of a running server are accounted for: of each queue what it accepted, what ended and how,
     /// and what is here
     Audit(AuditArgs),
+    /// Have a running server send a message through itself and look at clock, disk and memory. Ends with 1 if something is
+    /// wrong
+    SelfTest(SelfTestArgs),
     /// What operators did, and which logins were refused
     Operations(OperationsArgs),
     /// The cluster of a running server: status, drain, rebalance
@@ -103,6 +106,7 @@ fn main() -> ExitCode {
         Command::Message(args) => server::manage::message(args),
         Command::Audit(args) => server::manage::audit(args),
         Command::Operations(args) => server::manage::operations(args),
+        Command::SelfTest(args) => server::manage::self_test(args),
         Command::Policy(args) => server::manage::policy(args),
         Command::Connection(args) => server::manage::connection(args),
         Command::Channel(args) => server::manage::channel(args),

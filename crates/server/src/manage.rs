@@ -1,5 +1,5 @@
 //! The commands of operators: `landfall status`, `top`, `user`, `vhost`, `permission`, `policy`, `queue`, `exchange`,
-//! `binding`, `publish`, `connection`, `channel`, `consumer`, `definitions`, `audit`, `operations`, `message`, `cluster`, each a few requests to a running server's HTTP API.
+//! `binding`, `publish`, `connection`, `channel`, `consumer`, `definitions`, `audit`, `operations`, `message`, `self-test`, `cluster`, each a few requests to a running server's HTTP API.
 
 mod api;
 mod audit;
@@ -11,6 +11,7 @@ mod consumer;
 mod definitions;
 mod exchange;
 mod figure;
+mod filter;
 mod message;
 mod operations;
 mod pairs;
@@ -18,6 +19,7 @@ mod permission;
 mod policy;
 mod publish;
 mod queue;
+mod self_test;
 mod sight;
 mod status;
 mod table;
@@ -39,6 +41,7 @@ pub use permission::{PermissionArgs, permission};
 pub use policy::{PolicyArgs, policy};
 pub use publish::{PublishArgs, publish};
 pub use queue::{QueueArgs, queue};
+pub use self_test::{SelfTestArgs, self_test};
 pub use status::{StatusArgs, status};
 pub(crate) use table::table;
 pub use top::{TopArgs, top};

@@ -21,6 +21,7 @@ mod lapin;
 mod limits;
 mod login;
 mod memory;
+mod messages;
 mod migrate;
 mod outbox;
 mod patience;

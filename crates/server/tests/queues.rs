@@ -11,14 +11,14 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-async fn channel(server: &Landfall) -> (Connection, Channel) {
+pub(crate) async fn channel(server: &Landfall) -> (Connection, Channel) {
     let connection = connect(server, "guest:guest", "%2F").await;
     let connection = connection.expect("the guest is let in");
     let channel = connection.create_channel().await.expect("a channel");
     (connection, channel)
 }
 
-async fn declare(channel: &Channel, queue: &str, arguments: &[(&str, AMQPValue)]) {
+pub(crate) async fn declare(channel: &Channel, queue: &str, arguments: &[(&str, AMQPValue)]) {
     let mut table = FieldTable::default();
     for (name, value) in arguments {
         table.insert((*name).into(), value.clone());
@@ -36,7 +36,7 @@ fn to_dead() -> [(&'static str, AMQPValue); 2] {
     ]
 }
 
-async fn publish(channel: &Channel, queue: &str, tenant: &str, body: &[u8]) {
+pub(crate) async fn publish(channel: &Channel, queue: &str, tenant: &str, body: &[u8]) {
     let mut headers = FieldTable::default();
     let tenant = AMQPValue::LongString(tenant.into());
     headers.insert("tenant".into(), tenant);
@@ -47,12 +47,12 @@ async fn publish(channel: &Channel, queue: &str, tenant: &str, body: &[u8]) {
 }
 
 /// Takes a message; whether there was one.
-async fn get(channel: &Channel, queue: &str) -> Option<lapin::message::Delivery> {
+pub(crate) async fn get(channel: &Channel, queue: &str) -> Option<lapin::message::Delivery> {
     let got = channel.basic_get(queue.into(), BasicGetOptions::default());
     Some(got.await.expect("the queue is there")?.delivery)
 }
 
-fn json(text: &str) -> Value {
+pub(crate) fn json(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
 }
 

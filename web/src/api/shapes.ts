@@ -57,6 +57,7 @@ export interface Queue {
   arguments: Arguments;
   state?: string;
   consumers: number;
+  landfall_paused?: boolean;
   messages: number;
   messages_ready: number;
   messages_unacknowledged: number;
@@ -112,6 +113,7 @@ export interface Message {
 
 export interface Messages {
   messages: Message[];
+  looked_at: number;
   next: string | null;
 }
 
@@ -123,7 +125,14 @@ export interface Chosen {
   state?: string;
   limit?: number;
   after?: string;
+  /** Of a move: where they go, and what of one message is to be otherwise. */
+  to?: Target;
+  payload?: string;
+  payload_encoding?: "string" | "base64";
+  properties?: Properties;
 }
+
+export type Target = { queue: string } | { exchange: string; routing_key?: string };
 
 export interface Done {
   done: number;
@@ -169,6 +178,12 @@ export interface Journey {
   now: Message[] | null;
 }
 
+export interface SelfTest {
+  ok: boolean;
+  took_ms: number;
+  checks: { check: string; ok: boolean; took_ms: number; says: string }[];
+}
+
 export interface Account {
   vhost: string;
   name: string;
@@ -178,6 +193,7 @@ export interface Account {
   dead_lettered: number;
   dropped: number;
   redriven: number;
+  moved: number;
   here: number;
   landing: number;
   ready: number;
@@ -225,6 +241,7 @@ export interface Summary {
   messages: { messages: number; ready: number; unacked: number; delayed: number; parked: number; leaving: number };
   unread: Worst;
   parked: Worst;
+  paused: Worst;
   dead: Worst;
   backlogs: Worst;
   oldest: Worst;

@@ -1,4 +1,4 @@
-// What operators do with messages: redrive, fire, cancel. Where much is to be done the server does it in parts.
+// What operators do with messages: redrive, fire, cancel, move. Where much is to be done the server does it in parts.
 
 import { useQueryClient } from "@tanstack/react-query";
 import { request, type Method } from "../api/request";
@@ -11,6 +11,7 @@ const ways: Record<Command, { method: Method; last: string }> = {
   redrive: { method: "POST", last: "redrive" },
   fire: { method: "POST", last: "fire" },
   cancel: { method: "DELETE", last: "messages" },
+  move: { method: "POST", last: "move" },
 };
 
 /** Does it, part after part. */

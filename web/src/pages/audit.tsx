@@ -41,6 +41,7 @@ const columns: Column<Account>[] = [
   { ...number("dead_lettered", "Dead-lettered"), width: "112px" },
   number("dropped", "Dropped"),
   number("redriven", "Redriven"),
+  number("moved", "Moved"),
   number("here", "Here"),
   { ...number("surplus", "Difference"), cell: (one) => (one.surplus === 0 ? <span className="zero">0</span> : <b className="tone-bad">{count(one.surplus)}</b>) },
 ];
@@ -51,6 +52,7 @@ const ends: [keyof Account, string, Place][] = [
   ["dead_lettered", "Dead-lettered", "parked"],
   ["dropped", "Dropped", "faint"],
   ["redriven", "Redriven", "delayed"],
+  ["moved", "Moved", "leaving"],
   ["here", "Here", "ready"],
 ];
 
@@ -60,7 +62,7 @@ export default function Audit() {
   const wanted = useDeferredValue(filter.toLowerCase());
   const rows = useMemo(() => (audit.data?.queues ?? []).filter((one) => one.name.toLowerCase().includes(wanted)), [audit.data, wanted]);
   return (
-    <Page title="Audit" about="What a queue accepted is what was acknowledged, expired, dead-lettered, dropped, redriven, or is still here. The two sides are counted in different ways.">
+    <Page title="Audit" about="What a queue accepted is what was acknowledged, expired, dead-lettered, dropped, redriven, moved, or is still here. The two sides are counted in different ways.">
       <Answer of={audit} what="its accounts">
         {({ balanced, total, queues }) => (
           <div className="stack">

@@ -1,6 +1,6 @@
 // One queue: what is in it, what comes and goes, who takes it, and the rules in force.
 
-import { Ban, CirclePlay, Eraser, MoreHorizontal, RotateCcw, Send, Trash2 } from "lucide-react";
+import { Ban, CirclePlay, Eraser, MoreHorizontal, Pause, Play, RotateCcw, Send, Trash2 } from "lucide-react";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import type { Queue as QueueShape } from "../api/shapes";
 import { useApi, useChange } from "../api/use";
@@ -124,8 +124,20 @@ function Actions({ queue }: { queue: QueueShape }) {
     const lost = `${many(queue.messages_parked, "parked message")} will be gone for good.`;
     if (await confirm({ title: "Cancel all parked messages?", lost, action: "Cancel them" })) await command("cancel", queue, { all: true, state: "parked" });
   };
+  const pause = async () => {
+    const lost = `${many(queue.consumers, "consumer")} will get nothing from ${name} until it is resumed. It takes messages as ever; what is unacked may still be acknowledged.`;
+    if (await confirm({ title: `Pause ${name}?`, lost, action: "Pause", harmless: true })) {
+      await change({ method: "PUT", path: path("landfall", "queues", vhost, name, "pause"), done: `${name} is paused.` });
+    }
+  };
+  const resume = () => change({ method: "DELETE", path: path("landfall", "queues", vhost, name, "pause"), done: `${name} hands messages out again.` });
   return (
     <>
+      {queue.landfall_paused && (
+        <Button icon={Play} kind="primary" onClick={() => void resume()}>
+          Resume
+        </Button>
+      )}
       {queue.messages_parked > 0 && (
         <Button icon={RotateCcw} onClick={() => void redrive()}>
           Redrive parked
@@ -143,6 +155,7 @@ function Actions({ queue }: { queue: QueueShape }) {
         entries={[
           { title: "Receive by hand", icon: CirclePlay, act: () => void navigate(link("/publish", { vhost, queue: name, tab: "get" })) },
           { title: "Deliver delayed now", icon: CirclePlay, act: () => void fire(), disabled: queue.messages_delayed === 0 },
+          ...(queue.landfall_paused ? [] : [{ title: "Pause", icon: Pause, act: () => void pause() }]),
           null,
           { title: "Cancel parked", icon: Ban, act: () => void cancelParked(), destructive: true, disabled: queue.messages_parked === 0 },
           { title: "Purge", icon: Eraser, act: () => void purge(), destructive: true },

@@ -75,6 +75,11 @@ export function Features({ queue }: { queue: Queue }) {
   const { policy } = queue;
   return (
     <span className="marks">
+      {queue.landfall_paused && (
+        <Badge tone="warn" tip="It takes messages and hands none out, until it is resumed.">
+          paused
+        </Badge>
+      )}
       {marks
         .filter(([is]) => is)
         .map(([, word, why]) => (

@@ -1,12 +1,14 @@
 // How these pages look and how often they ask, in this browser.
 
-import { SlidersHorizontal } from "lucide-react";
+import { SlidersHorizontal, Stethoscope } from "lucide-react";
 import { useDeferredValue, useMemo, useState } from "react";
+import { request } from "../api/request";
 import { useSession } from "../api/session";
-import type { Overview, RunsWith, Setting } from "../api/shapes";
+import type { Overview, RunsWith, SelfTest, Setting } from "../api/shapes";
 import { useApi } from "../api/use";
+import { Button } from "../parts/buttons";
 import { Filter } from "../parts/fields";
-import { Answer, Card, Empty, Facts, Page, Segments } from "../parts/frame";
+import { Answer, Card, Empty, Facts, Notice, Page, Segments } from "../parts/frame";
 import { useSettings } from "../parts/settings";
 import { Badge } from "../parts/show";
 import { Table, type Column } from "../parts/table";
@@ -74,6 +76,7 @@ export default function Settings() {
             ]}
           />
         </Card>
+        {tags.includes("administrator") && <Test />}
       </div>
       {may("administrator") && <Options />}
     </Page>
@@ -116,5 +119,49 @@ function Options() {
         </>
       )}
     </Answer>
+  );
+}
+
+/** A message goes through the server, and every step says what it took. */
+function Test() {
+  const [told, setTold] = useState<SelfTest | string | null>(null);
+  const [busy, setBusy] = useState(false);
+  const run = async () => {
+    setBusy(true);
+    try {
+      setTold(await request<SelfTest>("POST", "/api/landfall/self-test/%2F", {}));
+    } catch (error) {
+      setTold(error instanceof Error ? error.message : String(error));
+    }
+    setBusy(false);
+  };
+  return (
+    <Card title="Self-test" note="A message goes through a queue of its own, which is removed after.">
+      <div className="stack">
+        <div>
+          <Button icon={Stethoscope} disabled={busy} onClick={() => void run()}>
+            Test this server
+          </Button>
+        </div>
+        {typeof told === "string" && (
+          <Notice tone="bad" what="It was not tested.">
+            {told}
+          </Notice>
+        )}
+        {told !== null && typeof told !== "string" && (
+          <>
+            <Notice tone={told.ok ? "good" : "bad"} what={told.ok ? `All is well, in ${told.took_ms} ms.` : "Something is wrong."} />
+            <Facts
+              of={told.checks.map(({ check, ok, took_ms, says }) => [
+                check,
+                <span key={check}>
+                  <Badge tone={ok ? "good" : "bad"}>{ok ? `${took_ms} ms` : "failed"}</Badge> {says}
+                </span>,
+              ])}
+            />
+          </>
+        )}
+      </div>
+    </Card>
   );
 }

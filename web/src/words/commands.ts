@@ -3,9 +3,9 @@
 import type { Done } from "../api/shapes";
 import { count, many } from "./numbers";
 
-export type Command = "redrive" | "fire" | "cancel";
+export type Command = "redrive" | "fire" | "cancel" | "move";
 
-const words: Record<Command, string> = { redrive: "redriven", fire: "made ready", cancel: "cancelled" };
+const words: Record<Command, string> = { redrive: "redriven", fire: "made ready", cancel: "cancelled", move: "moved" };
 
 /** How it went, in a sentence. */
 export function told(command: Command, parts: Pick<Done, "done" | "stayed" | "stayed_because">[]): string {

@@ -4,7 +4,7 @@ import type { Binding, Queue } from "../api/shapes";
 import { rule } from "./retry";
 
 /** What is needed of a queue to know where its dead letters go. */
-export type Dying = Pick<Queue, "name" | "vhost" | "rules" | "messages_ready" | "messages_parked">;
+export type Dying = Pick<Queue, "name" | "vhost" | "rules" | "messages_ready" | "messages_parked" | "landfall_paused">;
 
 /** A queue as a key: names of virtual hosts and queues may hold anything but this. */
 export const keyOf = (vhost: string, name: string): string => `${vhost}\u0000${name}`;

@@ -32,6 +32,7 @@ const endings: Record<string, string> = {
   dead_lettered: "Dead-lettered",
   dropped: "Dropped",
   redriven: "Redriven: a copy went back to where it died",
+  moved: "Moved: a copy went to another place",
 };
 
 const by = (client: Client | undefined): string =>
@@ -74,8 +75,10 @@ function words(step: Step): Pick<Told, "tone" | "what" | "more"> {
     case "message_id":
       return plain(`Its message id is ${step.message_id ?? ""}`);
     case "copy_of":
+      if (step.for === "move") return plain("A moved copy of another message");
       return plain(step.for === "redrive" ? "A redriven copy of another message" : `A dead letter: the copy of another message (${reason(step)})`);
     case "copied":
+      if (step.for === "move") return plain("A copy went where an operator sent it");
       return { tone: "warn", what: step.for === "redrive" ? "A copy was sent back" : `A copy went to the dead letters (${reason(step)})`, more: [] };
     case "delivered":
       return plain(`Attempt ${step.attempt ?? 1} delivered to ${step.consumer_tag ? "a consumer" : "basic.get"}`, ...(step.consumer_tag ? [`“${step.consumer_tag}”`] : []), by(step.to));
@@ -92,7 +95,7 @@ function words(step: Step): Pick<Told, "tone" | "what" | "more"> {
     case "redriven":
       return plain("Redriven: ready again, as if it had never been delivered");
     case "ended":
-      return { tone: step.ending === "acknowledged" ? "good" : step.ending === "redriven" ? "plain" : "bad", what: endings[step.ending ?? ""] ?? step.ending ?? "", more: [] };
+      return { tone: step.ending === "acknowledged" ? "good" : step.ending === "redriven" || step.ending === "moved" ? "plain" : "bad", what: endings[step.ending ?? ""] ?? step.ending ?? "", more: [] };
     case "server_started":
       return plain("The server started: whoever had it has it no more");
     case "left_out":

@@ -320,13 +320,14 @@ const fn errand_word(errand: Errand) -> &'static str {
     match errand {
         Errand::DeadLetter(_) => "dead_letter",
         Errand::Redrive => "redrive",
+        Errand::Move => "move",
     }
 }
 
 fn reason_of(errand: Errand) -> Option<&'static str> {
     match errand {
         Errand::DeadLetter(reason) => Some(Reason::word(reason)),
-        Errand::Redrive => None,
+        Errand::Redrive | Errand::Move => None,
     }
 }
 
@@ -347,6 +348,7 @@ const fn ending_word(ending: Ending) -> &'static str {
         Ending::DeadLettered => "dead_lettered",
         Ending::Dropped => "dropped",
         Ending::Redriven => "redriven",
+        Ending::Moved => "moved",
     }
 }
 

@@ -73,7 +73,7 @@ pub(crate) const STEP: Described = Described::new(
         Key::new("message", Kind::Whole, "copied: the other message"),
         Key::new(
             "for",
-            Kind::Words(&["dead_letter", "redrive"]),
+            Kind::Words(&["dead_letter", "redrive", "move"]),
             "copied: what for",
         ),
         Key::new(
@@ -109,6 +109,7 @@ pub(crate) const STEP: Described = Described::new(
                 "dead_lettered",
                 "dropped",
                 "redriven",
+                "moved",
             ]),
             "how it left the queue",
         ),

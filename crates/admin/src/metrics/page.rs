@@ -118,7 +118,7 @@ impl Page<'_, '_> {
     /// What is known of each queue.
     pub(super) fn queues(&mut self, queues: &[QueueStatus]) -> Result<(), Error> {
         type Of = fn(&QueueStatus) -> u64;
-        let gauges: [(&str, &str, Of); 6] = [
+        let gauges: [(&str, &str, Of); 7] = [
             ("rabbitmq_queue_messages", "All messages", |of| {
                 of.counts.total()
             }),
@@ -133,6 +133,11 @@ impl Page<'_, '_> {
                 |of| of.counts.unacked,
             ),
             ("rabbitmq_queue_consumers", "Consumers", |of| of.consumers),
+            (
+                "landfall_queue_paused",
+                "1 where it hands nothing out, because an operator says so",
+                |of| of.paused.into(),
+            ),
             (
                 "landfall_queue_messages_delayed",
                 "Messages that wait for their time",

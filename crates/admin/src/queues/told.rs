@@ -38,6 +38,11 @@ pub(crate) const QUEUE: Described = Described::new(
             "how often its messages may come back; `unlimited`",
         ),
         Key::new("state", Kind::Text, "`running`"),
+        Key::new(
+            "landfall_paused",
+            Kind::Flag,
+            "whether it hands nothing out, because an operator says so",
+        ),
         Key::new("node", Kind::Text, "the node that has it"),
         Key::new("consumers", Kind::Whole, "how many consumers"),
         Key::new("messages", Kind::Whole, "all messages"),
@@ -115,6 +120,11 @@ pub(crate) const OWN_QUEUE: Described = Described::new(
             "how often its messages may come back; `unlimited`",
         ),
         Key::new("state", Kind::Text, "`running`"),
+        Key::new(
+            "landfall_paused",
+            Kind::Flag,
+            "whether it hands nothing out, because an operator says so",
+        ),
         Key::new("node", Kind::Text, "the node that has it"),
         Key::new("consumers", Kind::Whole, "how many consumers"),
         Key::new("messages", Kind::Whole, "all messages"),

@@ -12,6 +12,7 @@ pub(crate) const SUMMARY: Described = Described::new(
         Key::new("messages", Kind::Object(&crate::live::TOTALS), "messages by state").needed(),
         Key::new("unread", Kind::Object(&WORST), "queues with ready messages and no consumer that are no dead letters' queues; the most messages first").needed(),
         Key::new("parked", Kind::Object(&WORST), "queues with parked messages; the most first").needed(),
+        Key::new("paused", Kind::Object(&WORST), "queues that an operator has paused; those with the most ready messages first").needed(),
         Key::new("dead", Kind::Object(&WORST), "queues that dead letters of others come to, with ready messages; the most first").needed(),
         Key::new("backlogs", Kind::Object(&WORST), "queues with ready messages; the most first").needed(),
         Key::new("oldest", Kind::Object(&WORST), "the same; that with the oldest message first").needed(),

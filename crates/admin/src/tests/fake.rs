@@ -131,6 +131,8 @@ impl Fake {
             | Command::Redrive(_)
             | Command::Fire(_)
             | Command::Cancel(_)
+            | Command::Move(_)
+            | Command::Pause { .. }
             | Command::OnBehalf(_) => Err(CommandRefused::NotFound("no messages here".into())),
         }
     }
@@ -218,6 +220,7 @@ fn seen(all: &Definitions, look: &Look) -> Result<Answer, CommandRefused> {
         effective: FieldTable::new(),
         in_force: queue.arguments.clone(),
         consumers: 0,
+        paused: false,
         counts: Counts::default(),
         oldest: None,
         oldest_came: None,

@@ -52,7 +52,7 @@ async fn messages_that_go_back_stay_where_they_are_however_often() {
         GET /api/queues/%2F?columns=name,messages_ready,messages_unacknowledged
           200 [{"messages_ready":0,"messages_unacknowledged":0,"name":"dead"},{"messages_ready":3,"messages_unacknowledged":0,"name":"q"}]
         GET /api/landfall/queues/%2F/q/messages?limit=1
-          200 {"messages":[{"accepted":2000,"exchange":"","failed":0,"lost":0,"payload_bytes":5,"position":6,"priority":0,"properties":{},"redelivered":false,"routing_key":"q","state":"ready"}],"next":"6"}
+          200 {"looked_at":1,"messages":[{"accepted":2000,"exchange":"","failed":0,"lost":0,"payload_bytes":5,"position":6,"priority":0,"properties":{},"redelivered":false,"routing_key":"q","state":"ready"}],"next":"6"}
     "#]].assert_eq(&transcript);
 }
 
@@ -98,7 +98,7 @@ async fn messages_are_acknowledged_or_rejected_with_the_answer() {
         GET /api/queues/%2F?columns=name,messages
           200 [{"messages":0,"name":"dead"},{"messages":0,"name":"plain"},{"messages":0,"name":"q"}]
         GET /api/landfall/audit/%2F/q
-          200 {"balanced":true,"queues":[{"acknowledged":1,"dead_lettered":2,"delayed":0,"dropped":0,"ending":0,"expired":0,"here":0,"in":3,"landing":0,"leaving":0,"name":"q","parked":0,"ready":0,"redriven":0,"surplus":0,"unacked":0,"vhost":"/"}],"total":{"acknowledged":1,"dead_lettered":2,"delayed":0,"dropped":0,"ending":0,"expired":0,"here":0,"in":3,"landing":0,"leaving":0,"parked":0,"ready":0,"redriven":0,"surplus":0,"unacked":0}}
+          200 {"balanced":true,"queues":[{"acknowledged":1,"dead_lettered":2,"delayed":0,"dropped":0,"ending":0,"expired":0,"here":0,"in":3,"landing":0,"leaving":0,"moved":0,"name":"q","parked":0,"ready":0,"redriven":0,"surplus":0,"unacked":0,"vhost":"/"}],"total":{"acknowledged":1,"dead_lettered":2,"delayed":0,"dropped":0,"ending":0,"expired":0,"here":0,"in":3,"landing":0,"leaving":0,"moved":0,"parked":0,"ready":0,"redriven":0,"surplus":0,"unacked":0}}
     "#]].assert_eq(&transcript);
 }
 

@@ -13,11 +13,11 @@ fn dying(to: &str) -> FieldTable {
         .build()
 }
 
-fn plain() -> Properties {
+pub(super) fn plain() -> Properties {
     PropertiesBuilder::new().build()
 }
 
-fn of_tenant(tenant: &str) -> Properties {
+pub(super) fn of_tenant(tenant: &str) -> Properties {
     let headers = TableBuilder::new().text("tenant", tenant).build();
     let id = ShortStr::truncated(&format!("id-of-{tenant}"));
     PropertiesBuilder::new()
@@ -58,7 +58,7 @@ async fn queues_are_counted_and_messages_shown_where_they_are() {
         .await;
     expect![[r#"
         GET /api/queues
-          200 [{"arguments":{"x-dead-letter-exchange":"","x-dead-letter-routing-key":"dead"},"auto_delete":false,"consumers":0,"delivery_limit":"unlimited","durable":true,"effective_policy_definition":{},"exclusive":false,"idle_since":"1970-01-01T00:00:04.000+00:00","message_stats":{"ack":0,"ack_details":{"rate":0.0},"deliver":0,"deliver_details":{"rate":0.0},"deliver_get":1,"deliver_get_details":{"rate":0.0},"deliver_no_ack":0,"deliver_no_ack_details":{"rate":0.0},"get":1,"get_details":{"rate":0.0},"get_empty":0,"get_empty_details":{"rate":0.0},"get_no_ack":0,"get_no_ack_details":{"rate":0.0},"publish":3,"publish_details":{"rate":0.0},"redeliver":0,"redeliver_details":{"rate":0.0}},"messages":3,"messages_delayed":0,"messages_details":{"rate":0.0},"messages_leaving":0,"messages_parked":0,"messages_ready":2,"messages_ready_details":{"rate":0.0},"messages_unacknowledged":1,"messages_unacknowledged_details":{"rate":0.0},"name":"work","node":"test","operator_policy":null,"policy":null,"state":"running","type":"classic","vhost":"/"}]
+          200 [{"arguments":{"x-dead-letter-exchange":"","x-dead-letter-routing-key":"dead"},"auto_delete":false,"consumers":0,"delivery_limit":"unlimited","durable":true,"effective_policy_definition":{},"exclusive":false,"idle_since":"1970-01-01T00:00:04.000+00:00","landfall_paused":false,"message_stats":{"ack":0,"ack_details":{"rate":0.0},"deliver":0,"deliver_details":{"rate":0.0},"deliver_get":1,"deliver_get_details":{"rate":0.0},"deliver_no_ack":0,"deliver_no_ack_details":{"rate":0.0},"get":1,"get_details":{"rate":0.0},"get_empty":0,"get_empty_details":{"rate":0.0},"get_no_ack":0,"get_no_ack_details":{"rate":0.0},"publish":3,"publish_details":{"rate":0.0},"redeliver":0,"redeliver_details":{"rate":0.0}},"messages":3,"messages_delayed":0,"messages_details":{"rate":0.0},"messages_leaving":0,"messages_parked":0,"messages_ready":2,"messages_ready_details":{"rate":0.0},"messages_unacknowledged":1,"messages_unacknowledged_details":{"rate":0.0},"name":"work","node":"test","operator_policy":null,"policy":null,"state":"running","type":"classic","vhost":"/"}]
         GET /api/queues/%2F/work?columns=messages,messages_ready,messages_unacknowledged
           200 {"messages":3,"messages_ready":2,"messages_unacknowledged":1}
         GET /api/queues/%2F/none
@@ -72,15 +72,15 @@ async fn queues_are_counted_and_messages_shown_where_they_are() {
         GET /api/landfall/queues/%2F/work?columns=oldest
           200 {"oldest":{"accepted":3000,"position":6}}
         GET /api/landfall/queues/%2F/work/messages?state=unacked
-          200 {"messages":[{"accepted":2000,"exchange":"","failed":0,"holder":{"channel":1,"connection":1,"consumer_tag":null,"delivery_tag":1,"due":1804000,"user":"guest"},"lost":0,"payload_bytes":5,"position":5,"priority":0,"properties":{"headers":{"tenant":"blue"},"message_id":"id-of-blue"},"redelivered":false,"routing_key":"work","state":"unacked"}],"next":null}
+          200 {"looked_at":1,"messages":[{"accepted":2000,"exchange":"","failed":0,"holder":{"channel":1,"connection":1,"consumer_tag":null,"delivery_tag":1,"due":1804000,"user":"guest"},"lost":0,"payload_bytes":5,"position":5,"priority":0,"properties":{"headers":{"tenant":"blue"},"message_id":"id-of-blue"},"redelivered":false,"routing_key":"work","state":"unacked"}],"next":null}
         GET /api/landfall/queues/%2F/work/messages?body=3
-          200 {"messages":[{"accepted":3000,"exchange":"","failed":0,"lost":0,"payload":"gr","payload_bytes":5,"payload_encoding":"string","payload_truncated":true,"position":6,"priority":0,"properties":{},"redelivered":false,"routing_key":"work","state":"ready"},{"accepted":4000,"exchange":"","failed":0,"lost":0,"payload":"/wA=","payload_bytes":2,"payload_encoding":"base64","payload_truncated":false,"position":7,"priority":0,"properties":{},"redelivered":false,"routing_key":"work","state":"ready"}],"next":null}
+          200 {"looked_at":2,"messages":[{"accepted":3000,"exchange":"","failed":0,"lost":0,"payload":"gr","payload_bytes":5,"payload_encoding":"string","payload_truncated":true,"position":6,"priority":0,"properties":{},"redelivered":false,"routing_key":"work","state":"ready"},{"accepted":4000,"exchange":"","failed":0,"lost":0,"payload":"/wA=","payload_bytes":2,"payload_encoding":"base64","payload_truncated":false,"position":7,"priority":0,"properties":{},"redelivered":false,"routing_key":"work","state":"ready"}],"next":null}
         GET /api/landfall/queues/%2F/work/messages?limit=1
-          200 {"messages":[{"accepted":3000,"exchange":"","failed":0,"lost":0,"payload_bytes":5,"position":6,"priority":0,"properties":{},"redelivered":false,"routing_key":"work","state":"ready"}],"next":"6"}
+          200 {"looked_at":1,"messages":[{"accepted":3000,"exchange":"","failed":0,"lost":0,"payload_bytes":5,"position":6,"priority":0,"properties":{},"redelivered":false,"routing_key":"work","state":"ready"}],"next":"6"}
         GET /api/landfall/queues/%2F/work/messages?limit=1&after=4
-          200 {"messages":[{"accepted":3000,"exchange":"","failed":0,"lost":0,"payload_bytes":5,"position":6,"priority":0,"properties":{},"redelivered":false,"routing_key":"work","state":"ready"}],"next":"6"}
+          200 {"looked_at":1,"messages":[{"accepted":3000,"exchange":"","failed":0,"lost":0,"payload_bytes":5,"position":6,"priority":0,"properties":{},"redelivered":false,"routing_key":"work","state":"ready"}],"next":"6"}
         GET /api/landfall/queues/%2F/work/messages?limit=0
-          200 {"messages":[],"next":null}
+          200 {"looked_at":0,"messages":[],"next":null}
         GET /api/landfall/queues/%2F/work/messages?state=lost
           400 {"error":"bad_request","reason":"state must be one of ready, unacked, delayed, parked, leaving"}
         GET /api/landfall/queues/%2F/work/messages?limit=1001
@@ -227,15 +227,15 @@ async fn parked_messages_are_delivered_again_and_delayed_ones_now() {
         GET /api/queues/%2F/q?columns=messages,messages_ready,messages_delayed,messages_parked
           200 {"messages":2,"messages_delayed":2,"messages_parked":0,"messages_ready":0}
         GET /api/landfall/queues/%2F/q/messages?state=delayed&limit=1
-          200 {"messages":[{"accepted":2000,"due":63000,"exchange":"","failed":1,"lost":0,"payload_bytes":4,"position":5,"priority":0,"properties":{"headers":{"tenant":"blue"},"message_id":"id-of-blue"},"redelivered":true,"routing_key":"q","state":"delayed"}],"next":"63000.5"}
+          200 {"looked_at":1,"messages":[{"accepted":2000,"due":63000,"exchange":"","failed":1,"lost":0,"payload_bytes":4,"position":5,"priority":0,"properties":{"headers":{"tenant":"blue"},"message_id":"id-of-blue"},"redelivered":true,"routing_key":"q","state":"delayed"}],"next":"63000.5"}
         GET /api/landfall/queues/%2F/q/messages?state=delayed&limit=1&after=63000.4
-          200 {"messages":[{"accepted":2000,"due":63000,"exchange":"","failed":1,"lost":0,"payload_bytes":4,"position":5,"priority":0,"properties":{"headers":{"tenant":"blue"},"message_id":"id-of-blue"},"redelivered":true,"routing_key":"q","state":"delayed"}],"next":"63000.5"}
+          200 {"looked_at":1,"messages":[{"accepted":2000,"due":63000,"exchange":"","failed":1,"lost":0,"payload_bytes":4,"position":5,"priority":0,"properties":{"headers":{"tenant":"blue"},"message_id":"id-of-blue"},"redelivered":true,"routing_key":"q","state":"delayed"}],"next":"63000.5"}
         POST /api/landfall/queues/%2F/q/fire {"filter":{"headers":{"tenant":"blue"}}}
           200 {"done":1,"looked_at":2,"next":null,"stayed":0,"stayed_because":[]}
         GET /api/landfall/queues/%2F/q/messages?state=ready
-          200 {"messages":[{"accepted":2000,"exchange":"","failed":1,"lost":0,"payload_bytes":4,"position":5,"priority":0,"properties":{"headers":{"tenant":"blue"},"message_id":"id-of-blue"},"redelivered":true,"routing_key":"q","state":"ready"}],"next":null}
+          200 {"looked_at":1,"messages":[{"accepted":2000,"exchange":"","failed":1,"lost":0,"payload_bytes":4,"position":5,"priority":0,"properties":{"headers":{"tenant":"blue"},"message_id":"id-of-blue"},"redelivered":true,"routing_key":"q","state":"ready"}],"next":null}
         GET /api/landfall/queues/%2F/q/messages?state=parked
-          200 {"messages":[{"accepted":2000,"exchange":"","failed":2,"lost":0,"parked":3000,"payload_bytes":4,"position":5,"priority":0,"properties":{"headers":{"tenant":"blue"},"message_id":"id-of-blue"},"redelivered":true,"routing_key":"q","state":"parked","why":"delivery_limit"}],"next":null}
+          200 {"looked_at":1,"messages":[{"accepted":2000,"exchange":"","failed":2,"lost":0,"parked":3000,"payload_bytes":4,"position":5,"priority":0,"properties":{"headers":{"tenant":"blue"},"message_id":"id-of-blue"},"redelivered":true,"routing_key":"q","state":"parked","why":"delivery_limit"}],"next":null}
         POST /api/landfall/queues/%2F/q/redrive {"filter":{"reason":"expired"}}
           200 {"done":0,"looked_at":1,"next":null,"stayed":0,"stayed_because":[]}
         POST /api/landfall/queues/%2F/q/redrive {"filter":{"reason":"delivery_limit"}}
@@ -299,18 +299,22 @@ async fn what_is_in_a_queue_is_for_those_who_may_use_it() {
         PUT /api/users/plain {"password":"p","tags":""}
         PUT /api/users/watcher {"password":"p","tags":"monitoring"}
         PUT /api/permissions/%2F/reader {"configure":"","write":".*","read":"^in"}
-        PUT /api/permissions/%2F/owner {"configure":"^in","write":"","read":""}
+        PUT /api/permissions/%2F/owner {"configure":"^in","write":"^amq\\.fanout$","read":""}
         PUT /api/permissions/%2F/plain {"configure":".*","write":".*","read":".*"}
         "#,
     )
     .await;
     let all = r#"{"all":true}"#;
+    let to_other = r#"{"all":true,"to":{"queue":"in"}}"#;
+    let to_exchange = r#"{"all":true,"to":{"exchange":"amq.fanout"}}"#;
     for (method, path, body, reader, owner, watcher) in [
         ("GET", "in/messages", "", 200, 401, 401),
         ("GET", "out/messages", "", 401, 401, 401),
         ("DELETE", "in/messages", all, 401, 200, 401),
         ("DELETE", "out/messages", all, 401, 401, 401),
         ("POST", "in/redrive", all, 401, 200, 401),
+        ("POST", "in/move", to_other, 401, 401, 401),
+        ("POST", "in/move", to_exchange, 401, 200, 401),
         ("GET", "in", "", 200, 200, 200),
     ] {
         let path = format!("/api/landfall/queues/%2F/{path}");

@@ -129,6 +129,8 @@ pub enum Errand {
     DeadLetter(Reason),
     /// Back to where it had died.
     Redrive,
+    /// To where an operator said.
+    Move,
 }
 
 /// What happened to messages after they came.

@@ -86,6 +86,8 @@ pub struct ConsumerStatus {
 /// Why a consumer gets nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WaitsFor {
+    /// The queue hands nothing out: an operator says so.
+    Resume,
     /// Another one is the single active consumer of the queue.
     SingleActive {
         /// That one's tag.
@@ -246,6 +248,9 @@ impl Broker {
         channel: &Channel,
     ) -> Option<WaitsFor> {
         let queue = &self.queues[&consumer.queue];
+        if self.is_paused(consumer.queue) {
+            return Some(WaitsFor::Resume);
+        }
         if let Some(active) = queue.single_active.filter(|active| *active != id) {
             let tag = self.consumers[&active].tag.clone();
             return Some(WaitsFor::SingleActive { tag });

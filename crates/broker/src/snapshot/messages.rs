@@ -4,6 +4,8 @@ use super::{Cursor, Holder, MessageStatus, Page, Stands, State};
 use crate::Broker;
 use crate::backlog::Ready;
 use crate::connection::Connection;
+use crate::copies::Taken;
+use crate::journey::Errand;
 use crate::parked::ParkedMessage;
 use crate::queue::Queue;
 use crate::unacked::Unsettled;
@@ -90,9 +92,13 @@ impl Broker {
                 first.keep(position, || leaving(position, reason.word()));
             }
         }
-        let redriven = self.redrives.of(queue.definition.id);
-        for ready in redriven.filter(|ready| ready.position > after) {
-            first.keep(ready.position, || leaving(ready.position, "redriven"));
+        let why = match self.copies.errand() {
+            Errand::Move => "moved",
+            Errand::Redrive | Errand::DeadLetter(_) => "redriven",
+        };
+        let copied = self.copies.of(queue.definition.id).map(Taken::position);
+        for position in copied.filter(|position| *position > after) {
+            first.keep(position, || leaving(position, why));
         }
         first.kept.into_values().collect()
     }

@@ -38,6 +38,7 @@ impl Broker {
             moved: queue.counted.moved,
             in_force: self.in_force(queue.vhost, definition),
             consumers: queue.consumers.len() as u64,
+            paused: self.is_paused(id),
             counts: self.counts(queue),
             oldest,
             oldest_came: oldest.and_then(|oldest| self.calendar.came(oldest)),
@@ -51,7 +52,7 @@ impl Broker {
             unacked: queue.unacked - queue.again.settled(),
             delayed: queue.delayed.len(),
             parked: queue.parked.count(),
-            leaving: queue.dying.count() + self.redrives.count(queue.definition.id),
+            leaving: queue.dying.count() + self.copies.count(queue.definition.id),
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Summary {
     pub unread: Worst,
     /// Queues with parked messages; the most first.
     pub parked: Worst,
+    /// Queues that an operator has paused; those with the most messages first.
+    pub paused: Worst,
     /// Queues that dead letters of others come to, with messages that are ready; the most first.
     pub dead: Worst,
     /// Queues with messages that are ready; the most first.
@@ -132,11 +134,12 @@ impl Broker {
         let [
             mut unread,
             mut parked,
+            mut paused,
             mut dead,
             mut backlogs,
             mut oldest,
             mut unbalanced,
-        ] = [(); 6].map(|()| Finding::new(most));
+        ] = [(); 7].map(|()| Finding::new(most));
         for (&id, queue) in &self.queues {
             let vhost = &self.vhosts[queue.vhost.0].name;
             if sight
@@ -153,8 +156,12 @@ impl Broker {
             if counts.parked > 0 {
                 parked.note(id, counts.parked, counts.parked);
             }
-            if queue.audited.surplus() != 0 {
-                let size = queue.audited.surplus().unsigned_abs();
+            if self.is_paused(id) {
+                paused.note(id, counts.ready, counts.ready);
+            }
+            let surplus = self.audit.surplus_of(id);
+            if surplus != 0 {
+                let size = surplus.unsigned_abs();
                 unbalanced.note(id, size, size);
             }
             let Some(first) = queue.backlog.oldest(landed).filter(|_| counts.ready > 0) else {
@@ -171,6 +178,7 @@ impl Broker {
         (summary.blocked, summary.stuck) = self.trouble(sight, &backlogs, most);
         summary.unread = self.worst(unread);
         summary.parked = self.worst(parked);
+        summary.paused = self.worst(paused);
         summary.dead = self.worst(dead);
         summary.backlogs = self.worst(backlogs);
         summary.oldest = self.worst(oldest);
@@ -198,7 +206,7 @@ impl Broker {
             consumers: queue.consumers.len() as u64,
             counts: self.counts(queue),
             oldest: oldest.map(|oldest| (oldest, self.calendar.came(oldest))),
-            surplus: queue.audited.surplus(),
+            surplus: self.audit.surplus_of(queue.definition.id),
         }
     }
 

@@ -173,9 +173,9 @@ fn every_way_to_end_is_counted_and_crashes_and_checkpoints_forget_none() {
                 land #8 message d for [3]
             operator audit
                 operator: accounts
-                q: 3 in, [0, 0, 0, 0, 0] out, 3 here (3 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
-                dead: 0 in, [0, 0, 0, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
-                plain: 1 in, [0, 0, 0, 0, 0] out, 1 here (1 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                q: 3 in, [0, 0, 0, 0, 0, 0] out, 3 here (3 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                dead: 0 in, [0, 0, 0, 0, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                plain: 1 in, [0, 0, 0, 0, 0, 0] out, 1 here (1 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
             landed
             1.1 get q
                 1.1 get-ok [1] #5, 2 more
@@ -189,7 +189,7 @@ fn every_way_to_end_is_counted_and_crashes_and_checkpoints_forget_none() {
                 operator: not found: no queue 'q' in vhost ''
             operator audit / q
                 operator: accounts
-                q: 3 in, [1, 0, 0, 0, 0] out, 2 here (0 landing, 1 ready, 0 unacked, 0 delayed, 0 parked, 1 leaving, 0 ending)
+                q: 3 in, [1, 0, 0, 0, 0, 0] out, 2 here (0 landing, 1 ready, 0 unacked, 0 delayed, 0 parked, 1 leaving, 0 ending)
             fetched
                 land #10 message b for [2], dead: rejected in q 1 times, no expiration
                 land #11 dead-lettered in 1: #6+1
@@ -212,19 +212,19 @@ fn every_way_to_end_is_counted_and_crashes_and_checkpoints_forget_none() {
                 land #18 dropped in 3: #14+1
             operator audit
                 operator: accounts
-                q: 3 in, [1, 0, 2, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
-                dead: 2 in, [0, 0, 0, 0, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
-                plain: 4 in, [0, 0, 0, 2, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                q: 3 in, [1, 0, 2, 0, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                dead: 2 in, [0, 0, 0, 0, 0, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                plain: 4 in, [0, 0, 0, 2, 0, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
             checkpoint
                 land #19 user guest ["administrator"]
                 land #20 permission of guest in /: .* .* .*
                 land #21 vhost /
                 land #22 queue 1 q
-                land #23 counted 1: 3 in, [1, 0, 2, 0, 0] out
+                land #23 counted 1: 3 in, [1, 0, 2, 0, 0, 0] out
                 land #24 queue 2 dead
-                land #25 counted 2: 2 in, [0, 0, 0, 0, 0] out
+                land #25 counted 2: 2 in, [0, 0, 0, 0, 0, 0] out
                 land #26 queue 3 plain
-                land #27 counted 3: 4 in, [0, 0, 0, 2, 0] out
+                land #27 counted 3: 4 in, [0, 0, 0, 2, 0, 0] out
                 land #28 checkpoint from #19, next queue 4
             1.1 publish - plain h
                 land #29 message h for [3]
@@ -238,16 +238,16 @@ fn every_way_to_end_is_counted_and_crashes_and_checkpoints_forget_none() {
                 land #32 settled in 3: #16+1
             operator audit
                 operator: accounts
-                q: 3 in, [1, 0, 2, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
-                dead: 2 in, [0, 0, 0, 0, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
-                plain: 6 in, [1, 0, 0, 3, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                q: 3 in, [1, 0, 2, 0, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                dead: 2 in, [0, 0, 0, 0, 0, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                plain: 6 in, [1, 0, 0, 3, 0, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
             landed
             crash
             operator audit
                 operator: accounts
-                q: 3 in, [1, 0, 2, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
-                dead: 2 in, [0, 0, 0, 0, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
-                plain: 6 in, [1, 0, 0, 3, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                q: 3 in, [1, 0, 2, 0, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                dead: 2 in, [0, 0, 0, 0, 0, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                plain: 6 in, [1, 0, 0, 3, 0, 0] out, 2 here (0 landing, 2 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
         "#]],
     );
 }

@@ -3,7 +3,7 @@
 //! among the dead letters (promise P2), and nothing is there that was not sent (P4).
 
 use crate::snapshot::State;
-use crate::{Broker, Chosen, Command, CommandId, Effect, Input, Opened, Recovery};
+use crate::{Broker, Chosen, Command, CommandId, Edited, Effect, Input, Move, Opened, Recovery};
 use model::method::{basic, confirm, queue};
 use model::{
     ChannelNumber, ConnectionId, DeliveryTag, Limits, MessageRecord, Method, Position, Publish,
@@ -27,6 +27,8 @@ enum Step {
     Wait(u64),
     /// An operator sends so many dead letters back; some may be gone, or in somebody's hands.
     Redrive(usize),
+    /// An operator sends so many messages of a queue to the other one, or what is there behind its own end.
+    Move(usize, bool),
     Checkpoint,
     Crash,
 }
@@ -42,6 +44,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (1usize..4).prop_map(Step::Fetch),
         3 => (1u64..40).prop_map(Step::Wait),
         3 => (1usize..6).prop_map(Step::Redrive),
+        3 => ((1usize..6), any::<bool>()).prop_map(|(count, dead)| Step::Move(count, dead)),
         1 => Just(Step::Checkpoint),
         1 => Just(Step::Crash),
     ]
@@ -145,6 +148,7 @@ impl World {
                 self.end_turn();
             }
             (Step::Redrive(count), _) => self.redrive(*count),
+            (Step::Move(count, dead), _) => self.send_on(*count, *dead),
             (Step::Checkpoint, _) => self.input(Input::CheckpointWanted),
             (Step::Crash, _) => self.come_back(),
             (Step::Ack | Step::Reject | Step::Requeue, None) => {}
@@ -187,23 +191,44 @@ impl World {
 
     /// The positions are those of all messages that were ever meant for the dead letters.
     fn redrive(&mut self, count: usize) {
-        let records = self.lane.iter();
-        let dead = records.filter_map(|(position, record)| match record {
-            Record::Message(message) => {
-                let headers = message.properties.headers();
-                let died = headers.is_some_and(|headers| headers.get("x-death").is_some());
-                died.then_some(*position)
-            }
+        let chosen = self.chosen("dead", count, |message| {
+            let headers = message.properties.headers();
+            headers.is_some_and(|headers| headers.get("x-death").is_some())
+        });
+        self.input(Input::Command(CommandId(1), Command::Redrive(chosen)));
+    }
+
+    /// The last so many of all messages that ever came, of some.
+    fn chosen(
+        &self,
+        queue: &'static str,
+        count: usize,
+        is_meant: impl Fn(&MessageRecord) -> bool,
+    ) -> Chosen {
+        let records = self.lane.iter().rev();
+        let meant = records.filter_map(|(position, record)| match record {
+            Record::Message(message) => is_meant(message).then_some(*position),
             _ => None,
         });
-        let dead: Vec<Position> = dead.collect();
-        let chosen = Chosen {
+        Chosen {
             vhost: name("/"),
-            queue: name("dead"),
+            queue: name(queue),
             state: State::Ready,
-            positions: dead.into_iter().rev().take(count).collect(),
+            positions: meant.take(count).collect(),
+        }
+    }
+
+    fn send_on(&mut self, count: usize, dead: bool) {
+        let from = if dead { "dead" } else { "work" };
+        let asked = Move {
+            user: name("guest"),
+            bearer: None,
+            chosen: self.chosen(from, count, |_| true),
+            exchange: name(""),
+            routing_key: (!dead).then(|| name("dead")),
+            edited: Edited::default(),
         };
-        self.input(Input::Command(CommandId(1), Command::Redrive(chosen)));
+        self.input(Input::Command(CommandId(1), Command::Move(Box::new(asked))));
     }
 
     fn land(&mut self, count: usize) {

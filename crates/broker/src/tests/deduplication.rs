@@ -369,7 +369,7 @@ fn the_window_outlives_the_message_and_a_restart() {
                 land #6 permission of guest in /: .* .* .*
                 land #7 vhost /
                 land #8 queue 1 q
-                land #9 counted 1: 2 in, [0, 0, 0, 0, 0] out
+                land #9 counted 1: 2 in, [0, 0, 0, 0, 0, 0] out
                 land #10 remembered in 1: #3 until 2000, #4 until 2000
                 land #11 checkpoint from #5, next queue 2
             landed
@@ -388,7 +388,7 @@ fn the_window_outlives_the_message_and_a_restart() {
                 land #14 permission of guest in /: .* .* .*
                 land #15 vhost /
                 land #16 queue 1 q
-                land #17 counted 1: 3 in, [0, 0, 0, 0, 0] out
+                land #17 counted 1: 3 in, [0, 0, 0, 0, 0, 0] out
                 land #18 remembered in 1: #12 until 3000
                 land #19 checkpoint from #13, next queue 2
         "#]],

@@ -374,7 +374,7 @@ fn a_queue_made_again_and_one_by_a_policy_remember_nothing_from_before() {
                 land #15 permission of guest in /: .* .* .*
                 land #16 vhost /
                 land #17 queue 2 q
-                land #18 counted 2: 5 in, [0, 0, 0, 0, 0] out
+                land #18 counted 2: 5 in, [0, 0, 0, 0, 0, 0] out
                 land #19 checkpoint from #14, next queue 3
         "#]],
     );

@@ -127,7 +127,7 @@ fn a_late_ack_settles_what_another_has_and_the_others_word_is_nothing_then() {
                     q in /: 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving; 1 consumers, oldest none, policy -, rules ["x-consumer-timeout"]
             operator audit
                 operator: accounts
-                q: 1 in, [1, 0, 0, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                q: 1 in, [1, 0, 0, 0, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
         "#]],
     );
 }
@@ -177,7 +177,7 @@ fn a_late_ack_of_what_is_settled_or_parked_or_dead() {
                     q in /: 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving; 0 consumers, oldest none, policy -, rules ["x-consumer-timeout", "x-delivery-limit"]
             operator audit
                 operator: accounts
-                q: 1 in, [1, 0, 0, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                q: 1 in, [1, 0, 0, 0, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
             crash
             operator queue / q
                 operator: queues
@@ -609,7 +609,7 @@ fn a_checkpoint_tells_again_what_waits_otherwise_than_it_came() {
                 land #15 permission of guest in /: .* .* .*
                 land #16 vhost /
                 land #17 queue 1 q
-                land #18 counted 1: 5 in, [0, 0, 0, 1, 0] out
+                land #18 counted 1: 5 in, [0, 0, 0, 1, 0, 0] out
                 land #19 waiting in 1: 3 parked at 1000, delivery_limit (failed 2, lost 0), 4 delayed until 2000 (failed 1, lost 0), 6 ready (failed 1, lost 0)
                 land #20 checkpoint from #14, next queue 2
             landed

@@ -338,13 +338,13 @@ fn messages_are_looked_at_in_the_order_of_delivery_and_taken_where_they_are_stil
                 operator: 0 ready
             operator audit / q
                 operator: accounts
-                q: 3 in, [1, 0, 1, 0, 0] out, 1 here (0 landing, 0 ready, 1 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                q: 3 in, [1, 0, 1, 0, 0, 0] out, 1 here (0 landing, 0 ready, 1 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
             1.1 ack 1
                 land #10 settled in 1: #5+1
             landed
             operator audit / q
                 operator: accounts
-                q: 3 in, [2, 0, 1, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                q: 3 in, [2, 0, 1, 0, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
             crash
             operator for guest / peek dead 9
                 operator: 1 ready

@@ -157,6 +157,19 @@ pub(super) fn command(words: &[&str]) -> Command {
         ["redrive", vhost, queue, state, ref positions @ ..] => {
             Command::Redrive(chosen(vhost, queue, state, positions))
         }
+        ["pause", vhost, queue] => Command::Pause {
+            vhost: short(vhost),
+            queue: short(queue),
+            paused: true,
+        },
+        ["resume", vhost, queue] => Command::Pause {
+            vhost: short(vhost),
+            queue: short(queue),
+            paused: false,
+        },
+        ["move", vhost, queue, state, ref rest @ ..] => {
+            Command::Move(Box::new(super::moving::asked(vhost, queue, state, rest)))
+        }
         ["fire", vhost, queue, state, ref positions @ ..] => {
             Command::Fire(chosen(vhost, queue, state, positions))
         }
@@ -173,7 +186,7 @@ pub(super) fn command(words: &[&str]) -> Command {
     }
 }
 
-fn chosen(vhost: &str, queue: &str, state: &str, positions: &[&str]) -> Chosen {
+pub(super) fn chosen(vhost: &str, queue: &str, state: &str, positions: &[&str]) -> Chosen {
     let positions = positions.iter();
     Chosen {
         vhost: short(vhost),
@@ -252,8 +265,9 @@ fn show_queues(queues: &[QueueStatus]) -> String {
         let deduplication = queue.deduplication.map_or_else(String::new, |status| {
             format!(", remembers {} and knew {}", status.remembered, status.duplicates)
         });
+        let paused = if queue.paused { ", paused" } else { "" };
         format!(
-            "{} in {}: {} ready, {} unacked, {} delayed, {} parked, {} leaving; {} consumers, oldest {oldest}, policy {policy}, rules {:?}{deduplication}",
+            "{} in {}: {} ready, {} unacked, {} delayed, {} parked, {} leaving; {} consumers, oldest {oldest}, policy {policy}, rules {:?}{deduplication}{paused}",
             queue.name,
             queue.vhost,
             counts.ready,

@@ -85,7 +85,7 @@ fn the_operators_limit_counts_if_it_is_the_lower_one() {
                 land #15 policy more in / for queues ^ord
                 land #16 operator policy most in / ^ord
                 land #17 queue 1 orders
-                land #18 counted 1: 3 in, [0, 0, 0, 2, 0] out
+                land #18 counted 1: 3 in, [0, 0, 0, 2, 0, 0] out
                 land #19 checkpoint from #11, next queue 2
             landed
             operator no-policy / less

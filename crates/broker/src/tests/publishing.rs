@@ -161,7 +161,7 @@ fn a_repeat_lands_once_and_is_confirmed_no_sooner_than_the_original() {
                 land #6 permission of guest in /: .* .* .*
                 land #7 vhost /
                 land #8 queue 1 q
-                land #9 counted 1: 2 in, [0, 0, 0, 0, 0] out
+                land #9 counted 1: 2 in, [0, 0, 0, 0, 0, 0] out
                 land #10 publisher p landed #1+2
                 land #11 checkpoint from #5, next queue 2
             2.1 publish - q b id=p:-2

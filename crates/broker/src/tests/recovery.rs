@@ -183,7 +183,7 @@ fn a_checkpoint_tells_everything_again() {
                 land #10 permission of guest in /: .* .* .*
                 land #11 vhost /
                 land #12 queue 1 q
-                land #13 counted 1: 1 in, [0, 0, 0, 0, 0] out
+                land #13 counted 1: 1 in, [0, 0, 0, 0, 0, 0] out
                 land #14 exchange x direct
                 land #15 exchange y fanout
                 land #16 bound amq.topic -a.#-> Queue(QueueId(1))
@@ -197,7 +197,7 @@ fn a_checkpoint_tells_everything_again() {
                 land #10 permission of guest in /: .* .* .*
                 land #11 vhost /
                 land #12 queue 1 q
-                land #13 counted 1: 1 in, [0, 0, 0, 0, 0] out
+                land #13 counted 1: 1 in, [0, 0, 0, 0, 0, 0] out
                 land #14 exchange x direct
                 land #15 exchange y fanout
                 land #16 bound amq.topic -a.#-> Queue(QueueId(1))

@@ -662,9 +662,9 @@ fn what_an_operator_made_ready_stays_so_over_checkpoints_and_restarts() {
                 land #10 permission of guest in /: .* .* .*
                 land #11 vhost /
                 land #12 queue 1 later
-                land #13 counted 1: 1 in, [0, 0, 0, 0, 0] out
+                land #13 counted 1: 1 in, [0, 0, 0, 0, 0, 0] out
                 land #14 queue 2 short
-                land #15 counted 2: 1 in, [0, 0, 0, 0, 0] out
+                land #15 counted 2: 1 in, [0, 0, 0, 0, 0, 0] out
                 land #16 waiting in 1: 4 ready
                 land #17 waiting in 2: 5 ready
                 land #18 checkpoint from #9, next queue 3

@@ -150,6 +150,7 @@ fn show_record(record: &Record) -> String {
                 Ending::DeadLettered => "dead-lettered",
                 Ending::Dropped => "dropped",
                 Ending::Redriven => "redriven",
+                Ending::Moved => "moved",
             };
             format!("{how} in {queue}: {}", show_runs(runs))
         }
@@ -295,6 +296,11 @@ fn show_definition(definition: &Definition) -> String {
         }
         Definition::ExchangeRemoved { exchange, .. } => format!("no exchange {exchange}"),
         Definition::QueueMade { queue, .. } => format!("queue {} {}", queue.id, queue.name),
+        Definition::QueuePaused {
+            queue,
+            paused: true,
+        } => format!("queue {queue} is paused"),
+        Definition::QueuePaused { queue, .. } => format!("queue {queue} goes on"),
         Definition::QueueCounted { queue, tally } => {
             let ended = Ending::ALL.map(|how| tally.ended(how));
             format!("counted {queue}: {} in, {ended:?} out", tally.accepted)

@@ -156,6 +156,7 @@ fn show_channel(one: &ChannelStatus) -> String {
 fn show_consumer(one: &ConsumerStatus) -> String {
     let waits = match &one.waits_for {
         None => "nothing".to_owned(),
+        Some(WaitsFor::Resume) => "its queue to go on".into(),
         Some(WaitsFor::SingleActive { tag }) => format!("the end of {tag}"),
         Some(WaitsFor::Messages {
             unacked,

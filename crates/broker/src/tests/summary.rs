@@ -31,6 +31,7 @@ pub(super) fn show(summary: &Summary) -> String {
     for (what, worst) in [
         ("unread", &summary.unread),
         ("parked", &summary.parked),
+        ("paused", &summary.paused),
         ("dead", &summary.dead),
         ("backlogs", &summary.backlogs),
         ("oldest", &summary.oldest),

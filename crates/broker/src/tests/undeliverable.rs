@@ -51,7 +51,7 @@ fn one_that_was_late_on_its_way_and_settled_since_is_nothing() {
             1.1 undeliverable 3
             operator audit
                 operator: accounts
-                q: 1 in, [1, 0, 0, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
+                q: 1 in, [1, 0, 0, 0, 0, 0] out, 0 here (0 landing, 0 ready, 0 unacked, 0 delayed, 0 parked, 0 leaving, 0 ending)
         "#]],
     );
 }

@@ -185,7 +185,7 @@ fn a_vhost_goes_with_all_that_is_in_it_and_returns_empty() {
                 land #22 vhost /
                 land #23 vhost shop
                 land #24 queue 3 q
-                land #25 counted 3: 1 in, [0, 0, 0, 0, 0] out
+                land #25 counted 3: 1 in, [0, 0, 0, 0, 0, 0] out
                 land #26 exchange x topic
                 land #27 publisher p landed #7+1
                 land #28 checkpoint from #19, next queue 4

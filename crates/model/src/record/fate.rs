@@ -35,16 +35,19 @@ pub enum Ending {
     Dropped,
     /// An operator sent them back to where they had died.
     Redriven,
+    /// An operator sent them to another place.
+    Moved,
 }
 
 impl Ending {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Acknowledged,
         Self::Expired,
         Self::DeadLettered,
         Self::Dropped,
         Self::Redriven,
+        Self::Moved,
     ];
 }
 

@@ -32,9 +32,9 @@
 //!   9 delayed        queue, position, due time
 //!  10 due            queue, position
 //!  11 parked         queue, position, why u8 (0 rejected, 1 expired, 2 maxlen, 3 delivery limit)
-//!  12 copied         queue, position, the copy's position, for u8 (as `why`; 4: redriven)
+//!  12 copied         queue, position, the copy's position, for u8 (as `why`; 4: redriven, 5: moved)
 //!  13 redriven       queue, position
-//!  14 settled        queue, how u8 (0 acknowledged, 1 expired, 2 dead-lettered, 3 dropped, 4 redriven), how many
+//!  14 settled        queue, how u8 (0 acknowledged, 1 expired, 2 dead-lettered, 3 dropped, 4 redriven, 5 moved), how many
 //!                    runs, and for each: numbers left out since the last, run's count less one
 //!  15 started        nothing: the server came up
 //!  16 left out       how many blocks could not be written before this one
@@ -116,6 +116,7 @@ const DELAYED: u8 = 1;
 const LEAVES: u8 = 2;
 
 const REDRIVE: u8 = Reason::ALL.len() as u8;
+const MOVE: u8 = REDRIVE + 1;
 
 const OUTCOMES: [Outcome; 5] = [
     Outcome::Returned,
@@ -287,6 +288,7 @@ impl Builder {
                 self.bytes.push(match errand {
                     Errand::DeadLetter(reason) => *reason as u8,
                     Errand::Redrive => REDRIVE,
+                    Errand::Move => MOVE,
                 });
             }
             Event::Redriven { queue, position } => {

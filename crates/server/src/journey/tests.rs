@@ -80,6 +80,7 @@ fn events() -> Vec<Event> {
         },
         Event::Due { queue, position },
         copied(Errand::Redrive),
+        copied(Errand::Move),
         Event::Redriven { queue, position },
     ];
     events.extend(Reason::ALL.map(|reason| copied(Errand::DeadLetter(reason))));

@@ -50,6 +50,7 @@ pub fn audit(args: AuditArgs) -> Result<()> {
             "dead_lettered",
             "dropped",
             "redriven",
+            "moved",
             "here",
             "ready",
             "unacked",

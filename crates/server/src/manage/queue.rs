@@ -1,15 +1,17 @@
 //! `landfall queue`.
 
-mod act;
-mod choice;
+pub(super) mod act;
+pub(super) mod choice;
 mod declare;
-mod look;
+pub(super) mod look;
 
 use super::AdminServer;
 use super::api::{Api, part};
+use super::table::say;
 use anyhow::Result;
 use choice::Choice;
 use clap::Subcommand;
+use serde_json::json;
 
 /// The options of `landfall queue`.
 #[derive(Debug, clap::Args)]
@@ -62,6 +64,18 @@ enum Action {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+    },
+    /// Have a queue hand nothing out, until it is resumed; it takes messages as ever
+    #[command(after_help = "Example: landfall queue pause orders")]
+    Pause {
+        #[command(flatten)]
+        queue: Named,
+    },
+    /// Have a paused queue hand messages out again
+    #[command(after_help = "Example: landfall queue resume orders")]
+    Resume {
+        #[command(flatten)]
+        queue: Named,
     },
     /// Show messages where they are; none is moved or marked as delivered
     #[command(
@@ -131,16 +145,16 @@ enum Action {
 
 /// Which queue.
 #[derive(Debug, clap::Args)]
-struct Named {
+pub(super) struct Named {
     /// The queue's name
-    name: String,
+    pub(super) name: String,
     /// The virtual host
     #[arg(long, value_name = "NAME", default_value = "/")]
     vhost: String,
 }
 
 impl Named {
-    fn path(&self) -> String {
+    pub(super) fn path(&self) -> String {
         let (vhost, name) = (part(&self.vhost), part(&self.name));
         format!("/api/landfall/queues/{vhost}/{name}")
     }
@@ -148,7 +162,7 @@ impl Named {
 
 /// How much is shown.
 #[derive(Debug, clap::Args)]
-struct Page {
+pub(super) struct Page {
     /// At most so many messages
     #[arg(long, value_name = "N", default_value_t = 10)]
     limit: usize,
@@ -170,11 +184,26 @@ pub fn queue(args: QueueArgs) -> Result<()> {
             yes,
         } => declare::delete(&api, &queue, &conditions, yes),
         Action::Purge { queue, yes } => declare::purge(&api, &queue, yes),
-        Action::Peek { queue, state, page } => {
-            look::peek(&args.server, &api, &queue, &state, &page)
+        Action::Pause { queue } => {
+            let paused = api.put(&format!("{}/pause", queue.path()), &json!({}))?;
+            say(match paused {
+                true => "paused: it takes messages and hands none out",
+                false => "it was paused already",
+            })
         }
-        Action::Parked { queue, page } => look::peek(&args.server, &api, &queue, "parked", &page),
-        Action::Delayed { queue, page } => look::peek(&args.server, &api, &queue, "delayed", &page),
+        Action::Resume { queue } => {
+            api.delete(&format!("{}/pause", queue.path()))?;
+            say("it hands messages out")
+        }
+        Action::Peek { queue, state, page } => {
+            look::messages(&args.server, &api, &queue, &state, &page, "")
+        }
+        Action::Parked { queue, page } => {
+            look::messages(&args.server, &api, &queue, "parked", &page, "")
+        }
+        Action::Delayed { queue, page } => {
+            look::messages(&args.server, &api, &queue, "delayed", &page, "")
+        }
         Action::Redrive {
             queue,
             dead_letters,

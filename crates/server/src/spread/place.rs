@@ -162,6 +162,9 @@ mod tests {
             ("GET /api/health/checks/alarms", Place::All(Gather::Done)),
             ("GET /api/health/checks/local-alarms", Place::Home),
             ("GET /api/aliveness-test/shop", of("shop")),
+            ("POST /api/landfall/self-test/shop", of("shop")),
+            ("POST /api/landfall/queues/shop/q/move", of("shop")),
+            ("DELETE /api/landfall/queues/shop/q/pause", of("shop")),
             ("GET /metrics/per-object", Place::Metrics),
             ("GET /api/nothing", Place::Home),
         ] {

@@ -243,8 +243,9 @@ fn summary(each: Vec<(u32, Value)>) -> Value {
 type Badness = fn(&Value) -> u64;
 
 /// The sorts of queues in a summary.
-const SORTS: [(&str, Badness); 6] = [
+const SORTS: [(&str, Badness); 7] = [
     ("unread", ready),
+    ("paused", ready),
     ("parked", |queue| {
         queue["messages_parked"].as_u64().unwrap_or(0)
     }),

@@ -392,5 +392,6 @@ fn word(ending: Ending) -> Option<&'static str> {
         Ending::DeadLettered => Some("dead-lettered"),
         Ending::Dropped => Some("dropped"),
         Ending::Redriven => Some("redriven"),
+        Ending::Moved => Some("moved"),
     }
 }

@@ -98,7 +98,7 @@ pub(super) enum What {
 /// A message came in.
 #[derive(Debug)]
 pub(super) struct Published {
-    /// It is a copy that the server sent: a dead letter, or one that was redriven.
+    /// It is a copy that the server sent: a dead letter, or one that was redriven or moved.
     pub(super) by_server: bool,
     /// How many queues took it.
     pub(super) queues: usize,

@@ -128,6 +128,8 @@ impl Ledger {
             Ending::DeadLettered => rules.dead_letters_to.is_some() && leaves.any(),
             Ending::Dropped => !dead_letters && (leaves.over || leaves.rejected),
             Ending::Redriven => self.redrives.contains(&key),
+            // Nobody moves messages here.
+            Ending::Moved => false,
         };
         if !justified {
             let checker = if ending == Ending::Acknowledged {

@@ -12,7 +12,9 @@
 //! 22 bound              vhost short, source short, destination, routing key short, arguments long
 //! 23 unbound            as 22
 //! 24 publisher landed   vhost short, publisher short, runs (publishing ids)
-//! 34 queue counted      id u64; varints: accepted, acknowledged, expired, dead-lettered, dropped, redriven
+//! 37 queue paused       id u64, u8 (1 it hands nothing out, 0 it does again)
+//! 34 queue counted      id u64; varints: accepted, acknowledged, expired, dead-lettered, dropped, redriven, and moved if
+//!                       any were
 //!
 //! destination = 0 u8, queue id u64   or   1 u8, exchange short
 //! ```
@@ -34,12 +36,16 @@ mod kind {
     pub(super) const UNBOUND: u8 = 23;
     pub(super) const PUBLISHER_LANDED: u8 = 24;
     pub(super) const QUEUE_COUNTED: u8 = 34;
+    pub(super) const QUEUE_PAUSED: u8 = 37;
 }
 
 const DURABLE: u8 = 1;
 const AUTO_DELETE: u8 = 2;
 const INTERNAL: u8 = 4;
 const EXCLUSIVE: u8 = 8;
+
+/// So many ways to end are always told; those that came later, where messages ended so.
+const ENDINGS_AT_FIRST: usize = 5;
 
 const TO_QUEUE: u8 = 0;
 const TO_EXCHANGE: u8 = 1;
@@ -73,14 +79,20 @@ pub(super) fn read(kind: u8, cursor: &mut Cursor<'_>) -> Result<Definition, Chun
             queue: QueueId(cursor.u64()?),
             tally: read_tally(cursor)?,
         },
+        kind::QUEUE_PAUSED => Definition::QueuePaused {
+            queue: QueueId(cursor.u64()?),
+            paused: cursor.u8()? != 0,
+        },
         _ => return access::read(kind, cursor),
     })
 }
 
 fn read_tally(cursor: &mut Cursor<'_>) -> Result<Tally, ChunkError> {
     let mut tally = Tally::of_accepted(cursor.varint()?);
-    for how in Ending::ALL {
-        tally.add_ended(how, cursor.varint()?);
+    for (place, how) in Ending::ALL.into_iter().enumerate() {
+        if place < ENDINGS_AT_FIRST || !cursor.rest().is_empty() {
+            tally.add_ended(how, cursor.varint()?);
+        }
     }
     Ok(tally)
 }
@@ -183,9 +195,17 @@ pub(super) fn write(out: &mut Vec<u8>, definition: &Definition) {
             out.push(kind::QUEUE_COUNTED);
             out.extend_from_slice(&queue.0.to_le_bytes());
             out.put_varint(tally.accepted);
-            for how in Ending::ALL {
-                out.put_varint(tally.ended(how));
+            let all = Ending::ALL.map(|how| tally.ended(how));
+            let told = all.iter().rposition(|count| *count > 0);
+            let told = told.map_or(0, |last| last + 1).max(ENDINGS_AT_FIRST);
+            for count in &all[..told] {
+                out.put_varint(*count);
             }
+        }
+        Definition::QueuePaused { queue, paused } => {
+            out.push(kind::QUEUE_PAUSED);
+            out.extend_from_slice(&queue.0.to_le_bytes());
+            out.push((*paused).into());
         }
         operators => {
             let known = access::write(out, operators);

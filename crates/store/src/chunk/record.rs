@@ -14,7 +14,7 @@
 //!  4 delivered      queue varint, runs
 //!  5 checkpoint     begin u64 (position), next queue id u64
 //!  6 stopped        nothing
-//!  7 ended          queue varint, how u8 (1 expired, 2 dead-lettered, 3 dropped, 4 redriven), runs
+//!  7 ended          queue varint, how u8 (1 expired, 2 dead-lettered, 3 dropped, 4 redriven, 5 moved), runs
 //!  8 waiting        drawn in chunk/waiting.rs
 //!  9 remembered     drawn in chunk/fingerprint.rs
 //! from 16           definitions, drawn in chunk/definition.rs

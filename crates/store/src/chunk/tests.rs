@@ -223,6 +223,8 @@ fn definition() -> impl Strategy<Value = Definition> {
             .prop_map(|(vhost, queue)| Definition::QueueMade { vhost, queue }),
         queue().prop_map(|queue| Definition::QueueRemoved { queue }),
         (queue(), tally()).prop_map(|(queue, tally)| Definition::QueueCounted { queue, tally }),
+        (queue(), any::<bool>())
+            .prop_map(|(queue, paused)| Definition::QueuePaused { queue, paused }),
         binding().prop_map(Definition::Bound),
         binding().prop_map(Definition::Unbound),
         (short(), short(), runs()).prop_map(|(vhost, publisher, landed)| {

@@ -53,7 +53,7 @@ function accounts({ unbalanced }: Summary): Attention[] {
   ];
 }
 
-function ofQueues({ parked, dead, unread }: Summary): Attention[] {
+function ofQueues({ parked, dead, paused, unread }: Summary): Attention[] {
   const all: Attention[] = [];
   if (parked.messages > 0) {
     all.push({
@@ -69,6 +69,15 @@ function ofQueues({ parked, dead, unread }: Summary): Attention[] {
       what: `${many(dead.messages, "dead letter")} in ${named(dead)}`,
       why: "Rejected, expired or out of attempts. Look why, mend it, and send them back.",
       to: "/dead",
+    });
+  }
+  const [held] = paused.worst;
+  if (held) {
+    all.push({
+      tone: "warn",
+      what: `${named(paused)} ${paused.queues === 1 ? "is" : "are"} paused`,
+      why: "Messages come and nobody gets them, until you resume it.",
+      to: paused.queues === 1 ? link("/queue", { vhost: held.vhost, name: held.name }) : "/queues",
     });
   }
   const [first] = unread.worst;

@@ -1,6 +1,6 @@
 // The messages of a queue in each state: to look changes nothing. Chosen ones, or all that a filter fits, can be acted on.
 
-import { Ban, CirclePlay, Inbox, RotateCcw, SlidersHorizontal, X } from "lucide-react";
+import { Ban, CirclePlay, CornerUpRight, Inbox, Pencil, RotateCcw, SlidersHorizontal, X } from "lucide-react";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useSearchParams } from "react-router";
@@ -8,15 +8,17 @@ import { Refused, request } from "../../api/request";
 import type { Message, Messages, Queue, State } from "../../api/shapes";
 import { useMessageCommand } from "../../messages/commands";
 import { MessageTable } from "../../messages/list";
+import { EditDialog, MoveDialog } from "../../messages/moving";
 import { Button, IconButton } from "../../parts/buttons";
 import { Dialog, useConfirm } from "../../parts/dialogs";
-import { Field, Input } from "../../parts/fields";
+import { Field, Filter, Input } from "../../parts/fields";
 import { Card, Empty, Notice, Segments } from "../../parts/frame";
 import { useSettings } from "../../parts/settings";
 import { Dot } from "../../parts/show";
 import type { Command } from "../../words/commands";
-import { compact, many } from "../../words/numbers";
+import { compact, count, many } from "../../words/numbers";
 import { path } from "../../words/names";
+import { searchHint, searchQuery } from "../../words/search";
 
 const LOOK = 100;
 /** So many bytes of each body come with the list. */
@@ -41,26 +43,31 @@ export function QueueMessages({ queue }: { queue: Queue }) {
   const wanted = search.get("state");
   const fullest = states.find(([, , count]) => count > 0)?.[0] ?? "ready";
   const state = states.find(([id]) => id === wanted)?.[0] ?? fullest;
-  const choose = (id: State) =>
+  const say = (key: string, value: string) =>
     setSearch(
       (before) => {
         const after = new URLSearchParams(before);
-        after.set("state", id);
+        if (value === "") after.delete(key);
+        else after.set(key, value);
         return after;
       },
       { replace: true },
     );
+  const find = search.get("find") ?? "";
+  const [typed, setTyped] = useState(find);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [filtering, setFiltering] = useState(false);
   const list = path("landfall", "queues", queue.vhost, queue.name, "messages");
   const pages = useInfiniteQuery<Messages, Refused>({
-    queryKey: [list, state],
-    queryFn: ({ pageParam }) => request("GET", `${list}?state=${state}&limit=${LOOK}&body=${BODY}${pageParam ? `&after=${String(pageParam)}` : ""}`),
+    queryKey: [list, state, find],
+    queryFn: ({ pageParam }) => request("GET", `${list}?state=${state}&limit=${LOOK}&body=${BODY}${searchQuery(find)}${pageParam ? `&after=${String(pageParam)}` : ""}`),
     initialPageParam: null,
     getNextPageParam: (last) => last.next,
-    refetchInterval: refresh === 0 ? false : refresh * 2,
+    // A search reads much: it is done when it is asked for.
+    refetchInterval: refresh === 0 || find !== "" ? false : refresh * 2,
   });
   const messages = pages.data?.pages.flatMap((page) => page.messages) ?? [];
+  const lookedAt = pages.data?.pages.reduce((sum, page) => sum + page.looked_at, 0) ?? 0;
   const told = timesOf[state];
   return (
     <>
@@ -68,7 +75,7 @@ export function QueueMessages({ queue }: { queue: Queue }) {
         <Segments
           open={state}
           choose={(id) => {
-            choose(id);
+            say("state", id);
             setChosen(new Set());
           }}
           of={states.map(([id, title, count]) => ({
@@ -81,6 +88,26 @@ export function QueueMessages({ queue }: { queue: Queue }) {
           }))}
         />
         <span className="grow" />
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            say("find", typed.trim());
+            setChosen(new Set());
+          }}
+        >
+          <Filter value={typed} change={setTyped} hint={searchHint} />
+        </form>
+        {find !== "" && (
+          <IconButton
+            icon={X}
+            name="Show all messages"
+            onClick={() => {
+              setTyped("");
+              say("find", "");
+              setChosen(new Set());
+            }}
+          />
+        )}
         {(state === "ready" || state === "delayed" || state === "parked") && (
           <Button icon={SlidersHorizontal} onClick={() => setFiltering(true)}>
             Act on a filter
@@ -98,13 +125,14 @@ export function QueueMessages({ queue }: { queue: Queue }) {
           chosen={chosen}
           choose={setChosen}
           {...(told ? { time: told } : {})}
-          empty={pages.isPending ? <div className="empty faint">…</div> : <Nothing state={state} />}
+          empty={pages.isPending ? <div className="empty faint">…</div> : find === "" ? <Nothing state={state} /> : <NothingFits all={!pages.hasNextPage} lookedAt={lookedAt} />}
         />
         {pages.hasNextPage && (
-          <div className="body">
+          <div className="body tools">
             <Button onClick={() => void pages.fetchNextPage()} disabled={pages.isFetchingNextPage}>
-              Show {LOOK} more
+              {find === "" ? `Show ${LOOK} more` : "Search on"}
             </Button>
+            {find !== "" && <span className="faint">{many(lookedAt, "message")} looked at so far</span>}
           </div>
         )}
       </Card>
@@ -129,6 +157,14 @@ function Nothing({ state }: { state: State }) {
   );
 }
 
+function NothingFits({ all, lookedAt }: { all: boolean; lookedAt: number }) {
+  return (
+    <Empty icon={Inbox} title={all ? "Nothing like that is here" : "Nothing like that so far"}>
+      <p>{count(lookedAt)} were looked at. Words in quotes are text of the body as it is.</p>
+    </Empty>
+  );
+}
+
 /** What can be done with messages of a state, and how it is called. */
 function commandsOf(state: State): { command: Command; title: string; icon: typeof Ban; harmless: boolean; says: string }[] {
   const cancel = { command: "cancel" as const, title: "Cancel", icon: Ban, harmless: false, says: "will be gone for good. They count as dropped." };
@@ -146,6 +182,9 @@ export function Chosen({ queue, state, positions, clear }: { queue: { vhost: str
   const confirm = useConfirm();
   const run = useMessageCommand();
   const commands = commandsOf(state);
+  const [open, setOpen] = useState<"move" | "edit" | null>(null);
+  const close = () => setOpen(null);
+  const [only] = positions.length === 1 ? positions : [];
   return (
     <div className="bulk">
       <b>{many(positions.length, "message")}</b>
@@ -166,7 +205,19 @@ export function Chosen({ queue, state, positions, clear }: { queue: { vhost: str
           {title}
         </Button>
       ))}
+      {commands.length > 0 && (
+        <Button icon={CornerUpRight} onClick={() => setOpen("move")}>
+          Move
+        </Button>
+      )}
+      {commands.length > 0 && only !== undefined && (
+        <Button icon={Pencil} onClick={() => setOpen("edit")}>
+          Edit
+        </Button>
+      )}
       <IconButton icon={X} name="Choose none" onClick={clear} />
+      {open === "move" && <MoveDialog queue={queue} state={state} close={close} done={clear} chosen={{ positions }} count={positions.length} />}
+      {open === "edit" && only !== undefined && <EditDialog queue={queue} state={state} close={close} done={clear} position={only} />}
     </div>
   );
 }
@@ -180,11 +231,15 @@ function Filtered({ queue, state, close }: { queue: Queue; state: State; close: 
   const [words, setWords] = useState<Record<string, string>>({});
   const [header, setHeader] = useState({ key: "", value: "" });
   const [times, setTimes] = useState<Record<string, string>>({});
+  const [moving, setMoving] = useState(false);
   const fields: [string, string, string][] = [
     ["reason", "Reason", "rejected, expired, maxlen, delivery_limit"],
     ["queue", "Queue of the last death", ""],
     ["exchange", "Exchange", ""],
     ["routing_key", "Routing key", ""],
+    ["message_id", "Message id", ""],
+    ["correlation_id", "Correlation id", ""],
+    ["text", "Text in the body", ""],
   ];
   const chosen = commands[which] ?? commands[0];
   if (!chosen) return null;
@@ -192,6 +247,7 @@ function Filtered({ queue, state, close }: { queue: Queue; state: State; close: 
   if (header.key !== "") filter["headers"] = { [header.key]: header.value };
   for (const [key, value] of Object.entries(times)) if (value !== "") filter[key] = new Date(value).getTime();
   const all = Object.keys(filter).length === 0;
+  if (moving) return <MoveDialog queue={queue} state={state} close={close} chosen={all ? { all: true } : { filter }} count={null} />;
   const act = async () => {
     const lost = `${all ? "All" : "Those"} ${state} messages of ${queue.name}${all ? "" : ` that fit ${JSON.stringify(filter)}`} ${chosen.says}`;
     if (!chosen.harmless && !(await confirm({ title: `${chosen.title}?`, lost, action: chosen.title }))) return false;
@@ -200,6 +256,11 @@ function Filtered({ queue, state, close }: { queue: Queue; state: State; close: 
   return (
     <Dialog title={`Act on ${state} messages`} close={close} action={all ? `${chosen.title} all` : `${chosen.title} what fits`} act={act} danger={!chosen.harmless}>
       <Segments of={commands.map(({ title }, place) => ({ id: String(place), title }))} open={String(which)} choose={(id) => setWhich(Number(id))} />
+      <div>
+        <Button small icon={CornerUpRight} onClick={() => setMoving(true)}>
+          Move what fits instead
+        </Button>
+      </div>
       <p className="muted">A message fits if all of these words do; without any, all messages are meant.</p>
       <div className="pair">
         {fields.map(([key, label, hint]) => (

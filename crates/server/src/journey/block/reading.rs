@@ -1,8 +1,8 @@
 //! Reading a block again. Reading is total: whatever the bytes are, it ends with items or with nothing.
 
 use super::{
-    BY_CLIENT, DELAYED, HEADER, Item, LEAVES, LENGTH_MAX, MAGIC, NUMBERED, OUTCOMES, Peer, READY,
-    REDRIVE, TO_CONSUMER, TO_GET, VERSION, checksum, kind,
+    BY_CLIENT, DELAYED, HEADER, Item, LEAVES, LENGTH_MAX, MAGIC, MOVE, NUMBERED, OUTCOMES, Peer,
+    READY, REDRIVE, TO_CONSUMER, TO_GET, VERSION, checksum, kind,
 };
 use broker::journey::{ConsumerName, Errand, Event, Origin, Published, QueueName, Receiver, Then};
 use model::record::{Ending, Reason};
@@ -173,6 +173,7 @@ fn take_event(kind: u8, rest: &mut &[u8]) -> Option<Event> {
             copy: Position(take(rest)?),
             errand: match take_u8(rest)? {
                 REDRIVE => Errand::Redrive,
+                MOVE => Errand::Move,
                 reason => Errand::DeadLetter(*Reason::ALL.get(usize::from(reason))?),
             },
         },

@@ -110,6 +110,7 @@ fn copy_of(step: &Value) -> String {
     let message = &step["message"];
     match step["for"].as_str() {
         Some("redrive") => format!("it is message {message}, redriven"),
+        Some("move") => format!("it is message {message}, moved"),
         _ => format!(
             "it is message {message}, dead-lettered ({})",
             text(&step["reason"])
@@ -121,6 +122,7 @@ fn copied(step: &Value) -> String {
     let message = &step["message"];
     match step["for"].as_str() {
         Some("redrive") => format!("redriven as message {message}"),
+        Some("move") => format!("moved as message {message}"),
         _ => format!(
             "dead-lettered ({}) as message {message}",
             text(&step["reason"])

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use std::io::{BufRead, IsTerminal, Write};
 
 /// What is done, as requests and as summaries name it.
-pub(super) struct Act {
+pub(in super::super) struct Act {
     method: &'static str,
     done: &'static str,
     /// Said where no message is in the state that it is for.
@@ -38,6 +38,12 @@ pub(super) const CANCEL: Act = Act {
     nothing: "nothing waits here in that state",
 };
 
+pub(in super::super) const MOVE: Act = Act {
+    method: "POST",
+    done: "moved",
+    nothing: "nothing waits here in that state",
+};
+
 /// The most messages that are named of those with which nothing was done.
 const NAMED: usize = 10;
 
@@ -58,7 +64,7 @@ pub(super) fn ask(question: &str) -> Result<()> {
 }
 
 /// Does it with everything that is meant: the server does some at a time and says where it goes on.
-pub(super) fn work(
+pub(in super::super) fn work(
     server: &AdminServer,
     api: &Api,
     act: Act,

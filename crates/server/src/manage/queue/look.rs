@@ -71,6 +71,7 @@ pub(super) fn show(server: &AdminServer, api: &Api, queue: &Named) -> Result<()>
     ] {
         row(key, found[key].clone());
     }
+    row("paused", found["landfall_paused"].clone());
     for (column, key) in COUNTS {
         row(column, found[key].clone());
     }
@@ -88,12 +89,14 @@ pub(super) fn show(server: &AdminServer, api: &Api, queue: &Named) -> Result<()>
     print(server, &Value::Array(rows), &["what", "value"])
 }
 
-pub(super) fn peek(
+/// Messages in a state; `filter` is said behind the query's other words.
+pub(in super::super) fn messages(
     server: &AdminServer,
     api: &Api,
     queue: &Named,
     state: &str,
     page: &Page,
+    filter: &str,
 ) -> Result<()> {
     let body = page.body.unwrap_or(0);
     let mut messages: Vec<Value> = Vec::new();
@@ -101,7 +104,7 @@ pub(super) fn peek(
     while messages.len() < page.limit {
         let limit = (page.limit - messages.len()).min(PAGE_MAX);
         let path = format!(
-            "{}/messages?state={}&limit={limit}&body={body}&after={after}",
+            "{}/messages?state={}&limit={limit}&body={body}&after={after}{filter}",
             queue.path(),
             part(state),
         );
