@@ -155,6 +155,8 @@ pub struct Broker {
     access: Access,
     /// Who came with a token, by connection; from the login to the end.
     bearers: FxHashMap<ConnectionId, Arc<Bearer>>,
+    /// What those logged in with who have not entered a virtual host yet.
+    logged_in: FxHashMap<ConnectionId, Mark>,
     policies: Policies,
     quota: Quota,
     /// Users who may only come from this machine.
@@ -207,6 +209,7 @@ impl Broker {
             vhosts: Vec::new(),
             access: Access::default(),
             bearers: FxHashMap::default(),
+            logged_in: FxHashMap::default(),
             policies: Policies::default(),
             quota: Quota::default(),
             loopback_users: limits.loopback_users.clone(),
