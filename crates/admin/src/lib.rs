@@ -64,6 +64,8 @@ mod document;
 mod fields;
 mod listing;
 mod moments;
+mod party;
+pub use party::party;
 mod password;
 pub use password::fits_slowly;
 mod rates;
