@@ -2,6 +2,7 @@
 
 use crate::access::{Guard, Needs, guard};
 use crate::answer::Failure;
+use crate::bodies::{BODY_MAX, Bodies};
 use crate::entrance::SESSION_PATH;
 use crate::journey::{Journey, Wanted, show};
 use crate::live::{self, Live, Sampling};
@@ -27,17 +28,17 @@ use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-/// So many requests are worked on at a time; the others wait.
+/// So many requests are worked on at a time; the others wait. They do so after they have come in full.
 const TURNS: usize = 4;
 
 /// A request has so long to arrive and be answered.
 const REQUEST_MAX: Duration = Duration::from_secs(60);
 
-/// The largest body of a request.
-const BODY_MAX: usize = 1024 * 1024;
-
 /// The largest document of definitions: RabbitMQ's limit.
 const DOCUMENT_MAX: usize = 20_000_000;
+
+/// Where documents are taken.
+const DOCUMENTS: &str = "/api/definitions";
 
 /// One route.
 pub struct Endpoint {
@@ -266,6 +267,7 @@ pub fn router(operator: Arc<dyn Operator>, node: Arc<dyn Node>, about: About) ->
         node,
         about,
         turns: Semaphore::new(TURNS),
+        bodies: Bodies::default(),
         pace: Mutex::new(Pace {
             next: Instant::now(),
         }),
@@ -274,9 +276,14 @@ pub fn router(operator: Arc<dyn Operator>, node: Arc<dyn Node>, about: About) ->
     let mut router = Router::new();
     for endpoint in ENDPOINTS {
         let needs = endpoint.needs;
+        let body_max = match endpoint.path.starts_with(DOCUMENTS) {
+            true => DOCUMENT_MAX,
+            false => BODY_MAX,
+        };
         let guarded = Guard {
             api: api.clone(),
             needs,
+            body_max,
         };
         let handler = (endpoint.handler)().route_layer(from_fn_with_state(guarded, guard));
         // As with RabbitMQ a slash at the end means nothing: Flower puts one there.
@@ -316,6 +323,7 @@ struct Inner {
     node_name: String,
     about: About,
     turns: Semaphore,
+    bodies: Bodies,
     pace: Mutex<Pace>,
     live: Live,
 }
@@ -441,6 +449,11 @@ impl Api {
         &self.0.about
     }
 
+    /// Where the bodies of requests are taken in.
+    pub(crate) fn bodies(&self) -> &Bodies {
+        &self.0.bodies
+    }
+
     /// Waits until the request may be worked on.
     pub(crate) async fn turn(&self) -> SemaphorePermit<'_> {
         let turn = self.0.turns.acquire().await;
@@ -455,7 +468,14 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
-        parse(&octets(request, BODY_MAX).await?).map(Self)
+        Self::of(request, BODY_MAX).await
+    }
+}
+
+impl Body {
+    /// The body of a request, if it has no more bytes than that.
+    pub(crate) async fn of(request: Request, most: usize) -> Result<Self, Failure> {
+        parse(&octets(request, most).await?).map(Self)
     }
 }
 

@@ -37,6 +37,7 @@ mod answer;
 mod asking;
 mod audit;
 mod bindings;
+mod bodies;
 mod channels;
 mod connections;
 mod consumers;

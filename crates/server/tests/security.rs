@@ -185,6 +185,43 @@ fn guesses_over_http_are_refused_quickly_after_five() {
 }
 
 #[test]
+fn bodies_that_come_byte_by_byte_hold_up_nobody() {
+    let scratch = Scratch::new();
+    let server = start(&scratch);
+    let address = server.api().strip_prefix("http://").expect("an address");
+    let body = r#"{"description":"slow"}"#;
+    let head = |number: usize| {
+        let login = basic("guest", "guest");
+        let length = body.len();
+        format!(
+            "PUT /api/vhosts/v{number} HTTP/1.1\r\nHost: {address}\r\n{login}Connection: close\r\n\
+             Content-Length: {length}\r\n\r\n"
+        )
+    };
+    let slow = (0..8).map(|number| {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        stream.write_all(head(number).as_bytes()).expect("it reads");
+        stream
+    });
+    let mut slow: Vec<TcpStream> = slow.collect();
+    for octet in body.bytes() {
+        for stream in &mut slow {
+            stream.write_all(&[octet]).expect("it reads");
+        }
+        let began = Instant::now();
+        let login = basic("guest", "guest");
+        assert_eq!(ask(server.api(), "GET /api/users", &login, "").0, 200);
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(5), "{took:?}");
+    }
+    for stream in &mut slow {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    }
+}
+
+#[test]
 fn who_comes_and_says_nothing_keeps_nobody_out() {
     let scratch = Scratch::new();
     let options = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
