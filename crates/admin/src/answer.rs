@@ -23,6 +23,8 @@ pub(crate) enum Failure {
     SessionOver,
     /// Too much failed before: 429, and when to come again.
     TooManyLogins(Duration),
+    /// For somebody else, it seems: 421.
+    Misdirected(String),
     /// Not what its user wants, perhaps: 403.
     Forbidden(&'static str),
     /// Logged in, and may not: 401 as RabbitMQ says it, without asking again who it is.
@@ -89,6 +91,10 @@ impl IntoResponse for Failure {
             Self::TooManyLogins(_) => {
                 let reason = "too many logins have failed";
                 (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", reason)
+            }
+            Self::Misdirected(reason) => {
+                let code = StatusCode::MISDIRECTED_REQUEST;
+                (code, "misdirected", reason.as_str())
             }
             Self::Forbidden(reason) => (StatusCode::FORBIDDEN, "forbidden", *reason),
             Self::NotAllowed(reason) => (StatusCode::UNAUTHORIZED, "not_authorised", *reason),

@@ -1,5 +1,6 @@
 //! What stands before all of the API, whoever will answer: sessions, the back-off after failed logins, requests that
-//! another site makes a browser send, and headers that tell browsers what they may do with an answer.
+//! another site makes a browser send, names that are not this machine's, and headers that tell browsers what they may do with
+//! an answer.
 //!
 //! It is the entrance of the node that was asked. What that node passes on to another one has been through it, and says
 //! who it is from ([`Vouched`]).
@@ -7,6 +8,7 @@
 use crate::access::{FromNode, REFUSAL_DELAY, Vouched, login_of};
 use crate::answer::Failure;
 use crate::attempts::{Attempts, Login};
+use crate::hosts::Hosts;
 use crate::operations::{Asked, Operations};
 use crate::sessions::{Current, Sessions};
 use axum::Router;
@@ -63,18 +65,21 @@ pub(crate) const SESSION_PATH: &str = "/api/landfall/session";
 const USER: HeaderName = HeaderName::from_static("landfall-user");
 
 /// What all requests share that come in here.
-#[derive(Default)]
 pub(crate) struct Entrance {
     pub(crate) sessions: Sessions,
     pub(crate) attempts: Attempts,
+    hosts: Hosts,
     operations: Option<Arc<dyn Operations>>,
 }
 
-/// Puts the entrance before an API. What operators do is noted in `operations`.
-pub fn entrance(api: Router, operations: Option<Arc<dyn Operations>>) -> Router {
+/// Puts the entrance before an API, which answers on its own machine to the names of `hosts`. What operators do is noted in
+/// `operations`.
+pub fn entrance(api: Router, hosts: Hosts, operations: Option<Arc<dyn Operations>>) -> Router {
     let entrance = Entrance {
+        sessions: Sessions::default(),
+        attempts: Attempts::default(),
+        hosts,
         operations,
-        ..Entrance::default()
     };
     api.layer(from_fn_with_state(Arc::new(entrance), enter))
 }
@@ -106,6 +111,7 @@ impl Entrance {
         mut request: Request,
         next: Next,
     ) -> Result<Response, Failure> {
+        self.hosts.check(&request)?;
         let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
         if changes {
             check_site(request.headers())?;

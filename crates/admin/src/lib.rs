@@ -29,6 +29,8 @@ pub use access::{FromNode, FromThisMachine, Needs, Vouched};
 mod attempts;
 mod entrance;
 pub use entrance::{Arrival, USER_MARK, entrance};
+mod hosts;
+pub use hosts::{Hosts, answering};
 mod session;
 mod sessions;
 

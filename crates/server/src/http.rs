@@ -4,7 +4,7 @@
 use crate::config::Config;
 use crate::listen::{self, Entry};
 use crate::tls::Tls;
-use admin::{Arrival, FromThisMachine, Served};
+use admin::{Arrival, FromThisMachine, Hosts, Served};
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::Body;
@@ -98,14 +98,15 @@ pub struct Doors {
 }
 
 /// Serves the API for as long as the process runs.
-pub fn serve(doors: Doors, served: Served) -> Result<()> {
+pub fn serve(doors: Doors, served: Served, hosts: &Hosts) -> Result<()> {
     let Served {
         api,
         metrics,
         sampling,
     } = served;
     // The pages are every node's own: what they ask the API for may be another's to answer.
-    let api = api.merge(pages::router());
+    let api = api.merge(admin::answering(hosts.clone(), pages::router()));
+    let metrics = admin::answering(hosts.clone(), metrics);
     let scrapers = doors.metrics.into_iter().map(|listener| Entry {
         listener,
         tls: None,

@@ -148,6 +148,8 @@ fn serve_api(config: &Config, doors: Doors, around: Around<'_>) -> anyhow::Resul
     let served = admin::router(operator, Arc::new(node), server::about(config));
     // From the inside to the outside: what is another's to answer, who comes in, and who is a node.
     let api = (served.api).layer(from_fn_with_state(passing.clone(), pass_on));
-    let api = admin::entrance(api, operations).layer(from_fn_with_state(passing, recognise));
-    http::serve(doors, Served { api, ..served })
+    let hosts = &config.admin_hosts;
+    let api = admin::entrance(api, hosts.clone(), operations);
+    let api = api.layer(from_fn_with_state(passing, recognise));
+    http::serve(doors, Served { api, ..served }, hosts)
 }

@@ -16,7 +16,7 @@ fn ask(api: &str, request: &str, headers: &str) -> String {
 fn ask_with(api: &str, request: &str, headers: &str, body: &str) -> String {
     let address = api.strip_prefix("http://").expect("an address");
     let mut stream = TcpStream::connect(address).expect("it listens");
-    let text = format!("{request} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n{body}");
+    let text = format!("{request} HTTP/1.1\r\nHost: localhost\r\n{headers}Connection: close\r\n\r\n{body}");
     stream.write_all(text.as_bytes()).expect("it reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("it answers");
