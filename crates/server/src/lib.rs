@@ -61,6 +61,7 @@ mod node;
 mod operations;
 pub mod operator;
 mod passing;
+mod room;
 
 pub mod check;
 

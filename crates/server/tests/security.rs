@@ -216,6 +216,23 @@ fn a_name_that_is_made_to_lead_here_leads_nowhere() {
 }
 
 #[test]
+fn the_guest_does_not_come_through_a_proxy() {
+    let scratch = Scratch::new();
+    let server = start(&scratch);
+    let guest = basic("guest", "guest");
+    for header in [
+        "X-Forwarded-For: 10.0.0.1",
+        "X-Forwarded-For: 127.0.0.1",
+        "Forwarded: for=127.0.0.1",
+    ] {
+        let headers = format!("{guest}{header}\r\n");
+        let (code, said) = ask(server.api(), "GET /api/whoami", &headers, "");
+        assert_eq!(code, 401, "{header}: {said}");
+    }
+    assert_eq!(ask(server.api(), "GET /api/whoami", &guest, "").0, 200);
+}
+
+#[test]
 fn bodies_that_come_byte_by_byte_hold_up_nobody() {
     let scratch = Scratch::new();
     let server = start(&scratch);
