@@ -5,7 +5,7 @@
 //! It is the entrance of the node that was asked. What that node passes on to another one has been through it, and says
 //! who it is from ([`Vouched`]).
 
-use crate::access::{FromNode, REFUSAL_DELAY, Vouched, login_of};
+use crate::access::{FromNode, REFUSAL_DELAY, Vouched, is_local, login_of};
 use crate::answer::Failure;
 use crate::attempts::{Attempts, Login};
 use crate::hosts::Hosts;
@@ -226,12 +226,21 @@ impl Entrance {
     fn login(&self, request: &Request) -> Option<Login> {
         let (user, password) = login_of(request.headers())?;
         let address = Arrival::of(request.extensions()).address;
-        Some(self.attempts.login(address, &user, password.as_str()))
+        let local = is_local(request.extensions());
+        let login = { &self.attempts }.login(address, local, &user, password.as_str());
+        Some(login)
     }
 
     /// Somebody says a password in another way.
-    pub(crate) fn login_by(&self, arrival: Arrival, user: &ShortStr, password: &str) -> Login {
-        self.attempts.login(arrival.address, user, password)
+    pub(crate) fn login_by(
+        &self,
+        arrival: Arrival,
+        local: bool,
+        user: &ShortStr,
+        password: &str,
+    ) -> Login {
+        let address = arrival.address;
+        self.attempts.login(address, local, user, password)
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) async fn begin(
     let password = body.required_text("password")?;
     // A name that is too long is nobody's.
     let user = ShortStr::try_from(name).unwrap_or_default();
-    let login = entrance.login_by(arrival, &user, password);
+    let login = entrance.login_by(arrival, local, &user, password);
     let attempt = entrance.attempts.begin(login).await;
     let attempt = attempt.map_err(Failure::TooManyLogins)?;
     let refused_at = Instant::now() + REFUSAL_DELAY;
