@@ -38,6 +38,16 @@ pub struct Vouched {
     pub mark: Mark,
 }
 
+/// Put among a request's extensions by the entrance: this user was let in from there with this password before. Who the user is
+/// now is asked all the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LetInBefore;
+
+/// Whether a request is from somebody who has been let in: a stranger is not told where other nodes are.
+pub fn has_been_let_in(of: &Extensions) -> bool {
+    of.get::<Vouched>().is_some() || of.get::<LetInBefore>().is_some()
+}
+
 /// Put among a request's extensions where another node of the cluster passed it on.
 #[derive(Clone, Copy, Debug)]
 pub struct FromNode;
@@ -202,10 +212,12 @@ pub(crate) async fn guard(
         return Ok(next.run(request).await);
     }
     let vouched = request.extensions().get::<Vouched>().cloned();
+    let is_stranger = !has_been_let_in(request.extensions());
     let (caller, mark) = match log_in(api, vouched, request.headers(), local).await {
         Err(Failure::Elsewhere(_)) if *needs == Needs::Cluster && local => {
             return Ok(next.run(request).await);
         }
+        Err(failure) if is_stranger => return Err(failure.for_strangers()),
         other => other?,
     };
     let user = caller.user.name.clone();

@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use broker::CommandRefused;
 use serde_json::json;
+use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 /// A request that was not served.
@@ -50,7 +51,38 @@ pub(crate) enum Failure {
     /// Nothing more is taken in for the moment: 503.
     Short(String),
     /// Another node has to be asked: 503.
-    Elsewhere(String),
+    Elsewhere(Serving),
+}
+
+/// Which node serves, as far as whoever asks may know.
+#[derive(Debug)]
+pub(crate) enum Serving {
+    /// None does.
+    Nobody,
+    /// Another one.
+    Another,
+    /// The one whose API is there.
+    At(String),
+}
+
+impl Failure {
+    /// The same for somebody of whom nobody knows who it is: where other nodes are is not for strangers.
+    pub(crate) fn for_strangers(self) -> Self {
+        match self {
+            Self::Elsewhere(Serving::At(_)) => Self::Elsewhere(Serving::Another),
+            other => other,
+        }
+    }
+}
+
+impl Display for Serving {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nobody => f.write_str("no node of the cluster serves at the moment"),
+            Self::Another => f.write_str("another node of the cluster serves, and does not answer"),
+            Self::At(node) => write!(f, "the node at {node} serves at the moment"),
+        }
+    }
 }
 
 impl From<Mistake> for Failure {
@@ -69,7 +101,8 @@ impl From<AskError> for Failure {
             AskError::Refused(CommandRefused::Short(what)) => Self::Short(what),
             AskError::Unreadable(what) => Self::Unreadable(what),
             AskError::Stopping => Self::Stopping,
-            AskError::Elsewhere(_) => Self::Elsewhere(error.to_string()),
+            AskError::Elsewhere(None) => Self::Elsewhere(Serving::Nobody),
+            AskError::Elsewhere(Some(node)) => Self::Elsewhere(Serving::At(node)),
         }
     }
 }
@@ -79,6 +112,7 @@ const WHO: &str = "Basic realm=\"RabbitMQ Management\"";
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
+        let elsewhere;
         let (code, error, reason) = match &self {
             Self::BadRequest(reason) => (StatusCode::BAD_REQUEST, "bad_request", reason.as_str()),
             Self::LoginWanted | Self::LoginRefused => {
@@ -124,9 +158,10 @@ impl IntoResponse for Failure {
                 let code = StatusCode::SERVICE_UNAVAILABLE;
                 (code, "unavailable", reason.as_str())
             }
-            Self::Elsewhere(reason) => {
+            Self::Elsewhere(serving) => {
+                elsewhere = serving.to_string();
                 let code = StatusCode::SERVICE_UNAVAILABLE;
-                (code, "elsewhere", reason.as_str())
+                (code, "elsewhere", elsewhere.as_str())
             }
             Self::Stopping => {
                 let reason = "the server is stopping";

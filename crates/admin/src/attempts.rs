@@ -173,6 +173,11 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
+    /// Whether the same was right before.
+    pub(crate) const fn is_proven(&self) -> bool {
+        self.proven
+    }
+
     /// The password was right.
     pub(crate) fn succeeded(self) {
         let mut kept = self.attempts.lock();

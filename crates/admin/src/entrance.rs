@@ -5,9 +5,9 @@
 //! It is the entrance of the node that was asked. What that node passes on to another one has been through it, and says
 //! who it is from ([`Vouched`]).
 
-use crate::access::{FromNode, REFUSAL_DELAY, Vouched, is_local, login_of};
+use crate::access::{FromNode, LetInBefore, REFUSAL_DELAY, Vouched, is_local, login_of};
 use crate::answer::Failure;
-use crate::attempts::{Attempts, Login};
+use crate::attempts::{Attempt, Attempts, Login};
 use crate::hosts::Hosts;
 use crate::operations::{Asked, Operations};
 use crate::sessions::{Current, Sessions};
@@ -197,7 +197,7 @@ impl Entrance {
     }
 
     /// Somebody says a password with the request.
-    async fn try_login(&self, request: Request, next: Next) -> Result<Response, Failure> {
+    async fn try_login(&self, mut request: Request, next: Next) -> Result<Response, Failure> {
         let attempt = match self.login(&request) {
             Some(login) => {
                 let begun = self.attempts.begin(login).await;
@@ -205,6 +205,9 @@ impl Entrance {
             }
             None => None,
         };
+        if attempt.as_ref().is_some_and(Attempt::is_proven) {
+            request.extensions_mut().insert(LetInBefore);
+        }
         let refused_at = Instant::now() + REFUSAL_DELAY;
         let response = next.run(request).await;
         // Who it is is asked again after a password that was wrong, and then only. Where nobody is asked (the probes),

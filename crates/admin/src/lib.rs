@@ -25,7 +25,7 @@ mod live;
 pub use live::Sampling;
 
 mod access;
-pub use access::{FromNode, FromThisMachine, Needs, Vouched};
+pub use access::{FromNode, FromThisMachine, Needs, Vouched, has_been_let_in};
 mod attempts;
 mod entrance;
 pub use entrance::{Arrival, USER_MARK, entrance};

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, watch};
+use tracing::warn;
 
 /// The loop tells so often that it turns.
 const BEAT: Duration = Duration::from_secs(1);
@@ -87,8 +88,8 @@ impl ThisNode {
         if self.reaches(&there).await {
             return Ok(());
         }
-        let node = &there.node;
-        Err(format!("the node that serves cannot be reached at {node}"))
+        // Whoever asks for that need not be known, and is not told where the others are.
+        Err("the node that serves cannot be reached".to_owned())
     }
 
     async fn reaches(&self, there: &There) -> bool {
@@ -101,6 +102,12 @@ impl ThisNode {
         }
         let connected = tokio::time::timeout(REACH_MAX, TcpStream::connect(&*there.node)).await;
         let answer = matches!(connected, Ok(Ok(_)));
+        if !answer && reached.as_ref().is_none_or(|(_, _, reached)| *reached) {
+            warn!(
+                node = &*there.node,
+                "the node that serves cannot be reached"
+            );
+        }
         *reached = Some((Instant::now(), there.node.clone(), answer));
         answer
     }
