@@ -54,6 +54,9 @@ pub(crate) struct ClusterTestArgs {
     /// Another program: rolling restarts change from one to the other
     #[arg(long)]
     other_program: Option<PathBuf>,
+    /// How many databases: with two the queues are divided over two shards
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    databases: u8,
     /// The nodes' debug build: sooner there, and slower to take over
     #[arg(long)]
     debug_build: bool,
@@ -88,7 +91,7 @@ pub(crate) fn run_faults(args: &ClusterTestArgs) -> Result<()> {
         minutes: args.minutes,
         rate: args.rate,
     };
-    let mut lab = Lab::start(build, args.other_program.as_deref())?;
+    let mut lab = Lab::start(build, args.other_program.as_deref(), args.databases)?;
     let outcome = run::run(&mut lab, &plan, Chance::of(args.seed));
     if outcome.is_err() {
         lab.keep();
@@ -123,6 +126,7 @@ pub(crate) fn run_some() -> Result<()> {
     run_faults(&ClusterTestArgs {
         minutes: 5,
         seed: 1,
+        databases: 1,
         only: vec![Fault::OwnerKilled, Fault::OwnerPaused],
         turns: Some(1),
         rate: 100,

@@ -207,7 +207,7 @@ impl Server {
     }
 
     /// Ends it, and whatever it left running.
-    pub(crate) fn end(&mut self) {
+    fn end(&mut self) {
         if self.child.is_some() {
             // Nothing to be done about a failure here: the chore's own result counts.
             let _ = self.kill();

@@ -59,8 +59,8 @@ pub struct ClusterStatus {
     pub requests: Vec<Wanted>,
     /// How ZooKeeper is doing.
     pub zookeeper: ZooKeeperStatus,
-    /// How the database is doing.
-    pub database: DatabaseStatus,
+    /// How the database is doing; of several each, in their order.
+    pub databases: Vec<DatabaseStatus>,
 }
 
 /// A member.
@@ -112,6 +112,8 @@ impl MemberStatus {
 pub struct ShardStatus {
     /// Which.
     pub shard: u32,
+    /// The place of the database that has it, from 0.
+    pub database: usize,
     /// Who is to own it.
     pub owner: Option<String>,
     /// With which epoch.
@@ -219,7 +221,7 @@ impl ClusterStatus {
                 "silent_seconds": self.zookeeper.silent.map(|time| time.as_secs()),
                 "lease_ms": self.zookeeper.lease.map(|time| time.as_millis()),
             },
-            "database": database(&self.database),
+            "databases": self.databases.iter().map(database).collect::<Value>(),
         })
     }
 
@@ -227,6 +229,7 @@ impl ClusterStatus {
         let (taken_by, taken_epoch) = one.taken.clone().unzip();
         json!({
             "shard": one.shard,
+            "database": one.database,
             "state": match self.state_of(one) {
                 ShardState::Served => "served",
                 ShardState::Moving => "moving",

@@ -202,7 +202,7 @@ endpoints! {
     GET "/api/landfall/messages" Management "what became of messages: by `message_id`, by `publisher` and `publishing_id`, or the last of a `queue` of a `vhost`" => show::some;
     GET "/api/landfall/messages/{message}" Management "what became of a message, of its copies and of what it is a copy of" => show::one;
     GET "/api/landfall/live" Monitoring "how things stand, every second, as server-sent events" => live::live;
-    GET "/api/landfall/history" Monitoring "the same of the last ten minutes, or of so many `minutes`" => live::history;
+    GET "/api/landfall/history" Monitoring "the same of the last ten minutes, of so many `minutes`, or the last `samples`" => live::history;
     GET "/api/landfall/audit" Management "of each queue that the user may see: what it accepted, how many ended and how, what is here, and any difference" => audit::all;
     GET "/api/landfall/audit/{vhost}" Vhost "a virtual host's queues" => audit::of_vhost;
     GET "/api/landfall/audit/{vhost}/{name}" Vhost "one queue" => audit::of_queue;
@@ -256,7 +256,7 @@ pub struct Served {
     /// `/metrics` alone, for whoever can reach it: as with RabbitMQ it has a port of its own.
     pub metrics: Router,
     /// What has to run beside both.
-    pub sampling: Sampling,
+    pub sampling: Vec<Sampling>,
 }
 
 /// The API over an operator, of a node.
@@ -304,7 +304,7 @@ pub fn router(operator: Arc<dyn Operator>, node: Arc<dyn Node>, about: About) ->
     Served {
         api: router,
         metrics,
-        sampling: Sampling(api),
+        sampling: vec![Sampling(api)],
     }
 }
 

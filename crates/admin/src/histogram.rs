@@ -72,13 +72,16 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// What was counted since it stood at `before`.
+    /// What was counted since it stood at `before`; all of it where that was another histogram's: whoever takes a shard
+    /// over counts anew.
     pub fn since(&self, before: &Self) -> Self {
         let earlier = before.counts.iter().copied().chain(std::iter::repeat(0));
         let counts = self.counts.iter().zip(earlier);
-        Self {
-            counts: counts.map(|(now, then)| now.wrapping_sub(then)).collect(),
-            sum: self.sum.wrapping_sub(before.sum),
+        let counts = counts.map(|(now, then)| now.checked_sub(then));
+        let counts: Option<Vec<u64>> = counts.collect();
+        match (counts, self.sum.checked_sub(before.sum)) {
+            (Some(counts), Some(sum)) => Self { counts, sum },
+            _ => self.clone(),
         }
     }
 
@@ -146,5 +149,9 @@ mod tests {
         assert_eq!(later.percentile(50), Some(7));
         let doublings: Vec<_> = later.doublings().filter(|(_, count)| *count > 0).collect();
         assert_eq!(doublings, [(7, 10)]);
+        let anew = Histogram::default();
+        anew.note(7, 2);
+        let anew = anew.counted().since(&later);
+        assert_eq!((anew.count(), anew.percentile(99)), (2, Some(7)));
     }
 }

@@ -12,6 +12,8 @@ pub use operator::{About, AskError, Content, Oauth, Operator, Reading};
 
 pub mod clients;
 pub mod cluster;
+pub mod directory;
+pub mod gathered;
 pub mod histogram;
 pub mod instruments;
 pub mod journey;

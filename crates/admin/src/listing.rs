@@ -96,7 +96,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Wanted {
 }
 
 impl Wanted {
-    fn new(query: &HashMap<String, String>) -> Result<Self, Failure> {
+    pub(crate) fn new(query: &HashMap<String, String>) -> Result<Self, Failure> {
         let text = |key: &str| query.get(key).filter(|text| !text.is_empty());
         let number = |key: &str, default: usize, most: usize| match text(key) {
             None => Ok(default),

@@ -260,20 +260,21 @@ fn latency(before: &Reading, now: &Reading) -> Value {
     })
 }
 
-/// `GET /api/landfall/history?minutes=5`
+/// `GET /api/landfall/history?minutes=5`, or `samples=1`
 pub(crate) async fn history(
     State(api): State<Api>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, Failure> {
-    let wanted = match query.get("minutes") {
-        None => KEPT,
-        Some(minutes) => {
-            let minutes: usize = minutes.parse().map_err(|_| {
-                Failure::BadRequest(format!("'{minutes}' is not a number of minutes"))
-            })?;
-            minutes.saturating_mul(60)
-        }
+    let number = |key: &str| {
+        let number = query.get(key).map(|text| {
+            let wrong = || Failure::BadRequest(format!("'{text}' is not a number of {key}"));
+            text.parse::<usize>().map_err(|_| wrong())
+        });
+        number.transpose()
     };
+    let (minutes, samples) = (number("minutes")?, number("samples")?);
+    let minutes = minutes.map_or(KEPT, |minutes| minutes.saturating_mul(60));
+    let wanted = minutes.min(samples.unwrap_or(KEPT));
     let kept = api.live().kept();
     let last = kept.iter().skip(kept.len().saturating_sub(wanted));
     let samples: Vec<&str> = last.map(|sample| &**sample).collect();

@@ -58,9 +58,10 @@ impl Api {
 
     /// The API, and what has to run beside it.
     fn sampled(operator: impl Operator + 'static) -> (Self, Sampling) {
-        let served = router(Arc::new(operator), Arc::new(Alone), about());
+        let mut served = router(Arc::new(operator), Arc::new(Alone), about());
+        let sampling = served.sampling.remove(0);
         let api = entrance(served.api, hosts(), None);
-        (Self(api), served.sampling)
+        (Self(api), sampling)
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Body> {

@@ -102,6 +102,10 @@ pub enum Command {
     Import(Box<Definitions>),
     /// All definitions as they stand.
     Export,
+    /// Virtual hosts, users and permissions as they stand. Answered with definitions.
+    Directory,
+    /// Become the same as the directory of another shard: what is not in it is removed.
+    Follow(Box<Definitions>),
     /// What queues have accepted, what ended and what is here: of one, of a virtual host's, or of all.
     Audit {
         /// The virtual host; `None` for all.

@@ -144,7 +144,7 @@ impl Broker {
 
     /// Where the connection is, and what it may do there; or why it is not let in.
     fn admit(&self, opened: &Opened) -> Result<(VhostIndex, Grants), String> {
-        let Some(vhost) = self.vhost_named(&opened.vhost) else {
+        let Some(vhost) = self.own_vhost_named(&opened.vhost) else {
             return Err(format!("vhost {} not found", opened.vhost));
         };
         if let Some(why) = self.connection_refused(&opened.user, vhost) {

@@ -96,7 +96,7 @@ impl Broker {
         self.add_binding(index, &binding.source, destination, key, arguments);
     }
 
-    fn check_import(&self, definitions: &Definitions) -> Result<(), CommandRefused> {
+    pub(crate) fn check_import(&self, definitions: &Definitions) -> Result<(), CommandRefused> {
         definitions.vhosts.iter().try_for_each(check_vhost)?;
         definitions.users.iter().try_for_each(check_user)?;
         let here = self.all_vhosts().map(|(_, vhost)| &vhost.name);
@@ -125,6 +125,12 @@ impl Broker {
             of_user(&made.user, "topic permission")?;
             in_vhost(&made.vhost, "topic permission")?;
         }
+        let in_vhost = |vhost: &ShortStr, what: &str| match self.share.has(vhost) {
+            true => in_vhost(vhost, what),
+            false => Err(invalid(format!(
+                "{what}: another shard has vhost '{vhost}'"
+            ))),
+        };
         for made in &definitions.policies {
             policy::check(made).map_err(invalid)?;
             in_vhost(&made.vhost, &format!("policy '{}'", made.name))?;

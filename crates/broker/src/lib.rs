@@ -52,6 +52,7 @@ mod bearer;
 mod wildcard;
 pub use access::Right;
 pub use bearer::Bearer;
+mod directory;
 mod export;
 mod import;
 mod numbered;
@@ -62,6 +63,8 @@ mod pattern;
 mod permit;
 mod policy;
 mod quota;
+mod share;
+pub use share::{Share, shard_of};
 mod vhosts;
 
 mod again;
@@ -152,6 +155,8 @@ use tx::TransactionRoom;
 #[derive(Debug)]
 pub struct Broker {
     vhosts: Vec<Vhost>,
+    /// Which of them have their queues here.
+    share: Share,
     access: Access,
     /// Who came with a token, by connection; from the login to the end.
     bearers: FxHashMap<ConnectionId, Arc<Bearer>>,
@@ -207,6 +212,7 @@ impl Broker {
     fn empty(limits: &Limits) -> Self {
         Self {
             vhosts: Vec::new(),
+            share: Share::default(),
             access: Access::default(),
             bearers: FxHashMap::default(),
             logged_in: FxHashMap::default(),

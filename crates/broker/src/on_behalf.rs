@@ -65,7 +65,7 @@ impl Broker {
         bearer: Option<&Bearer>,
         vhost: &ShortStr,
     ) -> Result<ChannelId, CommandRefused> {
-        let index = self.vhost_named(vhost).ok_or_else(|| no_vhost(vhost))?;
+        let index = (self.own_vhost_named(vhost)).ok_or_else(|| no_vhost(vhost))?;
         let rights = match bearer {
             Some(bearer) => bearer.rights(vhost),
             None => self.access.rights(&user, vhost),

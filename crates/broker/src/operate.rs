@@ -52,6 +52,13 @@ impl Broker {
             Command::Export => {
                 return Ok(Some(Answer::Definitions(Box::new(self.export()))));
             }
+            Command::Directory => {
+                return Ok(Some(Answer::Definitions(Box::new(self.directory()))));
+            }
+            Command::Follow(directory) => {
+                self.follow(now, &directory)?;
+                false
+            }
             Command::Audit { vhost, queue } => {
                 let accounts = self.accounts(vhost.as_ref(), queue.as_ref())?;
                 return Ok(Some(Answer::Accounts(accounts)));
@@ -92,7 +99,7 @@ impl Broker {
             } => self.remove_topic_permissions(&user, &vhost, exchange.as_ref())?,
             Command::PutPolicy(made) => {
                 policy::check(&made).map_err(CommandRefused::Invalid)?;
-                self.vhost_named(&made.vhost)
+                self.own_vhost_named(&made.vhost)
                     .ok_or_else(|| no_vhost(&made.vhost))?;
                 let vhost = made.vhost.clone();
                 let is_new = self.put_policy(made);
@@ -160,7 +167,11 @@ impl Broker {
         made
     }
 
-    fn remove_user(&mut self, now: Timestamp, user: &ShortStr) -> Result<bool, CommandRefused> {
+    pub(crate) fn remove_user(
+        &mut self,
+        now: Timestamp,
+        user: &ShortStr,
+    ) -> Result<bool, CommandRefused> {
         if !self.access.users.contains_key(user) {
             return Err(no_user(user));
         }
@@ -188,7 +199,7 @@ impl Broker {
         is_new
     }
 
-    fn remove_permission(
+    pub(crate) fn remove_permission(
         &mut self,
         user: ShortStr,
         vhost: ShortStr,
@@ -214,7 +225,7 @@ impl Broker {
         is_new
     }
 
-    fn remove_topic_permissions(
+    pub(crate) fn remove_topic_permissions(
         &mut self,
         user: &ShortStr,
         vhost: &ShortStr,

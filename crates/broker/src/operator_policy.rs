@@ -69,7 +69,7 @@ impl Broker {
         made: PolicyDefinition,
     ) -> Result<bool, CommandRefused> {
         check(&made).map_err(CommandRefused::Invalid)?;
-        self.vhost_named(&made.vhost)
+        self.own_vhost_named(&made.vhost)
             .ok_or_else(|| no_vhost(&made.vhost))?;
         let vhost = made.vhost.clone();
         let is_new = self.put_operator_policy(made);

@@ -14,6 +14,7 @@ use crate::queue::Queue;
 use crate::relearned::Relearned;
 use crate::route::{Exchange, Vhost, VhostIndex};
 use crate::rules::Rules;
+use crate::share::Share;
 use model::record::{
     BindingDefinition, Destination, ExchangeDefinition, Fingerprint, MessageHead, QueueDefinition,
     VhostDefinition,
@@ -38,6 +39,7 @@ pub struct Recovery {
     vhosts_removed: HashMap<ShortStr, Position>,
     /// Neither a virtual host nor a checkpoint was told: nobody has used this lane.
     fresh: bool,
+    share: Share,
     access: Access,
     policies: Policies,
     exchanges: BTreeMap<(ShortStr, ShortStr), ExchangeDefinition>,
@@ -61,6 +63,7 @@ impl Recovery {
             vhosts: Vec::new(),
             vhosts_removed: HashMap::new(),
             fresh: true,
+            share: Share::default(),
             access: Access::default(),
             policies: Policies::default(),
             exchanges: BTreeMap::new(),
@@ -71,6 +74,11 @@ impl Recovery {
             messages: FxHashMap::default(),
             remembered: Relearned::new(limits),
         }
+    }
+
+    /// The same, of a shard among others. One that follows another's directory lets nobody in before it does.
+    pub fn of_share(self, share: Share) -> Self {
+        Self { share, ..self }
     }
 
     /// Takes in one record, in the order that the store tells them. A message that was relocated comes with
@@ -139,6 +147,7 @@ impl Recovery {
     /// go now; what is to land about it is among the effects, and should have landed before anybody is served.
     pub fn finish(mut self, now: Timestamp) -> Broker {
         let mut broker = Broker::empty(&self.limits);
+        broker.share = self.share;
         broker.landing = Landing::recovered(self.last);
         broker.next_queue = self.next_queue;
         let vhosts = self.vhosts.iter().cloned();
@@ -155,7 +164,7 @@ impl Recovery {
         self.restore_bindings(&mut broker);
         broker.count_bindings();
         broker.publishers = self.publishers;
-        if self.fresh {
+        if self.fresh && !self.share.follows() {
             broker.furnish();
         }
         if self.stopped {

@@ -19,6 +19,7 @@ mod definitions;
 mod delays;
 mod delivery;
 mod exchanges;
+mod following;
 mod importing;
 mod journeys;
 mod late;

@@ -23,6 +23,11 @@ impl Broker {
         at.map(VhostIndex)
     }
 
+    /// The virtual host of that name, whose queues are here: nothing is made in one that another shard has.
+    pub(crate) fn own_vhost_named(&self, name: &str) -> Option<VhostIndex> {
+        self.vhost_named(name).filter(|_| self.share.has(name))
+    }
+
     /// Those that are there, in the order of their making.
     pub(crate) fn all_vhosts(&self) -> impl Iterator<Item = (VhostIndex, &Vhost)> {
         let each = self.vhosts.iter().enumerate();

@@ -6,6 +6,7 @@ use crate::error::DatabaseError;
 use crate::lane::Recovered;
 use crate::line::{Command, Line};
 use crate::options::{Claim, Options};
+use crate::schema::Part;
 use crate::shard::ShardStore;
 use crate::tables::{Kind, Tables};
 use crate::tending::{self, Tending};
@@ -48,6 +49,11 @@ impl Database {
     /// `Refused` for an address that is none, a server whose settings would let it lose what it has committed, or a
     /// schema of a newer version; `Unreachable`.
     pub fn open(options: Options) -> Result<Self, DatabaseError> {
+        Self::open_part(options, Part::WHOLE)
+    }
+
+    /// The same, of a cluster that may have others.
+    pub(crate) fn open_part(options: Options, part: Part) -> Result<Self, DatabaseError> {
         if options.connections == 0 || options.shards == 0 {
             let why = "at least one connection and one shard are needed";
             return Err(DatabaseError::Refused(why.to_owned()));
@@ -59,7 +65,7 @@ impl Database {
         let desk = Desk::start(connector.clone()).map_err(no_thread)?;
         let tables = Arc::new(Mutex::new(Tables::new(segment_bytes)));
         let tending = Arc::new(Tending::new(connector.clone(), tables));
-        let shards = desk.perform(tending::begin(tending.clone()))?;
+        let shards = desk.perform(tending::begin(tending.clone(), part))?;
         desk.run(tending::go_on(tending.clone()));
         let line = |number| Line::start(number, connector.clone());
         let lines = (0..connections).map(line);

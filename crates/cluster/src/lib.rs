@@ -4,7 +4,7 @@
 //! whole when no shard holds it any more. A shard is taken with an epoch, and everything that its owner lands carries
 //! it: the database itself refuses whoever is no longer the owner (promise P8).
 //!
-//! In reading order: a [`Database`] is what the shards of a node share. Its `line`s land what all of them ask for, one
+//! In reading order: a [`Database`] is what the shards of a node share; a cluster may have several [`Databases`]. Its `line`s land what all of them ask for, one
 //! statement at a time, over a `session` that hears every notice, and find out what became of a statement whose outcome
 //! is unknown (`doubt`); its `desk` reads; its `tending` makes `tables` ahead of use and drops them. The `connector` makes
 //! their connections (with `tls` where it is asked for), `settings` says which servers are refused, `schema` what is in the database.
@@ -19,6 +19,7 @@
 mod connector;
 mod copying;
 mod database;
+mod databases;
 mod desk;
 mod doubt;
 mod error;
@@ -47,6 +48,7 @@ mod tending;
 mod tls;
 
 pub use database::{Database, Ownership};
+pub use databases::Databases;
 pub use error::{DatabaseError, cause, cause_of_read};
 pub use handover::Ahead;
 pub use health::{Health, Standby};

@@ -7,7 +7,7 @@ use crate::connector::Connector;
 use crate::database::lock;
 use crate::desk::pause;
 use crate::error::DatabaseError;
-use crate::schema;
+use crate::schema::{self, Part};
 use crate::session::{Doubt, describe};
 use crate::settings;
 use crate::tables::Tables;
@@ -208,7 +208,7 @@ async fn sizes(
 }
 
 /// The first connection: what is there is brought up to date and looked at. Returns how many shards there are.
-pub(crate) async fn begin(tending: Arc<Tending>) -> Result<u32, DatabaseError> {
+pub(crate) async fn begin(tending: Arc<Tending>, part: Part) -> Result<u32, DatabaseError> {
     let began = Instant::now();
     let mut client = None;
     for nth in 0.. {
@@ -226,7 +226,7 @@ pub(crate) async fn begin(tending: Arc<Tending>) -> Result<u32, DatabaseError> {
         }
     }
     let mut client = client.expect("the loop ends with one");
-    let shards = schema::migrate(&mut client, tending.connector.options.shards).await?;
+    let shards = schema::migrate(&mut client, tending.connector.options.shards, &part).await?;
     let all = "select seg from landfall.segment";
     let rows = client.query(all, &[]).await;
     let rows =

@@ -1,4 +1,4 @@
-//! The HTTP API of a member of a cluster: it asks the shard while this node serves it. While another does, requests are
+//! The HTTP API of a member of a cluster: it asks a shard while this node serves it. While another does, requests are
 //! passed on to that node (`crate::passing`); who a user is is asked there, too, for what this node answers by itself.
 
 use crate::operator::ShardOperator;
@@ -44,9 +44,11 @@ pub enum Asked {
     Nobody,
 }
 
-/// A node that owns the shard.
+/// A node that owns a shard.
 #[derive(Clone)]
 pub struct There {
+    /// Which.
+    pub shard: u32,
     /// Where its HTTP API is.
     pub admin: Arc<str>,
     /// Where it listens to other nodes.

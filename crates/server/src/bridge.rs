@@ -16,7 +16,7 @@ mod way;
 mod tests;
 
 use crate::clock::Clock;
-use crate::host::Host;
+use crate::host::Hosts;
 use crate::listen::Visitor;
 use crate::relay::Secret;
 use crate::unfinished::Unfinished;
@@ -42,7 +42,8 @@ pub struct Front {
     numbers: Arc<Numbers>,
     /// What is held for clients, of all of them.
     held: AtomicUsize,
-    unreached: Unreached,
+    /// Of each shard.
+    unreached: Box<[Unreached]>,
     /// What only nodes of the cluster know.
     secret: Secret,
     /// Where this node itself listens to nodes.
@@ -52,8 +53,8 @@ pub struct Front {
 }
 
 impl Front {
-    /// The front of a node that other nodes find at `own`. `run` tells this run of it from all others. An owner that has
-    /// died is replaced within `replaced_within`.
+    /// The front of a node that other nodes find at `own`. `run` tells this run of it from all others. Of each of so many
+    /// `shards` an owner that has died is replaced within `replaced_within`.
     pub fn new(
         limits: &Limits,
         server_properties: FieldTable,
@@ -61,7 +62,7 @@ impl Front {
         secret: Secret,
         own: &str,
         run: u128,
-        replaced_within: Duration,
+        (shards, replaced_within): (u32, Duration),
     ) -> Arc<Self> {
         Arc::new(Self {
             limits: limits.clone(),
@@ -70,7 +71,9 @@ impl Front {
             unfinished: Unfinished::new(limits.unfinished_bytes_max),
             numbers: Arc::new(Numbers::new(run)),
             held: AtomicUsize::new(0),
-            unreached: Unreached::new(replaced_within),
+            unreached: (0..shards)
+                .map(|_| Unreached::new(replaced_within))
+                .collect(),
             secret,
             own: own.into(),
             leaving: watch::Sender::new(false),
@@ -86,18 +89,16 @@ impl Front {
 }
 
 /// Serves one client, for as long as it stays.
-pub(crate) async fn serve(
-    front: Arc<Front>,
-    id: ConnectionId,
-    visitor: Visitor,
-    hosts: watch::Receiver<Host>,
-) {
+pub(crate) async fn serve(front: Arc<Front>, id: ConnectionId, visitor: Visitor, hosts: Hosts) {
     let Visitor {
         mut socket,
         peer,
         external,
     } = visitor;
-    let bridge = Bridge::new(&front, id, peer, external, hosts);
+    let Some(host) = hosts.of(0) else {
+        return;
+    };
+    let bridge = Bridge::new(&front, id, peer, external, (hosts, host));
     let reason = bridge.converse(&mut socket).await;
     info!(connection = %id, %peer, reason, "a client that was passed on has left");
     socket.linger().await;

@@ -202,7 +202,9 @@ options! {
     zookeeper: String, "LANDFALL_ZOOKEEPER", "HOST:PORT,…/CHROOT|none", "none",
         "ZooKeeper of the cluster that this node is a member of";
     database: String, "LANDFALL_DATABASE", "postgres://…|none", "none",
-        "PostgreSQL of the cluster: what lands is kept there instead of in the data directory";
+        "PostgreSQL of the cluster: what lands is kept there instead of in the data directory; several with ; between them";
+    shards: u32, "LANDFALL_SHARDS", "N", "0",
+        "Shards of a cluster that is made by this start, which its virtual hosts are spread over; 0 for one in each database";
     database_authorities: String, "LANDFALL_DATABASE_AUTHORITIES", "FILE|none", "none",
         "PEM file of the authorities that sign the database's certificate: with it all goes over TLS";
     require_standby: bool, "LANDFALL_REQUIRE_STANDBY", "true|false", "false",
@@ -286,6 +288,15 @@ impl ServeArgs {
 }
 
 impl Config {
+    /// The same for one of several shards: each keeps its journeys for itself.
+    pub(crate) fn of_shard(&self, shard: u32) -> Self {
+        let mut config = self.clone();
+        if shard > 0 {
+            config.journeys.dir.push(format!("shard-{shard}"));
+        }
+        config
+    }
+
     /// Who this server is for those who hear of many.
     pub fn who(&self) -> Vec<(&'static str, String)> {
         let node = self.member.as_ref().map(|member| member.node.clone());

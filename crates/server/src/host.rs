@@ -1,4 +1,5 @@
-//! Who serves a client that comes in.
+//! Who serves a client that comes in: of each shard a node, and which shard it is follows from the virtual host that the
+//! client wants to enter.
 
 use crate::bridge::Front;
 use crate::connection::House;
@@ -39,6 +40,48 @@ impl Host {
             (Self::Nobody, Self::Nobody) => true,
             _ => false,
         }
+    }
+}
+
+/// Who serves which shard. Clones are the same.
+#[derive(Clone)]
+pub struct Hosts {
+    each: Arc<[watch::Receiver<Host>]>,
+    /// Who speaks with clients before anybody knows to which shard they want; `None` where there is but one.
+    front: Option<Arc<Front>>,
+}
+
+impl Hosts {
+    /// There is one shard.
+    pub fn of_one(host: watch::Receiver<Host>) -> Self {
+        Self {
+            each: Arc::new([host]),
+            front: None,
+        }
+    }
+
+    /// There are so many, in their order.
+    pub fn of_all(each: Vec<watch::Receiver<Host>>, front: Arc<Front>) -> Self {
+        let front = (each.len() > 1).then_some(front);
+        Self {
+            each: each.into(),
+            front,
+        }
+    }
+
+    /// Who serves a shard, now and later.
+    pub(crate) fn of(&self, shard: u32) -> Option<watch::Receiver<Host>> {
+        self.each.get(shard as usize).cloned()
+    }
+
+    /// Who speaks with clients where there are several shards.
+    pub(crate) fn front(&self) -> Option<Arc<Front>> {
+        self.front.clone()
+    }
+
+    /// The shard that has a virtual host.
+    pub(crate) fn shard_of(&self, vhost: &str) -> u32 {
+        broker::shard_of(vhost, self.each.len() as u32)
     }
 }
 

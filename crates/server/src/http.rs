@@ -128,7 +128,9 @@ pub fn serve(doors: Doors, served: Served, hosts: &Hosts) -> Result<()> {
         .context("cannot start the runtime of the HTTP API")?;
     let serve_all = move || {
         let _in_runtime = runtime.enter();
-        runtime.spawn(sampling.run());
+        for sampling in sampling {
+            runtime.spawn(sampling.run());
+        }
         let tasks: Vec<_> = entries
             .into_iter()
             .filter_map(|(Entry { listener, tls }, room, router)| {

@@ -1,12 +1,12 @@
 //! Becoming a member of a cluster: the database is opened, the others are told who this is.
 
 use crate::config::Member;
-use crate::member::{Entrances, SHARD};
+use crate::member::Entrances;
 use crate::ownership::Known;
 use crate::relay;
 use anyhow::{Context, bail, ensure};
 use cluster::members::{self, About, MembersHandle, Options, Pace, State, View, ZooKeeper};
-use cluster::{Database, DatabaseError, Identity};
+use cluster::{DatabaseError, Databases, Identity};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,18 +15,20 @@ use tokio::sync::watch;
 /// Whoever joins alone waits so long for the shard, beside what ZooKeeper takes to give up who was there.
 const GUEST_PATIENCE: Duration = Duration::from_secs(20);
 
-pub(crate) async fn open_database(member: &Member) -> anyhow::Result<(Database, Identity)> {
+pub(crate) async fn open_databases(member: &Member) -> anyhow::Result<(Databases, Identity)> {
+    let (first, others) = { member.databases.split_first() }.context("there is no database")?;
+    let others = others.to_vec();
     let options = cluster::Options {
-        shards: SHARD + 1,
+        shards: member.shards,
         allow_asynchronous: member.allow_asynchronous,
         authorities: member.authorities.clone(),
         require_standby: member.require_standby,
-        ..cluster::Options::new(&member.database)
+        ..cluster::Options::new(first)
     };
     let opening = tokio::task::spawn_blocking(move || {
-        let database = Database::open(options)?;
-        let identity = database.identity()?;
-        Ok::<_, DatabaseError>((database, identity))
+        let databases = Databases::open(options, &others)?;
+        let identity = databases.identity()?;
+        Ok::<_, DatabaseError>((databases, identity))
     });
     let opened = opening.await.context("opening the database panicked")?;
     opened.context("cannot use the database of the cluster")
@@ -35,7 +37,7 @@ pub(crate) async fn open_database(member: &Member) -> anyhow::Result<(Database, 
 pub(crate) fn join(
     member: &Member,
     about: About,
-    database: &Database,
+    databases: &Databases,
     identity: &Identity,
 ) -> anyhow::Result<(MembersHandle, watch::Receiver<View>)> {
     let options = Options {
@@ -47,19 +49,24 @@ pub(crate) fn join(
             &member.node,
             about,
             &identity.cluster,
-            database.shards(),
+            databases.shards(),
         )
     };
-    let known = Arc::new(Known(database.clone()));
+    let known = Arc::new(Known(databases.clone()));
     members::start(options, known).context("cannot be a member of the cluster")
 }
 
 /// Joins for a short time, alone: nobody else is a member, and the shard is this one's. Says under which name and epoch.
 pub(crate) async fn join_as_guest(
     member: &Member,
-    database: &Database,
+    databases: &Databases,
     identity: &Identity,
 ) -> anyhow::Result<(MembersHandle, String, u64)> {
+    ensure!(
+        databases.shards() == 1,
+        "the cluster is divided into {} shards: only one that is not can be migrated",
+        databases.shards()
+    );
     // One that drains is given the shard only as long as there is no other.
     let about = About {
         amqp: String::new(),
@@ -77,11 +84,11 @@ pub(crate) async fn join_as_guest(
         node: format!("{}-guest", member.node),
         ..member.clone()
     };
-    let (members, mut view) = join(&guest, about, database, identity)?;
+    let (members, mut view) = join(&guest, about, databases, identity)?;
     let alone = view.wait_for(|view| {
         let others = view.members.iter().any(|one| one.id != view.me);
         let ended = matches!(view.zookeeper, ZooKeeper::Ended(_));
-        ended || others || view.mine().any(|(shard, _)| shard == SHARD)
+        ended || others || view.mine().next().is_some()
     });
     let patience = member.session_timeout * 2 + GUEST_PATIENCE;
     let view = tokio::time::timeout(patience, alone).await;
@@ -97,7 +104,7 @@ pub(crate) async fn join_as_guest(
         "nodes of the cluster are running: stop {} first",
         others.join(", ")
     );
-    let mine = view.mine().find(|(shard, _)| *shard == SHARD);
+    let mine = view.mine().next();
     let (_, epoch) = mine.context("the shard belongs to nobody")?;
     Ok((members, view.me.to_string(), epoch))
 }

@@ -4,10 +4,12 @@
 //! In reading order: a server is put together by [`serve`] and run by [`server`]; clients come in by [`listen`],
 //! each to a [`connection`] of its own. What a client does goes through the [`inbox`] to the [`shard`], whose
 //! [`effects`] go to the [`lander`] and, by the [`outbox`], back to the connection, which is [`handout`]'s work. A
-//! [`member`] of a cluster does the same for as long as it owns the shard (its [`tenure`], under a [`lease`]), and is a
-//! [`bridge`] for clients while another node does.
+//! [`member`] of a cluster does the same for as long as it owns a shard (its [`tenure`], under a [`lease`]), and is a
+//! [`bridge`] for clients of those that other nodes own.
 
+mod following;
 mod holding;
+mod holdings;
 mod joining;
 pub mod member;
 pub mod migrate;
@@ -62,6 +64,7 @@ mod operations;
 pub mod operator;
 mod passing;
 mod room;
+mod spread;
 
 pub mod check;
 

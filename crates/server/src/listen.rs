@@ -3,7 +3,7 @@
 use crate::bridge;
 use crate::config::Config;
 use crate::connection::serve;
-use crate::host::{self, Host};
+use crate::host::{self, Host, Hosts};
 use crate::login::External;
 use crate::socket::Socket;
 use crate::tls::Tls;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tracing::{debug, error, warn};
 
 /// The port that IANA gave to AMQP.
@@ -135,7 +135,7 @@ impl Visitor {
 
 /// What the listeners share: numbers for connections, and how many there may be.
 pub struct Door {
-    host: watch::Receiver<Host>,
+    hosts: Hosts,
     connections_max: usize,
     next: AtomicU64,
     places: Arc<Semaphore>,
@@ -148,10 +148,10 @@ const VESTIBULE: usize = 64;
 
 impl Door {
     /// A door to whoever serves, for at most so many clients at a time.
-    pub fn new(host: watch::Receiver<Host>, connections_max: usize) -> Arc<Self> {
+    pub fn new(hosts: Hosts, connections_max: usize) -> Arc<Self> {
         let places = connections_max.min(Semaphore::MAX_PERMITS);
         Arc::new(Self {
-            host,
+            hosts,
             connections_max,
             next: AtomicU64::new(1),
             places: Arc::new(Semaphore::new(places)),
@@ -167,7 +167,7 @@ impl Door {
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     let visitor = Visitor::enter(stream, peer, tls.clone());
-                    let admitted = self.admit(peer, visitor, true);
+                    let admitted = self.admit(peer, visitor, None);
                     if !admitted && !full {
                         let most = self.connections_max;
                         warn!(%peer, "connections-max is {most}: refusing connections");
@@ -184,7 +184,12 @@ impl Door {
     }
 
     /// Serves a client that another node has passed on: it is not passed on again.
-    pub(crate) fn admit_passed_on(&self, stream: TcpStream, client: SocketAddr) -> bool {
+    pub(crate) fn admit_passed_on(
+        &self,
+        stream: TcpStream,
+        client: SocketAddr,
+        shard: u32,
+    ) -> bool {
         // As for all others.
         let _ = stream.set_nodelay(true);
         let visitor = Visitor {
@@ -192,15 +197,16 @@ impl Door {
             peer: client,
             external: External::Node,
         };
-        self.admit(client, std::future::ready(Ok(visitor)), false)
+        self.admit(client, std::future::ready(Ok(visitor)), Some(shard))
     }
 
-    /// Serves a client on a task of its own; false if there are too many.
+    /// Serves a client on a task of its own; false if there are too many. One that another node passes on wants to a shard,
+    /// and is not passed on again.
     fn admit(
         &self,
         peer: SocketAddr,
         visitor: impl Future<Output = io::Result<Visitor>> + Send + 'static,
-        passes_on: bool,
+        passed_on_to: Option<u32>,
     ) -> bool {
         let place = self.places.clone().try_acquire_owned();
         let admitted = place.is_ok();
@@ -208,7 +214,7 @@ impl Door {
             return false;
         };
         let id = ConnectionId(self.next.fetch_add(1, Ordering::Relaxed));
-        let mut hosts = self.host.clone();
+        let hosts = self.hosts.clone();
         tokio::spawn(async move {
             let _place = place;
             let visitor = match visitor.await {
@@ -218,9 +224,17 @@ impl Door {
                     return;
                 }
             };
-            match host::wait(&mut hosts).await {
+            let passes_on = passed_on_to.is_none() && admitted;
+            if let Some(front) = hosts.front().filter(|_| passes_on) {
+                return bridge::serve(front, id, visitor, hosts).await;
+            }
+            let host = match hosts.of(passed_on_to.unwrap_or(0)) {
+                Some(mut host) => host::wait(&mut host).await,
+                None => None,
+            };
+            match host {
                 Some(Host::Here(house)) => serve(house, id, visitor, !admitted).await,
-                Some(Host::There(node)) if passes_on && admitted => {
+                Some(Host::There(node)) if passes_on => {
                     bridge::serve(node.front, id, visitor, hosts).await;
                 }
                 _ => debug!(%peer, "nobody serves this client"),

@@ -2,7 +2,6 @@
 //! something.
 
 use crate::config::Member as Configured;
-use crate::member::SHARD;
 use crate::relay;
 use admin::cluster::{
     Cluster, ClusterStatus, DatabaseHealth, DatabaseStatus, MemberStatus, RequestRefused,
@@ -10,7 +9,7 @@ use admin::cluster::{
 };
 use admin::node::Answered;
 use cluster::members::{self, Member, Request, RequestError, Requests, State, View, ZooKeeper};
-use cluster::{Database, DatabaseError, Health, Ownership};
+use cluster::{Database, DatabaseError, Databases, Health, Ownership};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
@@ -23,7 +22,7 @@ pub(crate) struct Membership {
     zookeeper: Vec<String>,
     view: watch::Receiver<View>,
     requests: Requests,
-    database: Database,
+    databases: Databases,
     /// One question at a time: of a database that does not answer more would wait for ever.
     asking: Arc<Semaphore>,
 }
@@ -33,14 +32,14 @@ impl Membership {
         configured: &Configured,
         view: watch::Receiver<View>,
         requests: Requests,
-        database: Database,
+        databases: Databases,
     ) -> Self {
         let hosts = configured.zookeeper.split('/').next().unwrap_or_default();
         Self {
             zookeeper: hosts.split(',').map(str::to_owned).collect(),
             view,
             requests,
-            database,
+            databases,
             asking: Arc::new(Semaphore::new(1)),
         }
     }
@@ -53,39 +52,60 @@ impl Membership {
             (ZooKeeper::Left, _) => Some("this node has left the cluster".to_owned()),
             (_, State::Draining) => Some("this node is drained".to_owned()),
             _ => {
-                let server = view.server(SHARD).filter(|server| server.id != view.me);
-                server.and_then(|server| members::other_protocol(relay::VERSION.into(), server))
+                let shards = 0..self.databases.shards();
+                let servers = shards.filter_map(|shard| view.server(shard));
+                let mut others = servers.filter(|server| server.id != view.me);
+                others.find_map(|server| members::other_protocol(relay::VERSION.into(), server))
             }
         }
     }
 
-    async fn ask_database(&self) -> Result<(Health, Vec<Ownership>), String> {
+    /// What each database says of itself, and of who has which shard.
+    async fn ask_databases(&self) -> Vec<Asked> {
+        let turn = self.asking.clone().acquire_owned();
         let late = || format!("no answer within {DATABASE_MAX:?}");
-        let asked = async {
-            let turn = self.asking.clone().acquire_owned().await;
-            let database = self.database.clone();
-            let asking = tokio::task::spawn_blocking(move || {
-                let _turn = turn;
-                let health = database.health()?;
-                Ok::<_, DatabaseError>((health, database.owners()?))
-            });
-            let answer = asking.await.map_err(|error| error.to_string())?;
-            answer.map_err(|error| error.to_string())
+        let by = tokio::time::Instant::now() + DATABASE_MAX;
+        let Ok(turn) = tokio::time::timeout_at(by, turn).await else {
+            return { self.databases.each().iter() }
+                .map(|_| Err(late()))
+                .collect();
         };
-        let answered = tokio::time::timeout(DATABASE_MAX, asked).await;
-        answered.unwrap_or_else(|_| Err(late()))
+        let turn = Arc::new(turn);
+        let asking = self.databases.each().iter().map(|database| {
+            let (database, turn) = (database.clone(), turn.clone());
+            tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                ask(&database).map_err(|error| error.to_string())
+            })
+        });
+        let asking: Vec<_> = asking.collect();
+        let mut all = Vec::new();
+        for asked in asking {
+            let answered = tokio::time::timeout_at(by, asked).await;
+            all.push(match answered {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err(late()),
+            });
+        }
+        all
     }
 
     async fn everything(&self) -> ClusterStatus {
-        let asked = self.ask_database().await;
+        let asked = self.ask_databases().await;
         let view = self.view.borrow();
-        let owners = asked.as_ref().map(|(_, owners)| owners.as_slice());
-        let health = asked.as_ref().map(|(health, _)| shown(health));
+        let databases = self.databases.each().iter().zip(&asked);
+        let databases = databases.map(|(database, asked)| DatabaseStatus {
+            hosts: database.hosts(),
+            health: { asked.as_ref() }
+                .map(|(health, _)| shown(health))
+                .map_err(Clone::clone),
+        });
         ClusterStatus {
             me: view.me.node().to_owned(),
             members: members(&view),
             controller: { view.controller.as_ref() }.map(|one| one.node().to_owned()),
-            shards: shards(&view, owners.unwrap_or_default()),
+            shards: self.shards(&view, &asked),
             requests: view.requests.iter().map(wanted).collect(),
             zookeeper: ZooKeeperStatus {
                 hosts: self.zookeeper.clone(),
@@ -93,12 +113,34 @@ impl Membership {
                 lease: { view.lease.good_until() }
                     .map(|until| until.saturating_duration_since(Instant::now())),
             },
-            database: DatabaseStatus {
-                hosts: self.database.hosts(),
-                health: health.map_err(Clone::clone),
-            },
+            databases: databases.collect(),
         }
     }
+
+    fn shards(&self, view: &View, asked: &[Asked]) -> Vec<ShardStatus> {
+        let assignment = view.assignment.iter();
+        let holdings = assignment.flat_map(|assignment| assignment.shards());
+        let shard = |(shard, holding): (u32, &members::Holding)| {
+            let database = self.databases.place(shard);
+            let owners = asked.get(database).and_then(|asked| asked.as_ref().ok());
+            let taken = owners.and_then(|(_, owners)| owners.get(shard as usize));
+            ShardStatus {
+                shard,
+                database,
+                owner: holding.owner.as_ref().map(ToString::to_string),
+                epoch: holding.epoch,
+                taken: taken.map(|taken| (taken.owner.clone(), taken.epoch)),
+            }
+        };
+        (0..).zip(holdings).map(shard).collect()
+    }
+}
+
+/// What one database answers.
+type Asked = Result<(Health, Vec<Ownership>), String>;
+
+fn ask(database: &Database) -> Result<(Health, Vec<Ownership>), DatabaseError> {
+    Ok((database.health()?, database.owners()?))
 }
 
 impl Cluster for Membership {
@@ -159,22 +201,6 @@ fn member(one: &Member) -> MemberStatus {
         reaches_database: about.database_ok,
         misfit: None,
     }
-}
-
-fn shards(view: &View, owners: &[Ownership]) -> Vec<ShardStatus> {
-    let assignment = view.assignment.iter();
-    let holdings = assignment.flat_map(|assignment| assignment.shards());
-    (0..)
-        .zip(holdings)
-        .map(|(shard, holding)| ShardStatus {
-            shard,
-            owner: holding.owner.as_ref().map(ToString::to_string),
-            epoch: holding.epoch,
-            taken: owners
-                .get(shard as usize)
-                .map(|taken| (taken.owner.clone(), taken.epoch)),
-        })
-        .collect()
 }
 
 fn wanted(request: &Request) -> Wanted {

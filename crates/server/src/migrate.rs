@@ -10,8 +10,7 @@ mod mind;
 
 use crate::clock::Clock;
 use crate::config::{Config, Member, ServeArgs};
-use crate::joining::{join_as_guest, open_database};
-use crate::member::SHARD;
+use crate::joining::{join_as_guest, open_databases};
 use crate::{log, taking};
 use anyhow::{Context, Result, bail, ensure};
 use cluster::{Claim, Database};
@@ -72,6 +71,9 @@ pub async fn migrate(args: MigrateArgs) -> Result<()> {
     Ok(())
 }
 
+/// The one shard of the cluster.
+const SHARD: u32 = 0;
+
 /// The cluster's shard, as of the only member that there is.
 struct Begun {
     database: Database,
@@ -81,8 +83,8 @@ struct Begun {
 
 impl Begun {
     async fn begin(config: &Config, member: &Member) -> Result<Self> {
-        let (database, identity) = open_database(member).await?;
-        let (members, me, epoch) = join_as_guest(member, &database, &identity).await?;
+        let (databases, identity) = open_databases(member).await?;
+        let (members, me, epoch) = join_as_guest(member, &databases, &identity).await?;
         let claim = Claim {
             shard: SHARD,
             epoch,
@@ -90,7 +92,7 @@ impl Begun {
             cache_bytes: config.memory_limit.cache_bytes(),
         };
         Ok(Self {
-            database,
+            database: databases.of(SHARD).clone(),
             members,
             claim,
         })

@@ -10,6 +10,7 @@ use admin::cluster::Cluster;
 use admin::node::{Answered, Listener, Node, NodeStatus, Vitals};
 use admin::operations::Operations;
 use rustix::process::{Resource, getrlimit};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,11 +39,12 @@ pub(crate) struct ThisNode {
     listeners: Vec<Listener>,
     pulse: Pulse,
     stopping: Stopping,
-    asked: watch::Receiver<Asked>,
+    /// Who has which shard.
+    asked: Arc<[watch::Receiver<Asked>]>,
     membership: Option<Membership>,
     operations: Arc<OperationFiles>,
-    /// When the owner was tried last, where, and whether it could be reached.
-    reached: Mutex<Option<(Instant, Arc<str>, bool)>>,
+    /// When owners were tried last, and whether they could be reached. There are no more than nodes.
+    reached: Mutex<HashMap<Arc<str>, (Instant, bool)>>,
 }
 
 impl ThisNode {
@@ -50,7 +52,7 @@ impl ThisNode {
     pub(crate) fn new(
         config: &Config,
         listeners: Vec<Listener>,
-        asked: watch::Receiver<Asked>,
+        asked: Arc<[watch::Receiver<Asked>]>,
         stopping: Stopping,
         membership: Option<Membership>,
     ) -> Self {
@@ -69,7 +71,7 @@ impl ThisNode {
             asked,
             membership,
             operations: Arc::new(OperationFiles::new(config.data_dir.join("operations"))),
-            reached: Mutex::new(None),
+            reached: Mutex::default(),
         }
     }
 
@@ -80,35 +82,38 @@ impl ThisNode {
         if let Some(why) = self.membership.as_ref().and_then(Membership::objection) {
             return Err(why);
         }
-        let there = match &*self.asked.borrow() {
-            Asked::Here(_) => return Ok(()),
-            Asked::Nobody => return Err("no node of the cluster serves at the moment".to_owned()),
-            Asked::There(there) => there.clone(),
-        };
-        if self.reaches(&there).await {
-            return Ok(());
+        for asked in &*self.asked {
+            let there = match &*asked.borrow() {
+                Asked::Here(_) => continue,
+                Asked::Nobody => {
+                    return Err("no node of the cluster serves at the moment".to_owned());
+                }
+                Asked::There(there) => there.clone(),
+            };
+            if !self.reaches(&there).await {
+                // Whoever asks for that need not be known, and is not told where the others are.
+                return Err("the node that serves cannot be reached".to_owned());
+            }
         }
-        // Whoever asks for that need not be known, and is not told where the others are.
-        Err("the node that serves cannot be reached".to_owned())
+        Ok(())
     }
 
     async fn reaches(&self, there: &There) -> bool {
         let mut reached = self.reached.lock().await;
-        if let Some((at, node, reached)) = &*reached
-            && *node == there.node
+        if let Some((at, reached)) = reached.get(&there.node)
             && at.elapsed() < REACHED_COUNTS
         {
             return *reached;
         }
         let connected = tokio::time::timeout(REACH_MAX, TcpStream::connect(&*there.node)).await;
         let answer = matches!(connected, Ok(Ok(_)));
-        if !answer && reached.as_ref().is_none_or(|(_, _, reached)| *reached) {
+        if !answer && reached.get(&there.node).is_none_or(|(_, reached)| *reached) {
             warn!(
                 node = &*there.node,
                 "the node that serves cannot be reached"
             );
         }
-        *reached = Some((Instant::now(), there.node.clone(), answer));
+        reached.insert(there.node.clone(), (Instant::now(), answer));
         answer
     }
 }
@@ -125,10 +130,13 @@ impl Node for ThisNode {
     }
 
     fn vitals(&self) -> Vitals {
-        let (memory_short, disk_short) = match &*self.asked.borrow() {
-            Asked::Here(operator) => (operator.alarms().memory(), operator.alarms().disk()),
-            _ => (false, false),
-        };
+        let (mut memory_short, mut disk_short) = (false, false);
+        for asked in &*self.asked {
+            if let Asked::Here(operator) = &*asked.borrow() {
+                memory_short |= operator.alarms().memory();
+                disk_short |= operator.alarms().disk();
+            }
+        }
         let disk = self.disk.as_ref();
         Vitals {
             memory: (memory_used(), self.memory_limit),

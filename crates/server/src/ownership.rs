@@ -1,10 +1,10 @@
-//! Owning the shard of a cluster: to keep its lease, and to know when it is lost.
+//! Owning a shard of a cluster: to keep its lease, and to know when it is lost.
 
 use crate::clock::Clock;
 use crate::lease::Lease;
 use crate::shard::ShardFailure;
 use cluster::members::{Epochs, EpochsUnknown, View};
-use cluster::{Database, DatabaseError};
+use cluster::{Database, DatabaseError, Databases};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
@@ -20,8 +20,8 @@ pub(crate) fn is_fenced(failure: &ShardFailure) -> bool {
     matches!(cause, Some(DatabaseError::Fenced { .. }))
 }
 
-/// What the controller asks the database.
-pub(crate) struct Known(pub(crate) Database);
+/// What the controller asks the databases.
+pub(crate) struct Known(pub(crate) Databases);
 
 impl Epochs for Known {
     fn read(&self) -> Result<Vec<u64>, EpochsUnknown> {
@@ -51,10 +51,10 @@ impl Holder {
         lease: Lease,
         view: watch::Receiver<View>,
         database: Database,
-        epoch: u64,
+        (shard, epoch): (u32, u64),
         clock: Clock,
     ) -> Self {
-        let looking = look_after(lease, view, database, epoch, clock);
+        let looking = look_after(lease, view, database, (shard, epoch), clock);
         Self(tokio::spawn(looking))
     }
 
@@ -75,23 +75,28 @@ async fn look_after(
     lease: Lease,
     view: watch::Receiver<View>,
     database: Database,
-    epoch: u64,
+    (shard, epoch): (u32, u64),
     clock: Clock,
 ) {
     loop {
-        let renewed = word_of_zookeeper(&view.borrow(), epoch);
+        let renewed = word_of_zookeeper(&view.borrow(), (shard, epoch));
         if let Some(until) = renewed {
             lease.extend(clock.at(until));
         }
         if !lease.holds(clock.now() + ASK_BEFORE) {
             let asked = Instant::now();
-            match owns(&database, epoch).await {
+            match owns(&database, (shard, epoch)).await {
                 Ok(Ok(true)) => lease.extend(clock.at(asked + WORD_COUNTS)),
                 Ok(Ok(false)) => {
-                    warn!(epoch, "the database says that another node owns the shard");
+                    warn!(
+                        shard,
+                        epoch, "the database says that another node owns the shard"
+                    );
                     return;
                 }
-                Ok(Err(error)) => debug!(%error, "the database does not say who owns the shard"),
+                Ok(Err(error)) => {
+                    debug!(shard, %error, "the database does not say who owns the shard")
+                }
                 Err(_) => return,
             }
         }
@@ -99,19 +104,23 @@ async fn look_after(
     }
 }
 
-/// Until when ZooKeeper's last answer lets this node act as the owner under an epoch.
-fn word_of_zookeeper(view: &View, epoch: u64) -> Option<Instant> {
+/// Until when ZooKeeper's last answer lets this node act as the owner of a shard under an epoch.
+fn word_of_zookeeper(view: &View, owned: (u32, u64)) -> Option<Instant> {
     let mut mine = view.mine();
-    let ours = mine.any(|mine| mine == (crate::member::SHARD, epoch));
+    let ours = mine.any(|mine| mine == owned);
     view.lease.good_until().filter(|_| ours)
 }
 
-async fn owns(database: &Database, epoch: u64) -> Result<Result<bool, DatabaseError>, JoinError> {
+async fn owns(
+    database: &Database,
+    (shard, epoch): (u32, u64),
+) -> Result<Result<bool, DatabaseError>, JoinError> {
     let database = database.clone();
-    let shard = crate::member::SHARD as usize;
     let asking = tokio::task::spawn_blocking(move || {
         let owners = database.owners()?;
-        Ok(owners.get(shard).is_some_and(|it| it.epoch == epoch))
+        Ok(owners
+            .get(shard as usize)
+            .is_some_and(|it| it.epoch == epoch))
     });
     asking.await
 }
@@ -128,7 +137,7 @@ mod tests {
         let session = Duration::from_secs(6);
         let said = |owner: &str, epoch: u64| {
             let text = format!(
-                r#"{{"format":1,"version":1,"owners":["{owner}"],"shards":[[0,{epoch}]]}}"#
+                r#"{{"format":1,"version":1,"owners":["{owner}"],"shards":[[0,9],[0,{epoch}]]}}"#
             );
             View {
                 me: "a.1".parse().expect("a good name"),
@@ -146,8 +155,11 @@ mod tests {
             }
         };
         let until = Some(now + session * 2 / 3);
-        assert_eq!(word_of_zookeeper(&said("a.1", 5), 5), until);
-        assert_eq!(word_of_zookeeper(&said("b.1", 6), 5), None);
-        assert_eq!(word_of_zookeeper(&said("a.1", 7), 5), None, "not this one");
+        let word = |owner, epoch| word_of_zookeeper(&said(owner, epoch), (1, 5));
+        assert_eq!(word("a.1", 5), until);
+        assert_eq!(word("b.1", 6), None);
+        assert_eq!(word("a.1", 7), None, "not this one");
+        let of_another = word_of_zookeeper(&said("a.1", 5), (0, 5));
+        assert_eq!(of_another, None, "the epoch of another shard");
     }
 }

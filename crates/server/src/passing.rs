@@ -1,9 +1,9 @@
 //! Requests of the HTTP API that the node which owns the shard has to answer: another node passes them on to it, once.
 //!
 //! A request that is passed on carries a header with the secret of the cluster, as connections of clients do
-//! ([`crate::relay`]), whether it came from the machine of the node that passes it on, and whose session it belongs to, if
-//! it belongs to one. One that was passed on to a node
-//! that owns nothing any more is refused: whoever asked asks again.
+//! ([`crate::relay`]), which shard it is for, whether it came from the machine of the node that passes it on, and whose
+//! session it belongs to, if it belongs to one. One that was passed on to a node that does not own the shard any more is
+//! refused: whoever asked asks again.
 
 use crate::attending::{Asked, There};
 use crate::relay::Secret;
@@ -44,29 +44,41 @@ const OF_CONNECTION: [HeaderName; 6] = [
     header::UPGRADE,
 ];
 
-/// Who owns the shard, and what nodes know each other by.
+/// Who owns a shard, and what nodes know each other by.
 #[derive(Clone)]
 pub(crate) struct Passing {
     pub(crate) asked: watch::Receiver<Asked>,
     pub(crate) secret: Secret,
 }
 
+/// Who owns which shard, and what nodes know each other by.
+#[derive(Clone)]
+pub(crate) struct Recognising {
+    pub(crate) asked: Arc<[watch::Receiver<Asked>]>,
+    pub(crate) secret: Secret,
+}
+
+/// The shard that a node passed a request on to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ToShard(pub(crate) u32);
+
 /// Tells requests that another node passed on from all others, before anything else is made of them.
 pub(crate) async fn recognise(
-    State(passing): State<Passing>,
+    State(known): State<Recognising>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let Some(mark) = request.headers_mut().remove(PASSED_ON) else {
         return next.run(request).await;
     };
-    let Some(said) = understand(&mark, passing.secret) else {
+    let Some(said) = understand(&mark, known.secret) else {
         warn!(
             "refusing a request that says it was passed on: it does not know the secret of this cluster"
         );
         return refuse(StatusCode::FORBIDDEN, "it was not passed on by a node");
     };
-    if !matches!(&*passing.asked.borrow(), Asked::Here(_)) {
+    let asked = known.asked.get(said.shard as usize);
+    if !asked.is_some_and(|asked| matches!(&*asked.borrow(), Asked::Here(_))) {
         return refuse(
             StatusCode::SERVICE_UNAVAILABLE,
             "this node owns the queues no more",
@@ -74,6 +86,7 @@ pub(crate) async fn recognise(
     }
     let extensions = request.extensions_mut();
     extensions.insert(FromNode);
+    extensions.insert(ToShard(said.shard));
     extensions.insert(FromThisMachine(said.local));
     if let Some(vouched) = said.vouched {
         extensions.insert(vouched);
@@ -129,6 +142,7 @@ pub(crate) async fn ask(
     let local = request.extensions().get::<FromThisMachine>();
     let local = local.is_some_and(|FromThisMachine(local)| *local);
     let said = Said {
+        shard: there.shard,
         local,
         vouched: request.extensions().get().cloned(),
     };
@@ -215,6 +229,7 @@ fn refuse(code: StatusCode, reason: &str) -> Response {
 /// What a node says of a request that it passes on.
 #[derive(Debug, PartialEq, Eq)]
 struct Said {
+    shard: u32,
     /// Whether it came from the node's machine.
     local: bool,
     /// Whose session it belongs to.
@@ -224,6 +239,9 @@ struct Said {
 fn mark(secret: Secret, said: &Said) -> HeaderValue {
     let place = if said.local { "here" } else { "elsewhere" };
     let mut text = format!("{:032x} {place}", secret.0);
+    if said.shard > 0 {
+        text.push_str(&format!(":{}", said.shard));
+    }
     if let Some(Vouched { user, mark }) = &said.vouched {
         let user = STANDARD.encode(user.as_bytes());
         text.push_str(&format!(" {:032x} {user}", mark.0));
@@ -239,7 +257,9 @@ fn understand(mark: &HeaderValue, secret: Secret) -> Option<Said> {
     if u128::from_str_radix(known, 16) != Ok(secret.0) {
         return None;
     }
-    let local = words.next()? == "here";
+    let place = words.next()?;
+    let (place, shard) = place.split_once(':').unwrap_or((place, "0"));
+    let (local, shard) = (place == "here", shard.parse().ok()?);
     let vouched = match (words.next(), words.next()) {
         (Some(mark), Some(user)) => Some(Vouched {
             mark: Mark(u128::from_str_radix(mark, 16).ok()?),
@@ -248,12 +268,17 @@ fn understand(mark: &HeaderValue, secret: Secret) -> Option<Said> {
         }),
         _ => None,
     };
-    Some(Said { local, vouched })
+    Some(Said {
+        shard,
+        local,
+        vouched,
+    })
 }
 
-/// A node that owns the shard: where its API is, and where it listens to other nodes.
-pub(crate) fn there(admin: &str, node: &str) -> There {
+/// A node that owns a shard: where its API is, and where it listens to other nodes.
+pub(crate) fn there(shard: u32, admin: &str, node: &str) -> There {
     There {
+        shard,
         admin: Arc::from(admin),
         node: Arc::from(node),
     }
@@ -269,7 +294,7 @@ mod tests {
     async fn a_stranger_is_not_told_where_the_other_node_is() {
         let nowhere = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
         let nowhere = nowhere.expect("a free port").to_string();
-        let there = there(&nowhere, "node-2.internal:25672");
+        let there = there(0, &nowhere, "node-2.internal:25672");
         let (_sender, asked) = watch::channel(Asked::There(there));
         let secret = Secret(7);
         let passing = Passing { asked, secret };
@@ -312,12 +337,19 @@ mod tests {
         };
         for local in [true, false] {
             for vouched in [None, Some(ada.clone())] {
-                let said = Said { local, vouched };
-                assert_eq!(understand(&mark(other, &said), secret), None);
-                assert_eq!(understand(&mark(secret, &said), secret), Some(said));
+                for shard in [0, 7] {
+                    let vouched = vouched.clone();
+                    let said = Said {
+                        shard,
+                        local,
+                        vouched,
+                    };
+                    assert_eq!(understand(&mark(other, &said), secret), None);
+                    assert_eq!(understand(&mark(secret, &said), secret), Some(said));
+                }
             }
         }
-        for text in ["", "here", "1 here", "x here"] {
+        for text in ["", "here", "1 here", "x here", "7 here:x"] {
             let mark = HeaderValue::from_static(text);
             assert_eq!(understand(&mark, secret), None, "{text}");
         }

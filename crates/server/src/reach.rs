@@ -1,7 +1,7 @@
-//! Whether a member reaches the database. One that does not says so: it can do nothing for what it owns, and the others,
-//! which may reach it, are given that.
+//! Whether a member reaches the database, or all of them where there are several. One that does not says so: it can do
+//! nothing for what it owns there, and the others, which may reach it, are given that.
 
-use cluster::Database;
+use cluster::Databases;
 use cluster::members::MembersHandle;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,10 +17,10 @@ const ASK_EVERY: Duration = Duration::from_millis(500);
 const SILENT_MAX: Duration = Duration::from_secs(10);
 
 /// Tells the others whether this node reaches the database, for as long as it is a member.
-pub(crate) async fn watch(database: &Database, members: &MembersHandle) -> Infallible {
+pub(crate) async fn watch(databases: &Databases, members: &MembersHandle) -> Infallible {
     let mut answered_at = Instant::now();
     let mut is_reached = true;
-    let mut asking = ask(database);
+    let mut asking = ask(databases);
     loop {
         tokio::select! {
             answered = &mut asking => {
@@ -33,7 +33,7 @@ pub(crate) async fn watch(database: &Database, members: &MembersHandle) -> Infal
                     }
                 }
                 tokio::time::sleep(ASK_EVERY).await;
-                asking = ask(database);
+                asking = ask(databases);
             }
             () = tokio::time::sleep_until(answered_at + SILENT_MAX), if is_reached => {
                 warn!("the database has not answered for {SILENT_MAX:?}: others may have what this node owns");
@@ -45,7 +45,7 @@ pub(crate) async fn watch(database: &Database, members: &MembersHandle) -> Infal
 }
 
 /// Asks it for what it can always tell. Takes as long as a statement may.
-fn ask(database: &Database) -> JoinHandle<bool> {
-    let database = database.clone();
-    tokio::task::spawn_blocking(move || database.owners().is_ok())
+fn ask(databases: &Databases) -> JoinHandle<bool> {
+    let databases = databases.clone();
+    tokio::task::spawn_blocking(move || databases.owners().is_ok())
 }

@@ -7,7 +7,7 @@
 //!   4 version  u16   1
 //!   6 secret   16 bytes   what only nodes of the cluster know: it is kept in the database
 //!  22 family   u8    4 or 6
-//!  23 zero     u8
+//!  23 shard    u8    which shard the client wants to; there is but one, numbered 0, in most clusters
 //!  24 address  16 bytes   of the client; IPv4 in the first four
 //!  40 port     u16
 //! ```
@@ -65,19 +65,21 @@ async fn let_in(mut stream: TcpStream, node: SocketAddr, secret: Secret, door: A
         return;
     }
     match understand(&said, secret) {
-        Ok(client) => {
-            door.admit_passed_on(stream, client);
+        Ok((client, shard)) => {
+            door.admit_passed_on(stream, client, shard);
         }
         Err(why) => warn!(%node, why, "refusing a connection of a node"),
     }
 }
 
 /// What a node says before it speaks for a client.
-pub(crate) fn greeting(secret: Secret, client: SocketAddr) -> [u8; LENGTH] {
+pub(crate) fn greeting(secret: Secret, client: SocketAddr, shard: u32) -> [u8; LENGTH] {
     let mut said = [0; LENGTH];
     said[..4].copy_from_slice(&MAGIC);
     said[4..6].copy_from_slice(&VERSION.to_be_bytes());
     said[6..22].copy_from_slice(&secret.0.to_be_bytes());
+    // A cluster has no more of them.
+    said[23] = shard as u8;
     match client.ip() {
         IpAddr::V4(ip) => {
             said[22] = 4;
@@ -92,8 +94,8 @@ pub(crate) fn greeting(secret: Secret, client: SocketAddr) -> [u8; LENGTH] {
     said
 }
 
-/// The client that the node passes on.
-fn understand(said: &[u8; LENGTH], secret: Secret) -> Result<SocketAddr, &'static str> {
+/// The client that the node passes on, and to which shard.
+fn understand(said: &[u8; LENGTH], secret: Secret) -> Result<(SocketAddr, u32), &'static str> {
     if said[..4] != MAGIC {
         return Err("it does not speak as a node does");
     }
@@ -109,7 +111,8 @@ fn understand(said: &[u8; LENGTH], secret: Secret) -> Result<SocketAddr, &'stati
         6 => IpAddr::V6(Ipv6Addr::from(octets::<16>(said, 24))),
         _ => return Err("it names no client"),
     };
-    Ok(SocketAddr::new(ip, u16::from_be_bytes(octets(said, 40))))
+    let client = SocketAddr::new(ip, u16::from_be_bytes(octets(said, 40)));
+    Ok((client, said[23].into()))
 }
 
 fn octets<const N: usize>(said: &[u8; LENGTH], at: usize) -> [u8; N] {
@@ -128,7 +131,10 @@ mod tests {
     fn a_greeting_names_the_client() {
         for client in ["10.1.2.3:4567", "[2001:db8::7]:65535"] {
             let client: SocketAddr = client.parse().expect("an address");
-            assert_eq!(understand(&greeting(SECRET, client), SECRET), Ok(client));
+            for shard in [0, 255] {
+                let said = greeting(SECRET, client, shard);
+                assert_eq!(understand(&said, SECRET), Ok((client, shard)));
+            }
         }
     }
 
@@ -136,7 +142,7 @@ mod tests {
     fn strangers_are_refused() {
         let client = "10.1.2.3:4567".parse().expect("an address");
         let refused = |at: usize, octet: u8| {
-            let mut said = greeting(SECRET, client);
+            let mut said = greeting(SECRET, client, 0);
             said[at] = octet;
             understand(&said, SECRET).expect_err("refused")
         };

@@ -3,7 +3,7 @@
 use crate::attending::Asked;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::host::Host;
+use crate::host::{Host, Hosts};
 use crate::http::{self, Doors};
 use crate::lease::Lease;
 use crate::listen::{Door, Entry};
@@ -53,14 +53,14 @@ pub async fn run(
     let listeners = node::listeners(&parts.listeners, &parts.doors, None);
     let (_asked, asked) = watch::channel(Asked::Here(tenure.operator.clone()));
     let stopping = Stopping::default();
-    let node = ThisNode::new(config, listeners, asked, stopping.clone(), None);
+    let node = ThisNode::new(config, listeners, Arc::new([asked]), stopping.clone(), None);
     let operations = node.operations();
     let served = admin::router(tenure.operator.clone(), Arc::new(node), about(config));
     let hosts = config.admin_hosts.clone();
     let api = admin::entrance(served.api, hosts.clone(), operations);
     http::serve(parts.doors, Served { api, ..served }, &hosts)?;
     let (_host, served) = watch::channel(Host::Here(tenure.house.clone()));
-    let door = Door::new(served, config.limits.connections_max);
+    let door = Door::new(Hosts::of_one(served), config.limits.connections_max);
     let accepting = accept(&door, parts.listeners);
     let ended = tokio::select! {
         ended = tenure.ended() => ended,

@@ -1,4 +1,4 @@
-//! Taking the shard of a cluster in the database, with all that landed in it.
+//! Taking a shard of a cluster in the database, with all that landed in it.
 //!
 //! Where its owner is still there it hands the shard over. All that there is is read while it serves; then it is told, as
 //! all members are, that this one is prepared ([`cluster::members::About::prepared`]): it tells its clients, lands what is
@@ -6,8 +6,7 @@
 //! waited for: the database refuses it from then on (promise P8).
 
 use crate::clock::Clock;
-use crate::member::SHARD;
-use broker::{Broker, Recovery};
+use broker::{Broker, Recovery, Share};
 use cluster::members::View;
 use cluster::{Ahead, Claim, Database, DatabaseError, Recovered, ShardStore};
 use model::{Limits, QueueId, Record};
@@ -31,6 +30,8 @@ pub(crate) struct Claimed {
 pub(crate) struct Taking {
     pub(crate) database: Database,
     pub(crate) view: watch::Receiver<View>,
+    pub(crate) shard: u32,
+    pub(crate) share: Share,
     pub(crate) epoch: u64,
     pub(crate) cache_bytes: usize,
     pub(crate) limits: Limits,
@@ -58,6 +59,7 @@ impl Taking {
         hearing.unfinished.check()?;
         let broker = Box::new(hearing.recovery.finish(self.clock.now()));
         info!(
+            shard = self.shard,
             epoch = self.epoch,
             tables = recovered.tables,
             pages = recovered.pages,
@@ -72,7 +74,7 @@ impl Taking {
 
     fn claim(&self) -> Claim {
         Claim {
-            shard: SHARD,
+            shard: self.shard,
             epoch: self.epoch,
             owner: self.view.borrow().me.to_string(),
             cache_bytes: self.cache_bytes,
@@ -82,7 +84,7 @@ impl Taking {
     /// Whether another member has the shard, and reaches the database.
     fn is_handed_over(&self) -> Result<bool, DatabaseError> {
         let owners = self.database.owners()?;
-        let Some(taken) = owners.get(SHARD as usize) else {
+        let Some(taken) = owners.get(self.shard as usize) else {
             return Ok(false);
         };
         let view = self.view.borrow();
@@ -92,20 +94,21 @@ impl Taking {
 
     fn read_ahead(&self) -> Option<(Ahead, Hearing)> {
         let began = Instant::now();
-        let mut hearing = Hearing::new(&self.limits);
+        let mut hearing = Hearing::new(&self.limits, self.share);
         let read = self
             .database
-            .read_ahead(SHARD, &mut |told| tell(&mut hearing, told));
+            .read_ahead(self.shard, &mut |told| tell(&mut hearing, told));
         match read {
             Ok(ahead) => {
                 info!(
+                    shard = self.shard,
                     took_ms = began.elapsed().as_millis(),
                     "read the shard ahead"
                 );
                 Some((ahead, hearing))
             }
             Err(error) => {
-                debug!(%error, "the shard cannot be read ahead: it is read when it is taken");
+                debug!(shard = self.shard, %error, "the shard cannot be read ahead: it is read when it is taken");
                 None
             }
         }
@@ -120,7 +123,7 @@ impl Taking {
     }
 
     fn take(&self) -> Result<(ShardStore, Recovered, Hearing), DatabaseError> {
-        let mut hearing = Hearing::new(&self.limits);
+        let mut hearing = Hearing::new(&self.limits, self.share);
         let taken = self
             .database
             .take(self.claim(), &mut |told| tell(&mut hearing, told));
@@ -139,7 +142,10 @@ impl Taking {
         match taken {
             Some((store, recovered)) => Ok((store, recovered, hearing)),
             None => {
-                info!("what was read ahead counts no more: reading the shard");
+                info!(
+                    shard = self.shard,
+                    "what was read ahead counts no more: reading the shard"
+                );
                 // A large backlog should be in memory once.
                 drop(hearing);
                 self.take()
@@ -186,9 +192,9 @@ struct Hearing {
 }
 
 impl Hearing {
-    fn new(limits: &Limits) -> Self {
+    fn new(limits: &Limits, share: Share) -> Self {
         Self {
-            recovery: Recovery::new(limits),
+            recovery: Recovery::new(limits).of_share(share),
             unfinished: Unfinished::default(),
         }
     }

@@ -29,6 +29,9 @@ pub struct TryArgs {
     /// How many nodes
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u8).range(1..=9))]
     nodes: u8,
+    /// How many databases, in one PostgreSQL: a cluster of several is divided into shards
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=9))]
+    databases: u8,
 }
 
 /// Starts a cluster, and ends it when it is asked to.
@@ -38,10 +41,10 @@ pub struct TryArgs {
 pub async fn try_out(args: TryArgs) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot receive signals")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot receive signals")?;
-    let folder = Folder::make(args.dir)?;
+    let folder = Folder::make(args.dir.clone())?;
     let mut cluster = Cluster::default();
     let started = tokio::select! {
-        started = cluster.start(&folder.path, args.nodes) => started,
+        started = cluster.start(&folder.path, &args) => started,
         _ = interrupt.recv() => bail_quietly(),
         _ = terminate.recv() => bail_quietly(),
     };
@@ -141,26 +144,26 @@ impl Drop for Cluster {
 }
 
 impl Cluster {
-    async fn start(&mut self, folder: &Path, nodes: u8) -> Result<()> {
+    async fn start(&mut self, folder: &Path, args: &TryArgs) -> Result<()> {
         // Both are looked for before either is started.
         let java = zookeeper::find()?;
         let programs = postgres::find()?;
-        let ports = free_ports(1 + usize::from(nodes) * 3)?;
+        let ports = free_ports(1 + usize::from(args.nodes) * 3)?;
         say("starting ZooKeeper and PostgreSQL");
         let (port, ports) = (ports[0], &ports[1..]);
         self.zookeeper = Some(zookeeper::start(&java, &folder.join("zookeeper"), port)?);
-        let (database, address) = postgres::start(&programs, &folder.join("postgresql"))?;
-        self.database = Some(database);
+        let postgresql = folder.join("postgresql");
+        self.database = Some(postgres::start(&programs, &postgresql)?);
         self.hosts = format!("127.0.0.1:{port}");
-        self.address = address;
         until("ZooKeeper", self.zookeeper.as_ref(), || {
             zookeeper::serves(port)
         })
         .await?;
         until("PostgreSQL", self.database.as_ref(), || {
-            postgres::serves(&programs, &folder.join("postgresql"))
+            postgres::serves(&programs, &postgresql)
         })
         .await?;
+        self.address = postgres::databases(&programs, &postgresql, args.databases)?;
         say("starting the nodes");
         for (number, ports) in (1..).zip(ports.chunks(3)) {
             let node = node::start(folder, number, ports, &self.hosts, &self.address)?;

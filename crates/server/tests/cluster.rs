@@ -4,6 +4,7 @@
 mod moving;
 mod nodes;
 mod operating;
+mod spreading;
 mod tokens;
 
 use crate::crash::ledger::{Drain, Load, check};

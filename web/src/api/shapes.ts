@@ -368,6 +368,7 @@ export interface Cluster {
   }[];
   shards: {
     shard: number;
+    database: number;
     state: string;
     owner: string | null;
     epoch: number;
@@ -376,7 +377,7 @@ export interface Cluster {
   }[];
   requests: { request: string; node?: string }[];
   zookeeper: { hosts: string[]; state: string; silent_seconds: number | null; lease_ms: number | null };
-  database: {
+  databases: {
     hosts: string[];
     state: string;
     reason?: string;
@@ -384,7 +385,7 @@ export interface Cluster {
     version?: string;
     standbys?: { name: string; address: string | null; state: string; sync: string; lag_ms: number | null }[];
     objections?: string[];
-  };
+  }[];
 }
 
 export interface Alarm {

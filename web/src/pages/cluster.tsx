@@ -123,7 +123,8 @@ const State = ({ of }: { of: string }) => <Badge tone={tones[of] ?? "bad"}>{of}<
 
 function Together({ status }: { status: ClusterShape }) {
   const { may } = useSession();
-  const { zookeeper, database } = status;
+  const { zookeeper, databases } = status;
+  const several = databases.length > 1;
   const counts = new Map<string, number>();
   for (const shard of status.shards) counts.set(shard.state, (counts.get(shard.state) ?? 0) + 1);
   return (
@@ -140,7 +141,15 @@ function Together({ status }: { status: ClusterShape }) {
         <Tile label="Members" value={status.members.length} hint={`${status.controller ?? "nobody"} decides`} />
         <Tile label="Shards" value={status.shards.length} hint={[...counts].map(([state, number]) => `${number} ${state}`).join(", ")} />
         <Tile label="ZooKeeper" value={zookeeper.state} tone={zookeeper.state === "connected" ? undefined : "bad"} hint={zookeeper.lease_ms === null ? "no lease" : `lease for ${span(zookeeper.lease_ms)}`} />
-        <Tile label="Database" value={database.state} tone={database.state === "connected" ? undefined : "bad"} hint={database.primary ?? database.reason ?? database.hosts.join(", ")} />
+        {databases.map((one, place) => (
+          <Tile
+            key={place}
+            label={several ? `Database ${place}` : "Database"}
+            value={one.state}
+            tone={one.state === "connected" ? undefined : "bad"}
+            hint={one.primary ?? one.reason ?? one.hosts.join(", ")}
+          />
+        ))}
       </Tiles>
       <Card bare title="Members">
         <ul>
@@ -167,24 +176,33 @@ function Together({ status }: { status: ClusterShape }) {
               `Shard ${shard.shard}`,
               <span key={shard.shard} className="marks">
                 <State of={shard.state} /> {shard.owner ?? "nobody"} · epoch {shard.epoch}
+                {several && <span className="muted">database {shard.database}</span>}
                 {shard.taken_by !== null && shard.taken_by !== shard.owner && <span className="muted">taken by {shard.taken_by}</span>}
               </span>,
             ])}
           />
         </Card>
-        <Card title="Database" note={database.version && `PostgreSQL ${database.version}`}>
+        {databases.map((database, place) => (
+          <Card key={place} title={several ? `Database ${place}` : "Database"} note={database.version && `PostgreSQL ${database.version}`}>
+            <Facts
+              of={[
+                ["Hosts", database.hosts.join(", ")],
+                ["Takes writes", database.primary ?? "–"],
+                ...(database.standbys ?? []).map((one): [string, React.ReactNode] => [
+                  one.name,
+                  <span key={one.name} className="marks">
+                    <State of={one.state} /> {one.sync}
+                    {one.lag_ms !== null && <span className="muted">{span(one.lag_ms)} behind</span>}
+                  </span>,
+                ]),
+              ]}
+            />
+          </Card>
+        ))}
+        <Card title="ZooKeeper">
           <Facts
             of={[
-              ["Hosts", database.hosts.join(", ")],
-              ["Takes writes", database.primary ?? "–"],
-              ...(database.standbys ?? []).map((one): [string, React.ReactNode] => [
-                one.name,
-                <span key={one.name} className="marks">
-                  <State of={one.state} /> {one.sync}
-                  {one.lag_ms !== null && <span className="muted">{span(one.lag_ms)} behind</span>}
-                </span>,
-              ]),
-              ["ZooKeeper", zookeeper.hosts.join(", ")],
+              ["Hosts", zookeeper.hosts.join(", ")],
               ...status.requests.map((one): [string, React.ReactNode] => ["Asked for", `${one.request} ${one.node ?? ""}`]),
             ]}
           />

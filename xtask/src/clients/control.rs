@@ -6,7 +6,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A server, and the port that commands it. The server ends with it; the port's thread ends with the process.
+/// A server, and the port that commands it. The server ends with it and its folder goes; the port's thread ends with the
+/// process.
 pub(crate) struct Control {
     server: Arc<Mutex<Server>>,
     port: u16,
@@ -22,10 +23,13 @@ impl Control {
             .context("no free port for the control")?
             .port();
         let server = Arc::new(Mutex::new(server));
-        let commanded = Arc::clone(&server);
+        let commanded = Arc::downgrade(&server);
         std::thread::spawn(move || {
             for socket in listener.incoming().flatten() {
-                let mut server = commanded.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(server) = commanded.upgrade() else {
+                    return;
+                };
+                let mut server = server.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Err(error) = obey(&socket, &mut server) {
                     // Told to whoever asked, whose test fails with it; if nobody reads it, the test has failed already.
                     let _ = writeln!(&socket, "{error:#}");
@@ -57,13 +61,6 @@ impl Control {
 
     fn server(&self) -> MutexGuard<'_, Server> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Control {
-    fn drop(&mut self) {
-        // The thread of the port holds the server too, so it is not dropped here.
-        self.server().end();
     }
 }
 

@@ -97,7 +97,7 @@ pub(crate) fn run_foreign(only: &[String]) -> Result<()> {
         !clients.is_empty(),
         "on a cluster there are pika, amqplib and celery"
     );
-    let mut lab = Lab::start(Build::Debug, None)?;
+    let mut lab = Lab::start(Build::Debug, None, 1)?;
     let outcome = run_all(&mut lab, &clients);
     if outcome.is_err() {
         lab.keep();

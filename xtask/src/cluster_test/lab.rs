@@ -16,6 +16,8 @@ const WHOLE_AFTER: Duration = Duration::from_secs(120);
 
 /// Three ZooKeepers, three PostgreSQLs, three nodes. Dropped, they end in that order's reverse.
 pub(super) struct Lab {
+    /// One in each database of the nodes.
+    pub(super) shards: u8,
     pub(super) nodes: Nodes,
     pub(super) databases: Databases,
     pub(super) zookeeper: Ensemble,
@@ -50,9 +52,12 @@ impl Build {
     }
 }
 
+/// A virtual host of the second of two shards.
+pub(super) const SECOND_VHOST: &str = "shop";
+
 impl Lab {
     /// Starts all of it.
-    pub(super) fn start(build: Build, next_program: Option<&Path>) -> Result<Self> {
+    pub(super) fn start(build: Build, next_program: Option<&Path>, count: u8) -> Result<Self> {
         let patroni = install::patroni()?;
         let scratch = Scratch::new("cluster-lab")?;
         ensure_reachable(&patroni)?;
@@ -63,12 +68,16 @@ impl Lab {
         let hosts = zookeeper.hosts();
         let databases = Databases::start(&network, scratch.path(), &hosts, patroni)?;
         let program = target_dir().join(build.folder()).join("landfall");
-        let url = databases.url();
+        let url = databases.url(count);
         let next = next_program.map_or_else(|| program.clone(), Path::to_path_buf);
         let programs = [program, next];
         let nodes = Nodes::start(&network, scratch.path(), programs, &hosts, &url)?;
+        if count > 1 {
+            nodes.make_vhost(SECOND_VHOST)?;
+        }
         println!("the lab is up after {:.1} s", began.elapsed().as_secs_f64());
         Ok(Self {
+            shards: count,
             nodes,
             databases,
             zookeeper,
@@ -77,7 +86,7 @@ impl Lab {
         })
     }
 
-    /// The node that owns the queues.
+    /// The node that owns the queues, of several shards those of the first.
     pub(super) fn owner(&self) -> Result<usize> {
         Ok(self.ownership()?.0)
     }

@@ -1,5 +1,6 @@
 //! Senders and receivers at work on all nodes, and what they see of a fault: pauses, repeats, new connections.
 
+use super::lab::SECOND_VHOST;
 use super::ledger::{Arrival, Counts, Ledger, Pulse, body_of};
 use super::patience::Chance;
 use anyhow::{Context, Result};
@@ -27,10 +28,13 @@ const SENDERS_OF_EACH: usize = 2;
 pub(super) struct Load {
     shared: Arc<Shared>,
     clients: Option<JoinHandle<Result<()>>>,
-    pub(super) queues: Vec<&'static str>,
+    /// With their virtual hosts.
+    pub(super) queues: Vec<(&'static str, &'static str)>,
 }
 
 struct Shared {
+    /// Over so many the queues are divided.
+    shards: u8,
     ledgers: Vec<Ledger>,
     senders: Vec<Pulse>,
     receivers: Vec<Pulse>,
@@ -68,9 +72,10 @@ pub(super) struct Mark {
 
 impl Load {
     /// Senders that send so many messages in a second each, and receivers.
-    pub(super) fn start(nodes: &[SocketAddr], rate: u32) -> Result<Self> {
+    pub(super) fn start(nodes: &[SocketAddr], rate: u32, shards: u8) -> Result<Self> {
         let receivers = QUEUES.iter().map(|(_, receivers)| receivers).sum();
         let shared = Arc::new(Shared {
+            shards,
             ledgers: QUEUES.iter().map(|_| Ledger::default()).collect(),
             senders: pulses(QUEUES.len() * SENDERS_OF_EACH),
             receivers: pulses(receivers),
@@ -94,7 +99,10 @@ impl Load {
         Ok(Self {
             shared,
             clients: Some(clients),
-            queues: QUEUES.map(|(name, _)| name).into(),
+            queues: { 0.. }
+                .zip(QUEUES)
+                .map(|(queue, (name, _))| (vhost(queue, shards), name))
+                .collect(),
         })
     }
 
@@ -255,7 +263,7 @@ async fn work(shared: Arc<Shared>, nodes: &[SocketAddr], rate: u32) -> Result<()
                 queue,
                 name,
                 at,
-                options: options(nodes, at),
+                options: options(nodes, at, vhost(queue, shared.shards)),
                 rate,
             };
             clients.spawn(send(shared.clone(), sending));
@@ -265,7 +273,7 @@ async fn work(shared: Arc<Shared>, nodes: &[SocketAddr], rate: u32) -> Result<()
                 queue,
                 name,
                 at: receiver,
-                options: options(nodes, receiver),
+                options: options(nodes, receiver, vhost(queue, shared.shards)),
             };
             clients.spawn(receive(shared.clone(), receiving));
             receiver += 1;
@@ -277,9 +285,19 @@ async fn work(shared: Arc<Shared>, nodes: &[SocketAddr], rate: u32) -> Result<()
     Ok(())
 }
 
+/// Where a queue is: of two shards each has every second one.
+fn vhost(queue: usize, shards: u8) -> &'static str {
+    match queue % usize::from(shards) {
+        0 => "/",
+        _ => SECOND_VHOST,
+    }
+}
+
 /// All nodes, in an order of its own for each client. A node that does not answer is given up after two heartbeats.
-fn options(nodes: &[SocketAddr], client: usize) -> Options {
-    let mut urls: Vec<String> = nodes.iter().map(|node| format!("amqp://{node}")).collect();
+fn options(nodes: &[SocketAddr], client: usize, vhost: &str) -> Options {
+    let vhost = vhost.replace('/', "%2f");
+    let urls = nodes.iter().map(|node| format!("amqp://{node}/{vhost}"));
+    let mut urls: Vec<String> = urls.collect();
     urls.rotate_left(client % nodes.len());
     Options::parse(urls.iter().map(String::as_str))
         .expect("addresses of ours")

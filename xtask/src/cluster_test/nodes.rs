@@ -29,6 +29,9 @@ pub(super) struct Nodes {
     pub(super) ended: Vec<String>,
 }
 
+/// guest:guest
+const GUEST: &str = "Basic Z3Vlc3Q6Z3Vlc3Q=";
+
 impl Nodes {
     /// Starts them and waits until one serves.
     pub(super) fn start(
@@ -96,16 +99,25 @@ impl Nodes {
     }
 
     /// How many messages are in a queue, by the owner's HTTP API.
-    pub(super) fn waiting(&self, owner: usize, queue: &str) -> Result<u64> {
+    pub(super) fn waiting(&self, owner: usize, vhost: &str, queue: &str) -> Result<u64> {
         let address = self.servers[owner].address;
-        let url = format!("http://{address}:15672/api/queues/%2F/{queue}");
-        // guest:guest
-        let asked = ureq::get(url).header("Authorization", "Basic Z3Vlc3Q6Z3Vlc3Q=");
+        let vhost = vhost.replace('/', "%2F");
+        let url = format!("http://{address}:15672/api/queues/{vhost}/{queue}");
+        let asked = ureq::get(url).header("Authorization", GUEST);
         let mut answer = asked.call().context("the HTTP API does not answer")?;
         let told: serde_json::Value = { answer.body_mut().read_json() }.context("not JSON")?;
         told["messages"]
             .as_u64()
             .with_context(|| format!("the HTTP API says {told}"))
+    }
+
+    /// Makes a virtual host, by the first node.
+    pub(super) fn make_vhost(&self, name: &str) -> Result<()> {
+        let address = self.servers[0].address;
+        let url = format!("http://{address}:15672/api/vhosts/{name}");
+        let asked = ureq::put(url).header("Authorization", GUEST);
+        asked.send("{}").context("the virtual host is not made")?;
+        Ok(())
     }
 
     /// From now on the other program is started.
@@ -198,9 +210,12 @@ impl Nodes {
 
 /// The epoch under which a node served last, by its log.
 fn served_under(log: &str) -> Option<u64> {
-    let line = { log.lines() }
-        .rev()
-        .find(|line| line.contains(" serving epoch="))?;
-    let (_, epoch) = line.rsplit_once("epoch=")?;
-    epoch.trim().parse().ok()
+    let mut lines = log.lines().rev();
+    let said = lines.find_map(|line| {
+        let (_, said) = line.split_once(" serving epoch=")?;
+        // An older program has but one shard, and does not say which.
+        let of_first = !said.contains("shard=") || said.contains("shard=0");
+        of_first.then_some(said)
+    })?;
+    said.split_whitespace().next()?.parse().ok()
 }

@@ -67,12 +67,16 @@ impl Databases {
         Ok(databases)
     }
 
-    /// The address of the nodes' database: whoever takes writes of these hosts.
-    pub(super) fn url(&self) -> String {
+    /// The address of the nodes' database, or of two with `;` between them: whoever takes writes of these hosts.
+    pub(super) fn url(&self, count: u8) -> String {
         let hosts = self.servers.iter();
         let hosts: Vec<String> = hosts.map(|one| one.address.to_string()).collect();
         let hosts = hosts.join(",");
-        format!("postgres://landfall:{PASSWORD}@{hosts}/landfall?connect_timeout=2")
+        let names = ["landfall", "landfall2"].into_iter();
+        let urls = names
+            .take(count.into())
+            .map(|name| format!("postgres://landfall:{PASSWORD}@{hosts}/{name}?connect_timeout=2"));
+        urls.collect::<Vec<_>>().join(";")
     }
 
     fn data(&self, at: usize) -> PathBuf {
@@ -273,6 +277,7 @@ const FIRST: &str = r#"#!/bin/sh
 psql "$1" -v ON_ERROR_STOP=1 <<END
 create role landfall login password 'of-the-lab' in role pg_monitor;
 create database landfall owner landfall;
+create database landfall2 owner landfall;
 END
 "#;
 

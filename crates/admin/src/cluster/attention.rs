@@ -1,13 +1,13 @@
 //! What an operator should look at, in words: empty where all is as it should be.
 
-use super::{ClusterStatus, ShardState};
+use super::{ClusterStatus, DatabaseStatus, ShardState};
 use std::collections::BTreeMap;
 
 /// What needs attention, the worst first.
 pub(super) fn needed(status: &ClusterStatus) -> Vec<String> {
     let mut all = Vec::new();
     all.extend(of_shards(status));
-    all.extend(of_database(status));
+    all.extend(of_databases(status));
     if let Some(silent) = status.zookeeper.silent {
         all.push(format!(
             "ZooKeeper has been silent for {} s: a node that dies is not replaced",
@@ -42,18 +42,27 @@ fn of_shards(status: &ClusterStatus) -> Vec<String> {
     all
 }
 
-fn of_database(status: &ClusterStatus) -> Vec<String> {
-    let health = match &status.database.health {
-        Err(why) => return vec![format!("the database does not answer: {why}")],
+fn of_databases(status: &ClusterStatus) -> Vec<String> {
+    if let [only] = &*status.databases {
+        return of_database("the database", only);
+    }
+    let each = status.databases.iter().enumerate();
+    each.flat_map(|(place, one)| of_database(&format!("database {place}"), one))
+        .collect()
+}
+
+fn of_database(which: &str, status: &DatabaseStatus) -> Vec<String> {
+    let health = match &status.health {
+        Err(why) => return vec![format!("{which} does not answer: {why}")],
         Ok(health) => health,
     };
     let mut all: Vec<String> = { health.objections.iter() }
-        .map(|objection| format!("the database: {objection}"))
+        .map(|objection| format!("{which}: {objection}"))
         .collect();
     let behind = { health.standbys.iter() }.filter(|one| one.state != "streaming");
     all.extend(behind.map(|one| {
         let (name, state) = (&one.name, &one.state);
-        format!("the database: standby {name} is not up to date ({state})")
+        format!("{which}: standby {name} is not up to date ({state})")
     }));
     all
 }
@@ -78,7 +87,7 @@ fn of_versions(status: &ClusterStatus) -> Option<String> {
 mod tests {
     use super::*;
     use crate::cluster::{
-        DatabaseHealth, DatabaseStatus, MemberStatus, ShardStatus, StandbyStatus, ZooKeeperStatus,
+        DatabaseHealth, MemberStatus, ShardStatus, StandbyStatus, ZooKeeperStatus,
     };
     use std::time::Duration;
 
@@ -102,6 +111,7 @@ mod tests {
     fn shard(owner: &str, epoch: u64, taken: Option<(&str, u64)>) -> ShardStatus {
         ShardStatus {
             shard: 0,
+            database: 0,
             owner: Some(owner.to_owned()),
             epoch,
             taken: taken.map(|(by, epoch)| (by.to_owned(), epoch)),
@@ -120,10 +130,10 @@ mod tests {
                 silent: None,
                 lease: None,
             },
-            database: DatabaseStatus {
+            databases: vec![DatabaseStatus {
                 hosts: Vec::new(),
                 health: Ok(DatabaseHealth::default()),
-            },
+            }],
         }
     }
 
@@ -174,7 +184,7 @@ mod tests {
             sync: "async".to_owned(),
             lag: None,
         };
-        status.database.health = Ok(DatabaseHealth {
+        status.databases[0].health = Ok(DatabaseHealth {
             objections: vec!["fsync is off".to_owned()],
             standbys: vec![standby],
             ..DatabaseHealth::default()
@@ -189,7 +199,7 @@ mod tests {
             b writes format 3"#]]
         .assert_eq(&needed(&status).join("\n"));
 
-        status.database.health = Err("it refuses".to_owned());
+        status.databases[0].health = Err("it refuses".to_owned());
         let told = needed(&status);
         assert_eq!(told[0], "the database does not answer: it refuses");
     }

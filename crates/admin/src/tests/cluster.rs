@@ -144,6 +144,7 @@ impl Cluster for Ailing {
             controller: Some("b".to_owned()),
             shards: vec![ShardStatus {
                 shard: 0,
+                database: 0,
                 owner: Some("a.7".to_owned()),
                 epoch: 4,
                 taken: Some(("b.7".to_owned(), 3)),
@@ -154,7 +155,7 @@ impl Cluster for Ailing {
                 silent: None,
                 lease: Some(Duration::from_millis(1500)),
             },
-            database: DatabaseStatus {
+            databases: vec![DatabaseStatus {
                 hosts: vec!["db1:5432".to_owned(), "db2:5432".to_owned()],
                 health: Ok(DatabaseHealth {
                     primary: Some("10.0.0.1:5432".to_owned()),
@@ -162,7 +163,7 @@ impl Cluster for Ailing {
                     standbys: vec![standby],
                     objections: Vec::new(),
                 }),
-            },
+            }],
         }))
     }
 
@@ -289,7 +290,7 @@ async fn what_is_wrong_is_said_and_what_is_asked_for_is_noted() {
         GET /api/nodes/b
           200 {"applications":[{"description":"Landfall","name":"landfall","version":"0.1.0"}],"being_drained":true,"name":"b","partitions":[],"running":true,"type":"disc"}
         GET /api/landfall/cluster
-          200 {"attention":["the owner has not taken yet: shard 0","no other node could take over"],"controller":"b","database":{"hosts":["db1:5432","db2:5432"],"objections":[],"primary":"10.0.0.1:5432","standbys":[{"address":"10.0.0.2","lag_ms":3,"name":"db2","state":"streaming","sync":"quorum"}],"state":"connected","version":"15.4"},"members":[{"admin":"a:15672","amqp":"a:5672","format":2,"inner":"a:25672","node":"a","program":"0.1.0","protocol":1,"run":7,"since":1790000000000,"state":"active"},{"admin":"b:15672","amqp":"b:5672","format":2,"inner":"b:25672","node":"b","program":"0.1.0","protocol":1,"run":7,"since":1790000000000,"state":"draining"}],"node":"a","requests":[{"node":"b","request":"drain"}],"serving":false,"shards":[{"epoch":4,"owner":"a","shard":0,"state":"moving","taken_by":"b","taken_epoch":3}],"zookeeper":{"hosts":["zk1:2181"],"lease_ms":1500,"silent_seconds":null,"state":"connected"}}
+          200 {"attention":["the owner has not taken yet: shard 0","no other node could take over"],"controller":"b","databases":[{"hosts":["db1:5432","db2:5432"],"objections":[],"primary":"10.0.0.1:5432","standbys":[{"address":"10.0.0.2","lag_ms":3,"name":"db2","state":"streaming","sync":"quorum"}],"state":"connected","version":"15.4"}],"members":[{"admin":"a:15672","amqp":"a:5672","format":2,"inner":"a:25672","node":"a","program":"0.1.0","protocol":1,"run":7,"since":1790000000000,"state":"active"},{"admin":"b:15672","amqp":"b:5672","format":2,"inner":"b:25672","node":"b","program":"0.1.0","protocol":1,"run":7,"since":1790000000000,"state":"draining"}],"node":"a","requests":[{"node":"b","request":"drain"}],"serving":false,"shards":[{"database":0,"epoch":4,"owner":"a","shard":0,"state":"moving","taken_by":"b","taken_epoch":3}],"zookeeper":{"hosts":["zk1:2181"],"lease_ms":1500,"silent_seconds":null,"state":"connected"}}
         POST /api/landfall/cluster/drain/b
           202
         DELETE /api/landfall/cluster/drain/b

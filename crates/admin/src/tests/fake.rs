@@ -54,7 +54,11 @@ impl Fake {
                 let found = found.ok_or_else(refused)?;
                 Ok(Answer::User(found.clone(), Mark::of(found)))
             }
-            Command::Export => Ok(Answer::Definitions(Box::new(all.clone()))),
+            Command::Follow(directory) => {
+                *all = *directory;
+                done(false)
+            }
+            Command::Export | Command::Directory => Ok(Answer::Definitions(Box::new(all.clone()))),
             Command::PutVhost(new) => done(put(&mut all.vhosts, new, |of| of.name.clone())),
             Command::RemoveVhost { vhost } => remove(&mut all.vhosts, |of| of.name == vhost),
             Command::PutUser(new) => done(put(&mut all.users, new, |of| of.name.clone())),

@@ -73,6 +73,7 @@ impl Broker {
         let churn = statistics.churn;
         let of_vhost = |exchanges: usize| exchanges as u64 + 1;
         let exchanges = self.all_vhosts();
+        let exchanges = exchanges.filter(|(_, vhost)| self.share.has(&vhost.name));
         let exchanges = exchanges.map(|(_, vhost)| of_vhost(vhost.exchanges.len()));
         let due = self.wake_at();
         Totals {

@@ -69,12 +69,12 @@ impl Server {
         }
     }
 
-    fn import(&mut self, definitions: &Definitions) -> Result<Answer, CommandRefused> {
+    pub(super) fn import(&mut self, definitions: &Definitions) -> Result<Answer, CommandRefused> {
         self.ask(Command::Import(Box::new(definitions.clone())))
     }
 }
 
-fn shop() -> Definitions {
+pub(super) fn shop() -> Definitions {
     let (shop, ada) = (|| short("shop"), || short("ada"));
     let exchange = |name, kind| NamedExchange {
         vhost: shop(),

@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 /// What every commit waits for from now on, for ever.
 const NOBODY: &str = "alter system set synchronous_standby_names = 'nobody'";
 const NO_MORE: &str = "alter system reset synchronous_standby_names";
-const WAITING: &str = "select pid from pg_stat_activity where wait_event = 'SyncRep' and application_name = 'landfall'";
+/// Landings that wait for a standby; what looks after the tables may wait for one, too.
+const WAITING: &str = "
+    select pid from pg_stat_activity
+     where wait_event = 'SyncRep' and application_name = 'landfall' and query like '%update landfall.shard%'";
 
 fn set(postgres: &Postgres, setting: &str) {
     postgres.sql("postgres", setting);

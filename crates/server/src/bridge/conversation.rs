@@ -4,7 +4,7 @@ use super::owner::Owner;
 use super::session::Session;
 use super::way::{Closed, Login, Way};
 use super::{Front, GOODBYE_MAX, Held};
-use crate::host::Host;
+use crate::host::{Host, Hosts};
 use crate::login::External;
 use crate::shard::SHUTDOWN;
 use crate::socket::{Ready, Socket};
@@ -54,6 +54,9 @@ pub(super) struct Bridge<'a> {
     pub(super) front: &'a Front,
     pub(super) id: ConnectionId,
     pub(super) peer: SocketAddr,
+    pub(super) all_hosts: Hosts,
+    /// The shard that it wants to; until it has said where it wants to go, the first one, which knows who it is.
+    pub(super) shard: u32,
     pub(super) hosts: watch::Receiver<Host>,
     pub(super) leaving: watch::Receiver<bool>,
     pub(super) wire: ServerConnection,
@@ -95,7 +98,7 @@ impl<'a> Bridge<'a> {
         id: ConnectionId,
         peer: SocketAddr,
         external: External,
-        hosts: watch::Receiver<Host>,
+        (all_hosts, hosts): (Hosts, watch::Receiver<Host>),
     ) -> Self {
         let now = front.clock.now();
         let properties = front.server_properties.clone();
@@ -103,6 +106,8 @@ impl<'a> Bridge<'a> {
             front,
             id,
             peer,
+            all_hosts,
+            shard: 0,
             hosts,
             leaving: front.leaving.subscribe(),
             wire: ServerConnection::new(&front.limits, properties, external.mechanisms(), now),
@@ -259,7 +264,7 @@ impl<'a> Bridge<'a> {
         }
         let unreached = self.address().and_then(|address| {
             let waits = self.missed_since;
-            self.front.unreached.gives_up_at(&address, waits)
+            self.unreached().gives_up_at(&address, waits)
         });
         let patience = self.missed_since + PATIENCE;
         Some(unreached.map_or(patience, |at| at.min(patience)))
@@ -359,10 +364,13 @@ impl<'a> Bridge<'a> {
     /// The client says where it wants to go.
     fn enter(&mut self, vhost: ShortStr) {
         self.session = Session::new(self.front.numbers.clone(), vhost.clone());
-        if let Owner::There(way, _) = &mut self.owner {
-            way.enter(vhost.clone());
+        let shard = self.all_hosts.shard_of(&vhost);
+        self.vhost = Some(vhost.clone());
+        if shard != self.shard {
+            self.turn_to(shard);
+        } else if let Owner::There(way, _) = &mut self.owner {
+            way.enter(vhost);
         }
-        self.vhost = Some(vhost);
     }
 
     /// Closes the connection by our own decision.

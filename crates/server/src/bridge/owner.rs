@@ -1,6 +1,7 @@
 //! The owner's side of a client that is passed on: finding it, losing it, and what it says.
 
 use super::conversation::{Bridge, Happened, PATIENCE, UNREAD_MAX};
+use super::unreached::Unreached;
 use super::way::{Closed, Destination, Way};
 use crate::host::Host;
 use broker::Proof;
@@ -132,7 +133,7 @@ impl Bridge<'_> {
         }
         debug!(connection = %self.id, peer = %self.peer, node = &*way.address, waited_ms, "passed on");
         let is_owner = self.address().as_ref() == Some(&way.address);
-        self.front.unreached.reached(&way.address, is_owner);
+        self.unreached().reached(&way.address, is_owner);
         self.owner = Owner::There(Box::new(way), None);
         if !std::mem::replace(&mut self.let_in, true) {
             self.wire.accept_login();
@@ -167,6 +168,29 @@ impl Bridge<'_> {
         }
     }
 
+    /// What this node knows of its way to the owner.
+    pub(super) fn unreached(&self) -> &Unreached {
+        &self.front.unreached[self.shard as usize]
+    }
+
+    /// The client wants to another shard than the one that let it in: the owner of that one looks at it once more.
+    pub(super) fn turn_to(&mut self, shard: u32) {
+        let Some(hosts) = self.all_hosts.of(shard).filter(|_| shard != self.shard) else {
+            return;
+        };
+        self.shard = shard;
+        self.hosts = hosts;
+        let now = self.front.clock.now();
+        self.missed_since = now;
+        let before = std::mem::replace(&mut self.owner, Owner::Missing(now));
+        if let Owner::There(mut way, _) = before {
+            way.say_goodbye();
+            // Where that does not go at once the end of the connection says the same.
+            let _ = way.write();
+        }
+        self.look_for_owner();
+    }
+
     /// Opens a way to the owner, if there is one, and none yet.
     pub(super) fn look_for_owner(&mut self) {
         let Some(login) = self.login.clone() else {
@@ -188,6 +212,7 @@ impl Bridge<'_> {
                 let destination = Destination {
                     address,
                     secret: self.front.secret,
+                    shard: self.shard,
                     client: self.peer,
                     login,
                     vhost: self.vhost.clone(),
@@ -217,7 +242,7 @@ impl Bridge<'_> {
         if let Some((address, at)) = last_heard
             && !matches!(why, Closed::Leaves | Closed::Refused(_))
         {
-            self.front.unreached.failed(&address, at);
+            self.unreached().failed(&address, at);
         }
         self.session.lost(&mut self.wire);
         if let Closed::Refused(error) = why {

@@ -52,6 +52,7 @@ pub(super) struct Login {
 pub(super) struct Destination {
     pub(super) address: Arc<str>,
     pub(super) secret: Secret,
+    pub(super) shard: u32,
     pub(super) client: SocketAddr,
     pub(super) login: Login,
     /// Where the client wants to go, once it has said so.
@@ -110,7 +111,7 @@ impl Way {
         let stream = tokio::time::timeout(CONNECT_MAX, connecting).await;
         let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
         stream.set_nodelay(true)?;
-        let mut output = BytesMut::from(&relay::greeting(to.secret, to.client)[..]);
+        let mut output = BytesMut::from(&relay::greeting(to.secret, to.client, to.shard)[..]);
         output.extend_from_slice(PROTOCOL_HEADER);
         let mut way = Self {
             address: to.address,

@@ -15,8 +15,10 @@ const NONE: &str = "none";
 pub struct Member {
     /// The ZooKeeper servers and the chroot, as ZooKeeper's own clients take them.
     pub zookeeper: String,
-    /// The database, as libpq takes it.
-    pub database: String,
+    /// The databases, each as libpq takes it.
+    pub databases: Vec<String>,
+    /// Into how many shards a cluster is divided that is new.
+    pub shards: u32,
     /// The authorities that sign the database's certificate; `None` for connections without TLS.
     pub authorities: Option<PathBuf>,
     /// Whether the database must have a synchronous standby from the start.
@@ -39,6 +41,9 @@ pub struct Member {
 const SESSION: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(500)..=Duration::from_secs(300);
 
+/// What nodes say to each other has one octet for a shard.
+const SHARDS_MAX: u32 = 256;
+
 impl Member {
     /// Both a ZooKeeper and a database make a member; neither makes a node by itself.
     pub(super) fn of(decided: &Decided) -> anyhow::Result<Option<Self>> {
@@ -54,6 +59,17 @@ impl Member {
                 "database is given, zookeeper is missing: a member of a cluster needs both"
             ),
         };
+        let databases = database.split(';').map(|one| one.trim().to_owned());
+        let databases: Vec<String> = databases.filter(|one| !one.is_empty()).collect();
+        ensure!(!databases.is_empty(), "database names none");
+        let shards = match decided.shards {
+            0 => databases.len() as u32,
+            shards => shards,
+        };
+        ensure!(
+            (databases.len() as u32..=SHARDS_MAX).contains(&shards),
+            "shards must be between the number of databases and {SHARDS_MAX}"
+        );
         let login = named(&decided.zookeeper_login).map(|text| {
             let (user, password) = text
                 .split_once(':')
@@ -86,7 +102,8 @@ impl Member {
         );
         Ok(Some(Self {
             zookeeper,
-            database,
+            databases,
+            shards,
             authorities: named(&decided.database_authorities).map(PathBuf::from),
             require_standby: decided.require_standby,
             login: login.transpose()?,

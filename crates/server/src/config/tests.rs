@@ -153,7 +153,8 @@ fn a_member_needs_a_zookeeper_and_a_database() {
     let member = config(&[ZOOKEEPER, DATABASE, named]).expect("valid").member;
     let member = member.expect("it is one");
     assert_eq!(member.zookeeper, "zk1:2181,zk2:2181/mq");
-    assert_eq!(member.database, "postgres://db/mq");
+    assert_eq!(member.databases, ["postgres://db/mq"]);
+    assert_eq!(member.shards, 1);
     assert_eq!(member.node, "mq-1");
     assert_eq!(member.listen.port(), 25672);
     assert!(!member.allow_asynchronous && !member.require_standby);

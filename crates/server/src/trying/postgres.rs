@@ -17,6 +17,7 @@ pub(super) struct Programs {
     initdb: PathBuf,
     postgres: PathBuf,
     ready: PathBuf,
+    createdb: PathBuf,
     account: Option<Account>,
 }
 
@@ -31,6 +32,7 @@ pub(super) fn find() -> Result<Programs> {
         initdb: found("initdb")?,
         postgres: found("postgres")?,
         ready: found("pg_isready")?,
+        createdb: found("createdb")?,
         account,
     })
 }
@@ -75,8 +77,8 @@ fn of_postgres(accounts: &str) -> Option<Account> {
     })
 }
 
-/// Makes a server in a folder of its own, unless one is there, and starts it. Says how to reach it.
-pub(super) fn start(programs: &Programs, folder: &Path) -> Result<(Child, String)> {
+/// Makes a server in a folder of its own, unless one is there, and starts it.
+pub(super) fn start(programs: &Programs, folder: &Path) -> Result<Child> {
     std::fs::create_dir_all(folder).context("cannot make PostgreSQL's folder")?;
     if let Some(Account { user, group }) = programs.account {
         chown(folder, Some(user), Some(group)).context("cannot give PostgreSQL its folder")?;
@@ -102,8 +104,28 @@ pub(super) fn start(programs: &Programs, folder: &Path) -> Result<(Child, String
         "-c",
         "unix_socket_permissions=0700",
     ];
-    let child = Child::start(&command, &folder.join("log"), "INT", programs.account)?;
-    Ok((child, format!("host={place} user=postgres dbname=postgres")))
+    Child::start(&command, &folder.join("log"), "INT", programs.account)
+}
+
+/// Makes so many databases of a server that answers, as far as they are not there. Says how to reach them.
+pub(super) fn databases(programs: &Programs, folder: &Path, count: u8) -> Result<String> {
+    let place = folder.display();
+    let mut all = vec![format!("host={place} user=postgres dbname=postgres")];
+    for number in 2..=count {
+        let name = format!("landfall-{number}");
+        let mut command = as_its_user(&programs.createdb, programs);
+        command.arg("--host").arg(folder);
+        let made = command.args(["--username=postgres", &name]).output();
+        let made = made.context("cannot start createdb")?;
+        let said = String::from_utf8_lossy(&made.stderr).into_owned();
+        ensure!(
+            made.status.success() || said.contains("already exists"),
+            "createdb makes no database: {}",
+            said.trim()
+        );
+        all.push(format!("host={place} user=postgres dbname={name}"));
+    }
+    Ok(all.join("; "))
 }
 
 fn make(programs: &Programs, data: &Path) -> Result<()> {

@@ -93,7 +93,7 @@ fn consumer(address: SocketAddr, last: Arc<AtomicU64>) -> Flow {
 
 /// What an operator asks for while the owner changes may be refused for a moment.
 #[track_caller]
-fn insist(api: &str, arguments: &[&str]) {
+fn insist(cluster: &Cluster, api: &str, arguments: &[&str]) {
     let began = Instant::now();
     loop {
         let output = landfall_with(api, arguments, "");
@@ -101,7 +101,8 @@ fn insist(api: &str, arguments: &[&str]) {
             return;
         }
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(began.elapsed() < Duration::from_secs(10), "{complaint}");
+        let patient = began.elapsed() < Duration::from_secs(10);
+        assert!(patient, "{complaint}{}", cluster.logs());
         std::thread::sleep(Duration::from_millis(200));
     }
 }
@@ -134,7 +135,7 @@ fn a_shard_that_moves_is_a_short_pause_for_clients_of_other_nodes() {
     let watcher = (owner + 1) % 3;
     let name = |at: usize| cluster.nodes[at].name.as_str();
     let api = cluster.nodes[watcher].api();
-    insist(api, &["cluster", "drain", name(watcher)]);
+    insist(&cluster, api, &["cluster", "drain", name(watcher)]);
     let address = cluster.nodes[watcher].address;
     fill(address, backlog);
     let last = Arc::new(AtomicU64::new(0));
@@ -146,12 +147,12 @@ fn a_shard_that_moves_is_a_short_pause_for_clients_of_other_nodes() {
         receiver.goes_on();
         sender.take_longest();
         receiver.take_longest();
-        insist(api, &["cluster", "drain", name(at)]);
+        insist(&cluster, api, &["cluster", "drain", name(at)]);
         sender.goes_on();
         receiver.goes_on();
         pauses.push(sender.take_longest());
         silences.push(receiver.take_longest());
-        insist(api, &["cluster", "drain", name(at), "--cancel"]);
+        insist(&cluster, api, &["cluster", "drain", name(at), "--cancel"]);
         at = 3 - at - watcher;
         sleep(Duration::from_millis(200));
     }

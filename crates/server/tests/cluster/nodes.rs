@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     pub(crate) zookeeper: Ensemble,
-    _postgres: Postgres,
+    pub(crate) postgres: Postgres,
 }
 
 pub(crate) struct Node {
@@ -78,8 +78,9 @@ impl Node {
         let line = { log.lines() }
             .rev()
             .find(|line| line.contains(" serving epoch="))?;
-        let (_, epoch) = line.rsplit_once("epoch=")?;
-        Some(epoch.trim().parse().expect("a number"))
+        let (_, said) = line.rsplit_once("epoch=")?;
+        let epoch = said.split_whitespace().next()?;
+        Some(epoch.parse().expect("a number"))
     }
 }
 
@@ -91,13 +92,27 @@ impl Cluster {
     /// With these options beside.
     pub(crate) fn start_with(more: &[String]) -> Self {
         let postgres = Postgres::start(&["fsync=off"]);
+        let database = postgres.address("postgres");
+        Self::start_over(postgres, &database, more)
+    }
+
+    /// Over two databases; their names, in the order in which they are named.
+    pub(crate) fn start_over_two() -> (Self, [String; 2]) {
+        let postgres = Postgres::start(&["fsync=off", "max_connections=200"]);
+        let names = [postgres.database(), postgres.database()];
+        let [first, second] = names.each_ref().map(|name| postgres.address(name));
+        let cluster = Self::start_over(postgres, &format!("{first}; {second}"), &[]);
+        (cluster, names)
+    }
+
+    fn start_over(postgres: Postgres, database: &str, more: &[String]) -> Self {
         let zookeeper = Ensemble::start(1);
-        let (hosts, database) = (zookeeper.hosts(), postgres.address("postgres"));
-        let nodes = (1..=3).map(|number| Node::start(number, &hosts, &database, more));
+        let hosts = zookeeper.hosts();
+        let nodes = (1..=3).map(|number| Node::start(number, &hosts, database, more));
         Self {
             nodes: nodes.collect(),
             zookeeper,
-            _postgres: postgres,
+            postgres,
         }
     }
 

@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 /// Asks without the commands: what the answer's head and body are.
-fn ask(api: &str, request: &str, headers: &str) -> String {
+pub(super) fn ask(api: &str, request: &str, headers: &str) -> String {
     ask_with(api, request, headers, "")
 }
 
@@ -38,14 +38,14 @@ fn session(api: &str) -> String {
     format!("Cookie: {cookie}\r\nx-csrf-token: {csrf}\r\n")
 }
 
-fn code(api: &str, path: &str) -> u16 {
+pub(super) fn code(api: &str, path: &str) -> u16 {
     let answer = ask(api, &format!("GET {path}"), "");
     let code = answer.split(' ').nth(1).expect("a status line");
     code.parse().expect("a number")
 }
 
 /// The exit code of `landfall cluster status`, and what it said.
-fn status(api: &str) -> (i32, Value) {
+pub(super) fn status(api: &str) -> (i32, Value) {
     let output = landfall_with(api, &["cluster", "status", "--json"], "");
     let said = serde_json::from_slice(&output.stdout).unwrap_or_default();
     (output.status.code().expect("it ended by itself"), said)

@@ -90,8 +90,10 @@ impl Chance {
 }
 
 /// A server is looked for often: the test is about kills, not about pauses.
-fn options(servers: &[SocketAddr]) -> Options {
-    let urls: Vec<String> = servers.iter().map(|one| format!("amqp://{one}")).collect();
+fn options(vhost: &str, servers: &[SocketAddr]) -> Options {
+    let vhost = vhost.replace('/', "%2f");
+    let urls = servers.iter().map(|one| format!("amqp://{one}/{vhost}"));
+    let urls: Vec<String> = urls.collect();
     Options::parse(urls.iter().map(String::as_str))
         .expect("good addresses")
         .patience(Duration::from_secs(30))
@@ -124,11 +126,16 @@ pub(crate) struct Sent {
 
 impl Load {
     pub(crate) fn start(queue: &'static str, servers: &[SocketAddr]) -> Self {
+        Self::start_in("/", queue, servers)
+    }
+
+    /// In a virtual host.
+    pub(crate) fn start_in(vhost: &str, queue: &'static str, servers: &[SocketAddr]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let confirmed = Arc::new(AtomicU64::new(0));
         let work = run(load(
             queue,
-            options(servers),
+            options(vhost, servers),
             stop.clone(),
             confirmed.clone(),
         ));
@@ -217,11 +224,21 @@ struct Drained {
 
 impl Drain {
     pub(crate) fn start(queue: &'static str, servers: &[SocketAddr], suppress: bool) -> Self {
+        Self::start_in("/", queue, servers, suppress)
+    }
+
+    /// In a virtual host.
+    pub(crate) fn start_in(
+        vhost: &str,
+        queue: &'static str,
+        servers: &[SocketAddr],
+        suppress: bool,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::new(Mutex::new(Seen::default()));
         let work = run(drain(
             queue,
-            options(servers),
+            options(vhost, servers),
             suppress,
             stop.clone(),
             seen.clone(),

@@ -49,8 +49,20 @@ impl Raw {
         raw
     }
 
+    /// Logged in so, with a virtual host asked for: what the server says to that.
+    pub(crate) fn enter(address: SocketAddr, login: &'static [u8], vhost: &str) -> Method {
+        let mut raw = Self::dial(address);
+        raw.login(login);
+        raw.tune_and_ask_for(vhost, 0);
+        raw.method(ChannelNumber(0))
+    }
+
     /// Takes what connection.tune offers, and asks for "/".
     pub(crate) fn tune_and_ask_for_the_vhost(&mut self, heartbeat_s: u16) {
+        self.tune_and_ask_for("/", heartbeat_s);
+    }
+
+    fn tune_and_ask_for(&mut self, vhost: &str, heartbeat_s: u16) {
         let Method::ConnectionTune(tune) = self.method(ChannelNumber(0)) else {
             panic!("connection.tune was expected");
         };
@@ -61,7 +73,7 @@ impl Raw {
         };
         self.send(ChannelNumber(0), &tune_ok.into());
         let open = connection::Open {
-            virtual_host: ShortStr::from_static("/"),
+            virtual_host: ShortStr::truncated(vhost),
             ..connection::Open::default()
         };
         self.send(ChannelNumber(0), &open.into());

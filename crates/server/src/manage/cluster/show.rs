@@ -16,7 +16,10 @@ fn everything_at(found: &Value, now: Duration) -> String {
     let mut text = String::new();
     text.push_str(&members(found, now));
     text.push('\n');
-    let columns = [
+    let databases = found["databases"].as_array();
+    let databases: Vec<&Value> = databases.into_iter().flatten().collect();
+    let is_one_of_several = databases.len() > 1;
+    let mut columns = vec![
         "shard",
         "state",
         "owner",
@@ -24,10 +27,19 @@ fn everything_at(found: &Value, now: Duration) -> String {
         "taken_by",
         "taken_epoch",
     ];
+    if is_one_of_several {
+        columns.insert(1, "database");
+    }
     text.push_str(&table(&found["shards"], &columns));
     text.push('\n');
     text.push_str(&zookeeper(&found["zookeeper"]));
-    text.push_str(&database(&found["database"]));
+    for (place, one) in databases.into_iter().enumerate() {
+        let name = match is_one_of_several {
+            true => format!("database {place}, "),
+            false => "database ".to_owned(),
+        };
+        text.push_str(&database(&name, one));
+    }
     for request in found["requests"].as_array().into_iter().flatten() {
         let node = cell(&request["node"]);
         let line = format!("in progress: {} {node}", cell(&request["request"]));
@@ -78,11 +90,11 @@ fn zookeeper(found: &Value) -> String {
     text
 }
 
-fn database(found: &Value) -> String {
+fn database(name: &str, found: &Value) -> String {
     let mut text = String::new();
     let hosts = cell(&found["hosts"]);
     if found["state"] != "connected" {
-        say(&mut text, &format!("database {hosts}: silent"));
+        say(&mut text, &format!("{name}{hosts}: silent"));
         return text;
     }
     let version = cell(&found["version"]);
@@ -92,7 +104,7 @@ fn database(found: &Value) -> String {
     };
     say(
         &mut text,
-        &format!("database {hosts}: PostgreSQL {version}{primary}"),
+        &format!("{name}{hosts}: PostgreSQL {version}{primary}"),
     );
     let standbys = found["standbys"].as_array().into_iter().flatten();
     let standbys: Vec<Value> = standbys.map(standby).collect();
@@ -138,11 +150,11 @@ mod tests {
             }],
             "requests": [{"request": "drain", "node": "b"}, {"request": "rebalance"}],
             "zookeeper": {"hosts": ["zk1:2181"], "silent_seconds": null},
-            "database": {
+            "databases": [{
                 "state": "connected", "hosts": ["db1:5432", "db2:5432"], "version": "15.4",
                 "primary": "10.0.0.1:5432",
                 "standbys": [{"name": "db2", "address": "10.0.0.2", "state": "streaming", "sync": "quorum", "lag_ms": 3}],
-            },
+            }],
             "attention": ["no other node could take over"],
         });
         let at = Duration::from_secs(1000 + 3 * 3600 + 62);
@@ -163,5 +175,38 @@ mod tests {
             ! no other node could take over
         "#]]
         .assert_eq(&everything_at(&found, at));
+    }
+
+    #[test]
+    fn each_of_several_databases_is_told() {
+        let shard = |shard: u32| {
+            json!({
+                "shard": shard, "database": shard % 2, "state": "served", "owner": "a", "epoch": 4,
+                "taken_by": "a", "taken_epoch": 4,
+            })
+        };
+        let found = json!({
+            "members": [],
+            "shards": [shard(0), shard(1), shard(2)],
+            "zookeeper": {"hosts": ["zk1:2181"], "silent_seconds": 3},
+            "databases": [
+                {"state": "connected", "hosts": ["db1:5432"], "version": "15.4", "primary": null, "standbys": []},
+                {"state": "silent", "hosts": ["db2:5432"]},
+            ],
+        });
+        expect_test::expect![[r#"
+            node  state  role  up  amqp  inner  admin  program  format  protocol
+
+            shard  database  state   owner  epoch  taken by  taken epoch
+            0      0         served  a      4      a         4
+            1      1         served  a      4      a         4
+            2      0         served  a      4      a         4
+
+            ZooKeeper zk1:2181: silent for 3 s
+            database 0, db1:5432: PostgreSQL 15.4
+            it has no standby
+            database 1, db2:5432: silent
+        "#]]
+        .assert_eq(&everything_at(&found, Duration::ZERO));
     }
 }
