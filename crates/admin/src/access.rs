@@ -5,7 +5,7 @@ use crate::endpoints::Api;
 use crate::entrance::{USER_MARK, say_user};
 use crate::{on_behalf, vhosts};
 use axum::extract::{RawPathParams, Request, State};
-use axum::http::{Extensions, HeaderMap, HeaderValue, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -15,10 +15,14 @@ use model::record::UserDefinition;
 use model::{Password, ShortStr};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// A wrong password is answered after this time, so that passwords cannot be tried quickly, and so that it does not tell
 /// how long a look at them took.
 pub(crate) const REFUSAL_DELAY: Duration = Duration::from_secs(1);
+
+/// A body that takes longer to come is late: its user is asked for again.
+const LATE: Duration = Duration::from_secs(1);
 
 /// Put among a request's extensions by whoever accepts connections: whether it comes from this machine.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,16 @@ pub struct Vouched {
     pub user: ShortStr,
     /// What the user had logged in with.
     pub mark: Mark,
+}
+
+/// Put among a request's extensions by the entrance: this user was let in from there with this password before. Who the user is
+/// now is asked all the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LetInBefore;
+
+/// Whether a request is from somebody who has been let in: a stranger is not told where other nodes are.
+pub fn has_been_let_in(of: &Extensions) -> bool {
+    of.get::<Vouched>().is_some() || of.get::<LetInBefore>().is_some()
 }
 
 /// Put among a request's extensions where another node of the cluster passed it on.
@@ -181,33 +195,36 @@ impl Caller {
 pub(crate) struct Guard {
     pub(crate) api: Api,
     pub(crate) needs: Needs,
+    /// The largest body that it takes.
+    pub(crate) body_max: usize,
 }
 
 /// Lets a request through to its endpoint, with its [`Caller`].
 pub(crate) async fn guard(
-    State(Guard { api, needs }): State<Guard>,
+    State(guard): State<Guard>,
     path: RawPathParams,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Result<Response, Failure> {
+    let Guard { api, needs, .. } = &guard;
     let local = is_local(request.extensions());
-    if needs == Needs::Nobody {
+    if *needs == Needs::Nobody {
         return Ok(next.run(request).await);
     }
-    let turn = api.turn().await;
     let vouched = request.extensions().get::<Vouched>().cloned();
-    let (caller, mark) = match log_in(&api, vouched, request.headers(), local).await {
-        Err(Failure::Elsewhere(_)) if needs == Needs::Cluster && local => {
-            drop(turn);
+    let is_stranger = !has_been_let_in(request.extensions());
+    let (caller, mark) = match log_in(api, vouched, request.headers(), local).await {
+        Err(Failure::Elsewhere(_)) if *needs == Needs::Cluster && local => {
             return Ok(next.run(request).await);
         }
+        Err(failure) if is_stranger => return Err(failure.for_strangers()),
         other => other?,
     };
     let user = caller.user.name.clone();
-    let mut response = match permit(&api, &caller, needs, &path).await {
+    let mut response = match permit(api, &caller, *needs, &path).await {
         Ok(()) => {
-            request.extensions_mut().insert(caller);
-            let mut response = next.run(request).await;
+            let served = guard.serve(caller, mark, &path, request, next).await;
+            let mut response = served.unwrap_or_else(Failure::into_response);
             let mark = HeaderValue::from_str(&format!("{:032x}", mark.0));
             let mark = mark.expect("digits are a header's value");
             response.headers_mut().insert(USER_MARK, mark);
@@ -217,6 +234,47 @@ pub(crate) async fn guard(
     };
     say_user(&mut response, &user);
     Ok(response)
+}
+
+impl Guard {
+    /// Works on a request when all of it has come.
+    async fn serve(
+        &self,
+        mut caller: Caller,
+        mark: Mark,
+        path: &RawPathParams,
+        mut request: Request,
+        next: Next,
+    ) -> Result<Response, Failure> {
+        let api = &self.api;
+        let mut share = None;
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let began = Instant::now();
+            let (head, body) = request.into_parts();
+            let read = api.bodies().read(&caller.user.name, body, self.body_max);
+            let (octets, held) = read.await?;
+            share = Some(held);
+            request = Request::from_parts(head, octets.into());
+            if began.elapsed() >= LATE && caller.bearer.is_none() {
+                // Much may have happened to the user meanwhile.
+                let user = caller.user.name.clone();
+                let local = is_local(request.extensions());
+                let vouched = Vouched { user, mark };
+                (caller, _) = match look_up(api, vouched, local).await {
+                    Err(Failure::SessionOver) => {
+                        return Err(Failure::NotAllowed("The user has changed meanwhile"));
+                    }
+                    looked_up => looked_up?,
+                };
+                permit(api, &caller, self.needs, path).await?;
+            }
+        }
+        request.extensions_mut().insert(caller);
+        let turn = api.turn().await;
+        let response = next.run(request).await;
+        drop((turn, share));
+        Ok(response)
+    }
 }
 
 /// Whether the user may ask for what the path names.

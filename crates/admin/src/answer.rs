@@ -23,6 +23,8 @@ pub(crate) enum Failure {
     SessionOver,
     /// Too much failed before: 429, and when to come again.
     TooManyLogins(Duration),
+    /// For somebody else, it seems: 421.
+    Misdirected(String),
     /// Not what its user wants, perhaps: 403.
     Forbidden(&'static str),
     /// Logged in, and may not: 401 as RabbitMQ says it, without asking again who it is.
@@ -48,7 +50,38 @@ pub(crate) enum Failure {
     /// Nothing more is taken in for the moment: 503.
     Short(String),
     /// Another node has to be asked: 503.
-    Elsewhere(String),
+    Elsewhere(Serving),
+}
+
+/// Which node serves, as far as whoever asks may know.
+#[derive(Debug)]
+pub(crate) enum Serving {
+    /// None does.
+    Nobody,
+    /// Another one.
+    Another,
+    /// One of which is said where its API is.
+    At(String),
+}
+
+impl Failure {
+    /// The same for somebody of whom nobody knows who it is: where other nodes are is not for strangers.
+    pub(crate) fn for_strangers(self) -> Self {
+        match self {
+            Self::Elsewhere(Serving::At(_)) => Self::Elsewhere(Serving::Another),
+            other => other,
+        }
+    }
+}
+
+impl Serving {
+    fn words(&self) -> &str {
+        match self {
+            Self::Nobody => "no node of the cluster serves at the moment",
+            Self::Another => "another node of the cluster serves, and does not answer",
+            Self::At(said) => said,
+        }
+    }
 }
 
 impl From<Mistake> for Failure {
@@ -67,7 +100,8 @@ impl From<AskError> for Failure {
             AskError::Refused(CommandRefused::Short(what)) => Self::Short(what),
             AskError::Unreadable(what) => Self::Unreadable(what),
             AskError::Stopping => Self::Stopping,
-            AskError::Elsewhere(_) => Self::Elsewhere(error.to_string()),
+            AskError::Elsewhere(None) => Self::Elsewhere(Serving::Nobody),
+            AskError::Elsewhere(Some(_)) => Self::Elsewhere(Serving::At(error.to_string())),
         }
     }
 }
@@ -95,6 +129,10 @@ impl Failure {
             Self::TooManyLogins(_) => {
                 let reason = "too many logins have failed";
                 (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", reason)
+            }
+            Self::Misdirected(reason) => {
+                let code = StatusCode::MISDIRECTED_REQUEST;
+                (code, "misdirected", reason.as_str())
             }
             Self::Forbidden(reason) => (StatusCode::FORBIDDEN, "forbidden", reason),
             Self::NotAllowed(reason) => (StatusCode::UNAUTHORIZED, "not_authorised", reason),
@@ -124,9 +162,9 @@ impl Failure {
                 let code = StatusCode::SERVICE_UNAVAILABLE;
                 (code, "unavailable", reason.as_str())
             }
-            Self::Elsewhere(reason) => {
+            Self::Elsewhere(serving) => {
                 let code = StatusCode::SERVICE_UNAVAILABLE;
-                (code, "elsewhere", reason.as_str())
+                (code, "elsewhere", serving.words())
             }
             Self::Stopping => {
                 let reason = "the server is stopping";

@@ -1,6 +1,7 @@
 //! What the handlers work with: the broker behind its operator, the node, and how often the broker may be asked for much.
 
 use crate::answer::Failure;
+use crate::bodies::Bodies;
 use crate::journey::{Journey, Wanted};
 use crate::live::Live;
 use crate::node::Node;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-/// So many requests are worked on at a time; the others wait.
+/// So many requests are worked on at a time; the others wait. They do so after they have come in full.
 const TURNS: usize = 4;
 
 /// What takes the broker less needs no pause.
@@ -28,6 +29,7 @@ struct Inner {
     node_name: String,
     about: About,
     turns: Semaphore,
+    bodies: Bodies,
     pace: Mutex<Pace>,
     live: Live,
 }
@@ -78,6 +80,7 @@ impl Api {
             node,
             about,
             turns: Semaphore::new(TURNS),
+            bodies: Bodies::default(),
             pace: Mutex::new(Pace {
                 next: Instant::now(),
             }),
@@ -162,6 +165,11 @@ impl Api {
     /// What the server says about itself.
     pub(crate) fn about(&self) -> &About {
         &self.0.about
+    }
+
+    /// Where the bodies of requests are taken in.
+    pub(crate) fn bodies(&self) -> &Bodies {
+        &self.0.bodies
     }
 
     /// Waits until the request may be worked on.

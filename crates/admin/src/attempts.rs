@@ -1,9 +1,12 @@
-//! Failed logins slow down whoever makes them: after a few from one address, or for one user, the next ones are refused
-//! without a look at the password, until a minute is over.
+//! Failed logins slow down whoever makes them: after a few from one address, or for one user from addresses near each other,
+//! the next ones are refused without a look at the password, until a minute is over. So they are after more of them for one
+//! user from anywhere.
 //!
 //! Who has logged in from an address with a password goes on doing so, whatever others fail at from there: a forgotten
-//! script must not lock its neighbours out. And who fails from elsewhere locks no user out on the machine itself.
+//! script must not lock its neighbours out. Nor does what fails elsewhere lock a user out where that user was let in before, or
+//! on the machine itself.
 
+use crate::party::party;
 use model::ShortStr;
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -14,14 +17,17 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// So many failures are let pass in a [`WINDOW`].
+/// So many failures are let pass in a [`WINDOW`], of one user wherever they come from more: else anybody who knows a user's
+/// name could keep the user out.
 const FAILURES_MAX: u32 = 5;
+const FAILURES_ANYWHERE_MAX: u32 = 30;
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// So many logins of one party may be looked at while nobody knows yet how they end; the others wait for that.
 const UNDECIDED_MAX: u32 = 16;
+const UNDECIDED_ANYWHERE_MAX: u32 = 64;
 
-/// Of so many addresses and users is kept what failed, and of so many logins that they were right.
+/// Of so many addresses and users is kept what failed, and of so many logins, and places of users, that they were right.
 const KEPT_MAX: usize = 4_096;
 
 /// What failed, and what was right.
@@ -38,14 +44,26 @@ pub(crate) struct Attempts {
 struct Kept {
     failed: HashMap<Whose, Failed>,
     proven: HashMap<u64, Instant>,
+    /// Where users were let in.
+    known: HashMap<u64, Instant>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Whose {
-    /// An address; of IPv6 the network, which is what one party has.
-    Address(IpAddr),
-    /// A user, of whom somebody says on this machine or elsewhere that it is them.
-    User(ShortStr, bool),
+    /// A place.
+    Place(Place),
+    /// A user, at addresses near each other.
+    UserNear(ShortStr, Place),
+    /// A user, anywhere but on this machine.
+    User(ShortStr),
+}
+
+/// Where somebody comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Place {
+    address: IpAddr,
+    /// Whether that is this machine itself, and not something on it that passes on what others say.
+    local: bool,
 }
 
 struct Failed {
@@ -58,27 +76,38 @@ struct Failed {
 #[derive(Clone)]
 pub(crate) struct Login {
     whose: Vec<Whose>,
+    /// Of user, place and password.
     proof: u64,
+    /// Of user and place.
+    place: u64,
 }
 
 impl Attempts {
-    /// Somebody at `address` says to be `user`, by `secret`.
-    pub(crate) fn login(&self, address: IpAddr, user: &ShortStr, secret: &str) -> Login {
-        let address = match address.to_canonical() {
-            IpAddr::V6(v6) if !v6.is_loopback() => {
-                let network = v6.to_bits() & !u128::from(u64::MAX);
-                IpAddr::V6(network.into())
-            }
-            other => other,
-        };
-        let local = address.is_loopback();
-        let mut whose = vec![Whose::Address(address)];
+    /// Somebody at `address`, or on this machine itself, says to be `user`, by `secret`.
+    pub(crate) fn login(
+        &self,
+        address: IpAddr,
+        local: bool,
+        user: &ShortStr,
+        secret: &str,
+    ) -> Login {
+        let address = party(address);
+        let place = Place { address, local };
+        let mut whose = vec![Whose::Place(place)];
         // A token comes without a name: who shows a wrong one must not lock out those who show others.
         if !user.is_empty() {
-            whose.push(Whose::User(user.detached(), local));
+            let near = Place {
+                address: neighbourhood(address),
+                local,
+            };
+            whose.push(Whose::UserNear(user.detached(), near));
+            if !local {
+                whose.push(Whose::User(user.detached()));
+            }
         }
         Login {
-            proof: self.hasher.hash_one((address, user.as_str(), secret)),
+            proof: self.hasher.hash_one((place, user.as_str(), secret)),
+            place: self.hasher.hash_one((place, user.as_str())),
             whose,
         }
     }
@@ -105,12 +134,23 @@ impl Attempts {
         if kept.proven.contains_key(&login.proof) {
             return Ok(Some(true));
         }
-        let of = login.whose.iter();
-        let failed: Vec<_> = of.filter_map(|whose| kept.failed.get(whose)).collect();
-        if let Some(wait) = { failed.iter() }.filter_map(|of| of.refuses_for(now)).max() {
+        // What fails for a user elsewhere says nothing of a place where the user was let in.
+        let known = kept.known.contains_key(&login.place);
+        let counts = |whose: &&Whose| !known || matches!(whose, Whose::Place(_));
+        let of = login.whose.iter().filter(counts);
+        let failed: Vec<_> = of
+            .filter_map(|whose| Some((whose, kept.failed.get(whose)?)))
+            .collect();
+        let refused = failed
+            .iter()
+            .filter_map(|(whose, of)| of.refuses_for(now, whose.failures_max()));
+        if let Some(wait) = refused.max() {
             return Err(wait);
         }
-        if failed.iter().any(|of| of.undecided >= UNDECIDED_MAX) {
+        if failed
+            .iter()
+            .any(|(whose, of)| of.undecided >= whose.undecided_max())
+        {
             return Ok(None);
         }
         for whose in &login.whose {
@@ -133,14 +173,17 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
+    /// Whether the same was right before.
+    pub(crate) const fn is_proven(&self) -> bool {
+        self.proven
+    }
+
     /// The password was right.
     pub(crate) fn succeeded(self) {
         let mut kept = self.attempts.lock();
         let now = Instant::now();
-        if kept.proven.len() >= KEPT_MAX && !kept.proven.contains_key(&self.login.proof) {
-            make_room(&mut kept.proven, |at| *at);
-        }
-        kept.proven.insert(self.login.proof, now);
+        remember(&mut kept.proven, self.login.proof, now);
+        remember(&mut kept.known, self.login.place, now);
     }
 
     /// It was not.
@@ -196,16 +239,49 @@ impl Kept {
     }
 }
 
+impl Whose {
+    const fn failures_max(&self) -> u32 {
+        match self {
+            Self::Place(_) | Self::UserNear(..) => FAILURES_MAX,
+            Self::User(_) => FAILURES_ANYWHERE_MAX,
+        }
+    }
+
+    const fn undecided_max(&self) -> u32 {
+        match self {
+            Self::Place(_) | Self::UserNear(..) => UNDECIDED_MAX,
+            Self::User(_) => UNDECIDED_ANYWHERE_MAX,
+        }
+    }
+}
+
 impl Failed {
     fn is_over(&self, now: Instant) -> bool {
         self.undecided == 0 && now.duration_since(self.since) >= WINDOW
     }
 
-    fn refuses_for(&self, now: Instant) -> Option<Duration> {
+    fn refuses_for(&self, now: Instant, failures_max: u32) -> Option<Duration> {
         let age = now.duration_since(self.since);
-        let many = age < WINDOW && self.count >= FAILURES_MAX;
+        let many = age < WINDOW && self.count >= failures_max;
         many.then(|| WINDOW.saturating_sub(age))
     }
+}
+
+/// Addresses that are near each other: the first 24 bits of IPv4, the first 48 of IPv6.
+fn neighbourhood(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() & (u32::MAX << 8)).into()),
+        IpAddr::V6(v6) if v6.is_loopback() => address,
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & (u128::MAX << 80)).into()),
+    }
+}
+
+/// Remembers when that was right; of too many the oldest is forgotten.
+fn remember(right: &mut HashMap<u64, Instant>, what: u64, now: Instant) {
+    if right.len() >= KEPT_MAX && !right.contains_key(&what) {
+        make_room(right, |at| *at);
+    }
+    right.insert(what, now);
 }
 
 /// Forgets the oldest.
@@ -222,7 +298,8 @@ mod tests {
 
     fn login(attempts: &Attempts, address: &str, user: &str, secret: &str) -> Login {
         let user = ShortStr::try_from(user).expect("a short name");
-        attempts.login(address.parse().expect("an address"), &user, secret)
+        let address: IpAddr = address.parse().expect("an address");
+        attempts.login(address, address.is_loopback(), &user, secret)
     }
 
     async fn fail(attempts: &Attempts, address: &str, user: &str) -> Result<(), Duration> {
@@ -249,7 +326,13 @@ mod tests {
                 Ok(())
             );
         }
-        assert_eq!(fail(&attempts, "10.0.0.9", "ada").await, Err(WINDOW));
+        assert_eq!(fail(&attempts, "10.0.1.9", "ada").await, Err(WINDOW));
+        assert_eq!(fail(&attempts, "10.0.1.9", "bob").await, Ok(()));
+        assert_eq!(
+            fail(&attempts, "10.0.2.9", "ada").await,
+            Ok(()),
+            "from afar"
+        );
         assert_eq!(
             fail(&attempts, "127.0.0.1", "ada").await,
             Ok(()),
@@ -257,6 +340,61 @@ mod tests {
         );
         tokio::time::advance(WINDOW).await;
         assert_eq!(fail(&attempts, "10.0.0.1", "ada").await, Ok(()));
+    }
+
+    /// Guesses from so many networks as it takes until nobody may guess any more.
+    async fn guess_from_everywhere(attempts: &Attempts, user: &str) {
+        for number in 0..FAILURES_ANYWHERE_MAX {
+            let address = format!("10.1.{number}.1");
+            assert_eq!(fail(attempts, &address, user).await, Ok(()));
+        }
+        assert_eq!(fail(attempts, "10.2.0.1", user).await, Err(WINDOW));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_user_is_not_locked_out_from_afar_where_the_user_was_let_in() {
+        let attempts = Attempts::default();
+        let home = "192.0.2.7";
+        let right = attempts.begin(login(&attempts, home, "ada", "right")).await;
+        right.expect("nothing failed").succeeded();
+        guess_from_everywhere(&attempts, "ada").await;
+        // Another password than the one that was right, so it is looked at again; and mistakes may be made there, too.
+        let changed = attempts
+            .begin(login(&attempts, home, "ada", "changed"))
+            .await;
+        changed.expect("it is where ada was").succeeded();
+        for _ in 0..FAILURES_MAX {
+            assert_eq!(fail(&attempts, home, "ada").await, Ok(()));
+        }
+        assert_eq!(
+            fail(&attempts, home, "ada").await,
+            Err(WINDOW),
+            "too many from there"
+        );
+        let neighbour = login(&attempts, "192.0.2.8", "ada", "right");
+        assert!(
+            attempts.begin(neighbour).await.is_err(),
+            "ada was never there"
+        );
+        assert_eq!(
+            fail(&attempts, "10.2.0.1", "bob").await,
+            Ok(()),
+            "another user"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_proxy_passes_on_locks_nobody_out_on_the_machine() {
+        let attempts = Attempts::default();
+        let user = ShortStr::from_static("ada");
+        let here = IpAddr::from([127, 0, 0, 1]);
+        let through = |secret: &str| attempts.login(here, false, &user, secret);
+        for _ in 0..FAILURES_MAX {
+            let guess = attempts.begin(through("guess")).await;
+            guess.expect("it may be tried").failed();
+        }
+        assert!(attempts.begin(through("guess")).await.is_err());
+        assert_eq!(fail(&attempts, "127.0.0.1", "ada").await, Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
@@ -325,6 +463,7 @@ mod tests {
                 .succeeded();
         }
         let kept = attempts.lock();
-        assert!(kept.failed.len() <= KEPT_MAX && kept.proven.len() <= KEPT_MAX);
+        let right = kept.proven.len().max(kept.known.len());
+        assert!(kept.failed.len() <= KEPT_MAX && right <= KEPT_MAX);
     }
 }

@@ -1,16 +1,14 @@
 //! The bodies of requests.
 
 use crate::answer::Failure;
+use crate::bodies::BODY_MAX;
 use crate::reader::Mistake;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
 
-/// The largest body of a request.
-const BODY_MAX: usize = 1024 * 1024;
-
 /// The largest document of definitions: RabbitMQ's limit.
-const DOCUMENT_MAX: usize = 20_000_000;
+pub(crate) const DOCUMENT_MAX: usize = 20_000_000;
 
 /// The body of a request: JSON; without a word the empty object.
 pub(crate) struct Body(pub(crate) Json);
@@ -19,7 +17,14 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
-        parse(&octets(request, BODY_MAX).await?).map(Self)
+        Self::of(request, BODY_MAX).await
+    }
+}
+
+impl Body {
+    /// The body of a request, if it has no more bytes than that.
+    pub(crate) async fn of(request: Request, most: usize) -> Result<Self, Failure> {
+        parse(&octets(request, most).await?).map(Self)
     }
 }
 

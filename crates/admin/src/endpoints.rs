@@ -5,6 +5,8 @@ pub(crate) use crate::body::{Body, DocumentBody};
 
 use crate::access::{Guard, Needs, guard};
 use crate::answer::Failure;
+use crate::bodies::BODY_MAX;
+use crate::body::DOCUMENT_MAX;
 use crate::described::Kind;
 use crate::endpoint::Endpoint;
 use crate::entrance::SESSION_PATH;
@@ -30,6 +32,9 @@ use std::time::Duration;
 
 /// A request has so long to arrive and be answered.
 const REQUEST_MAX: Duration = Duration::from_secs(60);
+
+/// Where documents are taken.
+const DOCUMENTS: &str = "/api/definitions";
 
 /// An object of RabbitMQ's, whose keys are not described here, and a list of such.
 const OBJECT: Kind = Kind::Map;
@@ -296,9 +301,14 @@ pub fn router(operator: Arc<dyn Operator>, node: Arc<dyn Node>, about: About) ->
     let mut router = Router::new();
     for endpoint in ENDPOINTS {
         let needs = endpoint.needs;
+        let body_max = match endpoint.path.starts_with(DOCUMENTS) {
+            true => DOCUMENT_MAX,
+            false => BODY_MAX,
+        };
         let guarded = Guard {
             api: api.clone(),
             needs,
+            body_max,
         };
         let handler = (endpoint.handler)().route_layer(from_fn_with_state(guarded, guard));
         // As with RabbitMQ a slash at the end means nothing: Flower puts one there.

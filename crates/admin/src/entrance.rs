@@ -1,12 +1,14 @@
 //! What stands before all of the API, whoever will answer: sessions, the back-off after failed logins, requests that
-//! another site makes a browser send, and headers that tell browsers what they may do with an answer.
+//! another site makes a browser send, names that are not this machine's, and headers that tell browsers what they may do with
+//! an answer.
 //!
 //! It is the entrance of the node that was asked. What that node passes on to another one has been through it, and says
 //! who it is from ([`Vouched`]).
 
-use crate::access::{FromNode, REFUSAL_DELAY, Vouched, login_of};
+use crate::access::{FromNode, LetInBefore, REFUSAL_DELAY, Vouched, is_local, login_of};
 use crate::answer::Failure;
-use crate::attempts::{Attempts, Login};
+use crate::attempts::{Attempt, Attempts, Login};
+use crate::hosts::Hosts;
 use crate::operations::{Asked, Operations};
 use crate::sessions::{Current, Sessions};
 use axum::Router;
@@ -66,18 +68,21 @@ const USER: HeaderName = HeaderName::from_static("landfall-user");
 const REASON: HeaderName = HeaderName::from_static("landfall-reason");
 
 /// What all requests share that come in here.
-#[derive(Default)]
 pub(crate) struct Entrance {
     pub(crate) sessions: Sessions,
     pub(crate) attempts: Attempts,
+    hosts: Hosts,
     operations: Option<Arc<dyn Operations>>,
 }
 
-/// Puts the entrance before an API. What operators do is noted in `operations`.
-pub fn entrance(api: Router, operations: Option<Arc<dyn Operations>>) -> Router {
+/// Puts the entrance before an API, which answers on its own machine to the names of `hosts`. What operators do is noted in
+/// `operations`.
+pub fn entrance(api: Router, hosts: Hosts, operations: Option<Arc<dyn Operations>>) -> Router {
     let entrance = Entrance {
+        sessions: Sessions::default(),
+        attempts: Attempts::default(),
+        hosts,
         operations,
-        ..Entrance::default()
     };
     api.layer(from_fn_with_state(Arc::new(entrance), enter))
 }
@@ -110,6 +115,7 @@ impl Entrance {
         mut request: Request,
         next: Next,
     ) -> Result<Response, Failure> {
+        self.hosts.check(&request)?;
         let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
         if changes {
             check_site(request.headers())?;
@@ -198,7 +204,7 @@ impl Entrance {
     }
 
     /// Somebody says a password with the request.
-    async fn try_login(&self, request: Request, next: Next) -> Result<Response, Failure> {
+    async fn try_login(&self, mut request: Request, next: Next) -> Result<Response, Failure> {
         let attempt = match self.login(&request) {
             Some(login) => {
                 let begun = self.attempts.begin(login).await;
@@ -206,6 +212,9 @@ impl Entrance {
             }
             None => None,
         };
+        if attempt.as_ref().is_some_and(Attempt::is_proven) {
+            request.extensions_mut().insert(LetInBefore);
+        }
         let refused_at = Instant::now() + REFUSAL_DELAY;
         let response = next.run(request).await;
         // Who it is is asked again after a password that was wrong, and then only. Where nobody is asked (the probes),
@@ -227,12 +236,21 @@ impl Entrance {
     fn login(&self, request: &Request) -> Option<Login> {
         let (user, password) = login_of(request.headers())?;
         let address = Arrival::of(request.extensions()).address;
-        Some(self.attempts.login(address, &user, password.as_str()))
+        let local = is_local(request.extensions());
+        let login = { &self.attempts }.login(address, local, &user, password.as_str());
+        Some(login)
     }
 
     /// Somebody says a password in another way.
-    pub(crate) fn login_by(&self, arrival: Arrival, user: &ShortStr, password: &str) -> Login {
-        self.attempts.login(arrival.address, user, password)
+    pub(crate) fn login_by(
+        &self,
+        arrival: Arrival,
+        local: bool,
+        user: &ShortStr,
+        password: &str,
+    ) -> Login {
+        let address = arrival.address;
+        self.attempts.login(address, local, user, password)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::entrance::{Arrival, Entrance, say_user, set_cookie};
 use crate::reader::Reader;
 use crate::sessions::Current;
 use crate::shapes;
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -51,6 +51,9 @@ pub(crate) const SESSION: Described = Described::new(
     ],
 );
 
+/// The largest body that says who somebody is: a token fits, and strangers cannot take much memory.
+const LOGIN_MAX: usize = 64 * 1024;
+
 /// Begins a session of whoever knows a password.
 pub(crate) async fn begin(
     State(api): State<Api>,
@@ -60,16 +63,15 @@ pub(crate) async fn begin(
     let arrival = Arrival::of(request.extensions());
     let local = is_local(request.extensions());
     let before = request.extensions().get::<Current>().cloned();
-    let Body(body) = Body::from_request(request, &()).await?;
+    let Body(body) = Body::of(request, LOGIN_MAX).await?;
     let mut body = Reader::of(&LOGIN, &body)?;
     let name = body.required_text("username")?;
     let password = body.required_text("password")?;
     // A name that is too long is nobody's.
     let user = ShortStr::try_from(name).unwrap_or_default();
-    let login = entrance.login_by(arrival, &user, password);
+    let login = entrance.login_by(arrival, local, &user, password);
     let attempt = entrance.attempts.begin(login).await;
     let attempt = attempt.map_err(Failure::TooManyLogins)?;
-    let turn = api.turn().await;
     let refused_at = Instant::now() + REFUSAL_DELAY;
     let asked = Command::Authenticate {
         user,
@@ -77,7 +79,6 @@ pub(crate) async fn begin(
         local,
     };
     let answer = api.ask(asked).await;
-    drop(turn);
     let (caller, mark, token) = match answer {
         Ok(Answer::User(user, mark)) => (Caller::from(user), mark, None),
         Ok(Answer::Bearer(bearer)) => {
@@ -89,7 +90,7 @@ pub(crate) async fn begin(
             tokio::time::sleep_until(refused_at).await;
             return Err(Failure::LoginRefused);
         }
-        Err(other) => return Err(other),
+        Err(other) => return Err(other.for_strangers()),
     };
     attempt.succeeded();
     caller.check_comes_in()?;

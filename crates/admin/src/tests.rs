@@ -10,6 +10,7 @@ mod endpoints;
 mod features;
 mod getting;
 mod hostile;
+mod hosts;
 mod import;
 mod journeys;
 mod lists;
@@ -30,7 +31,7 @@ mod summary;
 mod transcript;
 
 use crate::node::Node;
-use crate::{About, FromThisMachine, Operator, Sampling, entrance, router};
+use crate::{About, FromThisMachine, Hosts, Operator, Sampling, entrance, router};
 use axum::body::Body;
 use axum::http::{Request, Response, header};
 use base64::Engine;
@@ -56,30 +57,17 @@ impl Api {
     }
 
     fn of(operator: impl Operator + 'static, node: Arc<dyn Node>) -> Self {
-        let about = About {
-            product: "Landfall".into(),
-            version: "1.2.3",
-            cluster_name: "test".into(),
-            oauth: None,
-        };
         let operations = node.operations();
-        Self(entrance(
-            router(Arc::new(operator), node, about).api,
-            operations,
-        ))
+        let served = router(Arc::new(operator), node, about());
+        Self(entrance(served.api, hosts(), operations))
     }
 
     /// The API, and what has to run beside it.
     fn sampled(operator: impl Operator + 'static) -> (Self, Sampling) {
-        let about = About {
-            product: "Landfall".into(),
-            version: "1.2.3",
-            cluster_name: "test".into(),
-            oauth: None,
-        };
-        let mut served = router(Arc::new(operator), Arc::new(Alone), about);
+        let mut served = router(Arc::new(operator), Arc::new(Alone), about());
         let sampling = served.sampling.remove(0);
-        (Self(entrance(served.api, None)), sampling)
+        let api = entrance(served.api, hosts(), None);
+        (Self(api), sampling)
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Body> {
@@ -129,6 +117,19 @@ impl Api {
         }
         written
     }
+}
+
+fn about() -> About {
+    About {
+        product: "Landfall".into(),
+        version: "1.2.3",
+        cluster_name: "test".into(),
+        oauth: None,
+    }
+}
+
+fn hosts() -> Hosts {
+    Hosts::named(["node", "here"])
 }
 
 fn basic(user: &str) -> String {

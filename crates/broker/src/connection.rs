@@ -12,7 +12,7 @@ use crate::seldom::Seldom;
 use crate::statistics::Counted;
 use crate::tx::Transaction;
 use crate::unacked::Unacked;
-use crate::{Broker, Effect, Opened};
+use crate::{Broker, Effect, Mark, Opened};
 use model::method::{channel, connection};
 use model::{
     ChannelError, ChannelNumber, ConnectionError, ConnectionId, MethodId, Position, QueueId,
@@ -116,6 +116,7 @@ impl Broker {
                 return;
             }
         };
+        self.logged_in.remove(&opened.connection);
         self.quota.connection_opened(&opened.user, vhost);
         self.statistics.churn.connection_created += 1;
         let known = self.connections.insert(
@@ -159,15 +160,22 @@ impl Broker {
     }
 
     fn rights_of(&self, opened: &Opened) -> Option<Arc<Rights>> {
-        match self.bearers.get(&opened.connection) {
-            Some(bearer) => bearer.rights(&opened.vhost),
-            None => self.access.rights(&opened.user, &opened.vhost),
+        if let Some(bearer) = self.bearers.get(&opened.connection) {
+            return bearer.rights(&opened.vhost);
         }
+        let logged_in = self.logged_in.get(&opened.connection);
+        let user = self.access.users.get(&opened.user);
+        // Whoever was removed since the login, and made anew under the same name, is somebody else.
+        if logged_in.is_some_and(|mark| user.is_none_or(|user| Mark::of(user) != *mark)) {
+            return None;
+        }
+        self.access.rights(&opened.user, &opened.vhost)
     }
 
     /// A connection is gone: its exclusive queues go with it, what it did not acknowledge comes back.
     pub(crate) fn close_connection(&mut self, now: Timestamp, id: ConnectionId) {
         self.bearers.remove(&id);
+        self.logged_in.remove(&id);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };

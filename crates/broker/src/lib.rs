@@ -166,6 +166,8 @@ pub struct Broker {
     access: Access,
     /// Who came with a token, by connection; from the login to the end.
     bearers: FxHashMap<ConnectionId, Arc<Bearer>>,
+    /// What those logged in with who have not entered a virtual host yet.
+    logged_in: FxHashMap<ConnectionId, Mark>,
     policies: Policies,
     quota: Quota,
     /// Users who may only come from this machine.
@@ -223,6 +225,7 @@ impl Broker {
             share: Share::default(),
             access: Access::default(),
             bearers: FxHashMap::default(),
+            logged_in: FxHashMap::default(),
             policies: Policies::default(),
             quota: Quota::default(),
             loopback_users: limits.loopback_users.clone(),

@@ -52,11 +52,22 @@ impl Broker {
                 return;
             }
         };
+        let by_password = !matches!(proof, Proof::Vouched);
         let effect = match checked {
             Ok(Checked::Slow(slow)) => Effect::PasswordSlow { connection, slow },
-            checked => Effect::LoginChecked {
+            Ok(Checked::Right(user)) => {
+                let mark = Mark::of(user);
+                if by_password {
+                    self.logged_in.insert(connection, mark);
+                }
+                Effect::LoginChecked {
+                    connection,
+                    result: Ok(()),
+                }
+            }
+            Err(why) => Effect::LoginChecked {
                 connection,
-                result: checked.map(|_| ()),
+                result: Err(why),
             },
         };
         self.effects.push_back(effect);

@@ -139,16 +139,16 @@ async fn who_is(
     asking: Builder,
     local: bool,
 ) -> Result<Answer, AskError> {
-    let unknown = |_| AskError::Elsewhere(Some(there.admin.to_string()));
+    let unknown = || AskError::Elsewhere(Some(there.admin.to_string()));
     let request = asking.extension(FromThisMachine(local)).body(Body::empty());
     let request = request.expect("a path and base64 are a request");
     let asked = tokio::time::timeout(WHO_MAX, passing::ask(there, secret, request)).await;
-    let silent = |_| Err("it does not answer".to_owned());
-    let response = asked.unwrap_or_else(silent).map_err(unknown)?;
+    let answered = asked.map_err(|_| unknown())?;
+    let response = answered.map_err(|_| unknown())?;
     let code = response.status();
     let mark = mark(response.headers());
     let body = axum::body::to_bytes(response.into_body(), USER_MAX).await;
-    let body = body.map_err(|error| unknown(error.to_string()))?;
+    let body = body.map_err(|_| unknown())?;
     let said: Value = serde_json::from_slice(&body).unwrap_or_default();
     match code {
         StatusCode::OK => {
@@ -172,7 +172,7 @@ async fn who_is(
             let why = "the node that serves does not let this user in";
             Err(CommandRefused::AccessRefused(why.into()).into())
         }
-        other => Err(unknown(other.to_string())),
+        _ => Err(unknown()),
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! A flag is stronger than the environment, the environment than the file, the file than the default.
 
+mod hosts;
 mod member;
 pub use member::Member;
 mod oauth;
@@ -155,6 +156,8 @@ macro_rules! options {
 }
 
 options! {
+    admin_hosts: String, "LANDFALL_ADMIN_HOSTS", "NAME,…|any|none", "none",
+        "Names under which the HTTP API is asked on its own machine, beside its addresses, localhost and the machine's name";
     data_dir: PathBuf, "LANDFALL_DATA_DIR", "DIR", "./landfall-data",
         "Directory that holds all that has landed";
     disk_free_limit: Size, "LANDFALL_DISK_FREE_LIMIT", "SIZE", "256MiB",
@@ -306,6 +309,8 @@ pub struct Config {
     pub admin_listen: Option<Vec<SocketAddr>>,
     /// The same with TLS.
     pub admin_listen_tls: Option<Vec<SocketAddr>>,
+    /// To which names it answers on its own machine.
+    pub admin_hosts: admin::Hosts,
     /// What TLS is made with, if there is any.
     pub tls: Option<TlsFiles>,
     /// Whose tokens are taken, if any are.
@@ -457,6 +462,7 @@ fn check(decided: Decided) -> anyhow::Result<Config> {
         listen_tls: addresses("listen-tls", decided.listen_tls.as_deref())?,
         admin_listen: addresses("admin-listen", decided.admin_listen.as_deref())?,
         admin_listen_tls: addresses("admin-listen-tls", decided.admin_listen_tls.as_deref())?,
+        admin_hosts: hosts::hosts(&decided.admin_hosts)?,
         prometheus_listen: addresses("prometheus-listen", decided.prometheus_listen.as_deref())?,
         tls,
         oauth,

@@ -85,7 +85,8 @@ impl Directory {
         let request = Request::builder().method(method).uri(DIRECTORY);
         let request = request.extension(FromThisMachine(false));
         let request = request.body(body).expect("a path is a request");
-        let response = passing::ask(there, self.secret, request).await?;
+        let answered = passing::ask(there, self.secret, request).await;
+        let response = answered.map_err(|why| why.to_string())?;
         let code = response.status();
         if code != StatusCode::OK {
             return Err(format!("the node that serves answers {code}"));

@@ -3,37 +3,39 @@
 
 use crate::config::Config;
 use crate::listen::{self, Entry};
+use crate::room::Room;
 use crate::tls::Tls;
-use admin::{Arrival, FromThisMachine, Served};
+use admin::{Arrival, FromThisMachine, Hosts, Served};
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::Body;
+use axum::http::header::{self, HeaderMap, HeaderName};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::collections::HashMap;
+use rustix::net::sockopt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
 use tower::Service;
 use tracing::{debug, info, warn};
 
 /// RabbitMQ's port for its management.
 pub const PORT: u16 = 15672;
 
-/// The most connections at a time: the next ones wait to be accepted.
-const CONNECTIONS_MAX: usize = 128;
-
-/// The most of one address: whoever keeps connections open and says nothing keeps nobody else out.
-const OF_ADDRESS_MAX: usize = 64;
-
 /// So long a connection may take to send the head of a request, the next one on the same connection too.
 const HEAD_MAX: Duration = Duration::from_secs(30);
+
+/// So much of a request's head is kept while it comes in, in bytes: a token fits.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// A client that takes nothing of an answer for so long is given up, in milliseconds: else it would keep its connection, and
+/// what it was to read, for ever.
+const UNREAD_MAX: u32 = 60_000;
 
 /// After an error of accept the next try waits so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -98,14 +100,15 @@ pub struct Doors {
 }
 
 /// Serves the API for as long as the process runs.
-pub fn serve(doors: Doors, served: Served) -> Result<()> {
+pub fn serve(doors: Doors, served: Served, hosts: &Hosts) -> Result<()> {
     let Served {
         api,
         metrics,
         sampling,
     } = served;
     // The pages are every node's own: what they ask the API for may be another's to answer.
-    let api = api.merge(pages::router());
+    let api = api.merge(admin::answering(hosts.clone(), pages::router()));
+    let metrics = admin::answering(hosts.clone(), metrics);
     let scrapers = doors.metrics.into_iter().map(|listener| Entry {
         listener,
         tls: None,
@@ -151,74 +154,21 @@ pub fn serve(doors: Doors, served: Served) -> Result<()> {
     Ok(())
 }
 
-/// How many connections there may be, and from where. Clones share it.
-#[derive(Clone)]
-struct Room {
-    places: Arc<Semaphore>,
-    guests: Guests,
-}
-
-impl Default for Room {
-    fn default() -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-            guests: Guests::default(),
-        }
-    }
-}
-
-/// How many connections each address has.
-#[derive(Clone, Default)]
-struct Guests(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-/// One of an address's connections.
-struct Guest(Guests, IpAddr);
-
-impl Guests {
-    /// Lets a connection in, unless its address has enough of them.
-    fn admit(&self, address: IpAddr) -> Option<Guest> {
-        let mut guests = self.lock();
-        let count = guests.entry(address).or_default();
-        if *count >= OF_ADDRESS_MAX {
-            return None;
-        }
-        *count += 1;
-        Some(Guest(self.clone(), address))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        let mut guests = self.0.lock();
-        if let Some(count) = guests.get_mut(&self.1) {
-            *count -= 1;
-            if *count == 0 {
-                guests.remove(&self.1);
-            }
-        }
-    }
-}
-
 async fn accept(entry: Entry<TcpListener>, room: Room, api: Router) {
     let Entry { listener, tls } = entry;
-    let Room { places, guests } = room;
     let port = listener.local_addr().map_or(0, |address| address.port());
     if let Ok(address) = listener.local_addr() {
         info!(%address, tls = tls.is_some(), "the HTTP API listens");
     }
     loop {
-        let place = places.clone().acquire_owned().await;
-        let place = place.expect("the places are never closed");
+        let place = room.place().await;
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let Some(guest) = guests.admit(peer.ip()) else {
-                    debug!(%peer, "this address has enough connections to the HTTP API");
+                let Some(guest) = room.admit(peer.ip(), place) else {
+                    debug!(%peer, "this party has enough connections to the HTTP API");
                     continue;
                 };
+                give_up_unread(&stream);
                 let (api, tls) = (api.clone(), tls.clone());
                 tokio::spawn(async move {
                     match tls {
@@ -228,7 +178,7 @@ async fn accept(entry: Entry<TcpListener>, room: Room, api: Router) {
                             Err(error) => debug!(%error, %peer, "no TLS with a tool"),
                         },
                     }
-                    drop((place, guest));
+                    drop(guest);
                 });
             }
             Err(error) => {
@@ -239,12 +189,16 @@ async fn accept(entry: Entry<TcpListener>, room: Room, api: Router) {
     }
 }
 
+fn give_up_unread(stream: &TcpStream) {
+    // Where this fails the connection has failed, which its task will see.
+    let _ = sockopt::set_tcp_user_timeout(stream, UNREAD_MAX);
+}
+
 /// Answers the requests of one connection.
 async fn converse<S>(stream: S, (peer, port): (IpAddr, u16), over_tls: bool, api: Router)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let local = FromThisMachine(peer.to_canonical().is_loopback());
     let arrival = Arrival {
         address: peer,
         over_tls,
@@ -252,13 +206,15 @@ where
     };
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(local);
+        let local = comes_from_here(peer, request.headers());
+        request.extensions_mut().insert(FromThisMachine(local));
         request.extensions_mut().insert(arrival);
         api.clone().call(request)
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {
@@ -266,22 +222,62 @@ where
     }
 }
 
+/// What programs add that pass requests on: what came through one came from elsewhere, as far as anybody can tell.
+const OF_PROXIES: [HeaderName; 5] = [
+    header::FORWARDED,
+    header::VIA,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// Whether a request comes from this machine. A header can say that it does not, and never that it does.
+fn comes_from_here(peer: IpAddr, headers: &HeaderMap) -> bool {
+    peer.to_canonical().is_loopback() && !OF_PROXIES.iter().any(|name| headers.contains_key(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::HeaderValue;
+
+    #[tokio::test]
+    async fn who_reads_nothing_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let _client = TcpStream::connect(address).await.expect("it listens");
+        let (stream, _) = listener.accept().await.expect("a client");
+        assert_eq!(sockopt::tcp_user_timeout(&stream), Ok(0), "not by itself");
+        give_up_unread(&stream);
+        assert_eq!(sockopt::tcp_user_timeout(&stream), Ok(UNREAD_MAX));
+    }
 
     #[test]
-    fn one_address_leaves_room_for_others() {
-        let guests = Guests::default();
-        let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
-        let mut admitted: Vec<Guest> = (0..OF_ADDRESS_MAX)
-            .map(|_| guests.admit(one).expect("there is room"))
-            .collect();
-        assert!(guests.admit(one).is_none());
-        assert!(guests.admit(other).is_some());
-        admitted.pop();
-        assert!(guests.admit(one).is_some());
-        drop(admitted);
-        assert!(guests.lock().is_empty());
+    fn what_was_passed_on_comes_from_elsewhere() {
+        let comes = |peer: [u8; 4], header: &'static str| {
+            let mut request = Request::new(());
+            if !header.is_empty() {
+                let name = HeaderName::from_static(header);
+                let value = HeaderValue::from_static("127.0.0.1");
+                request.headers_mut().insert(name, value);
+            }
+            comes_from_here(peer.into(), request.headers())
+        };
+        assert!(comes([127, 0, 0, 1], ""));
+        assert!(comes([127, 0, 0, 1], "x-request-id"));
+        for header in [
+            "forwarded",
+            "via",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-real-ip",
+        ] {
+            assert!(!comes([127, 0, 0, 1], header), "{header}");
+        }
+        assert!(!comes([10, 0, 0, 1], ""));
+        assert!(
+            !comes([10, 0, 0, 1], "x-forwarded-for"),
+            "nobody can say so"
+        );
     }
 }

@@ -63,6 +63,7 @@ mod node;
 mod operations;
 pub mod operator;
 mod passing;
+mod room;
 mod spread;
 
 pub mod check;

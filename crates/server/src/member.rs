@@ -31,7 +31,7 @@ use cluster::members::State;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
 /// One that has died is replaced so long after its session at the most, which ZooKeeper ends in steps.
@@ -186,10 +186,11 @@ fn serve_api(config: &Config, doors: Doors, around: Around<'_>) -> anyhow::Resul
         }
     };
     // From the inside to the outside: what is another's to answer, who comes in, and who is a node.
+    let hosts = &config.admin_hosts;
     let recognising = Recognising { asked, secret };
-    let api = admin::entrance(served.api, operations);
+    let api = admin::entrance(served.api, hosts.clone(), operations);
     let api = api.layer(from_fn_with_state(recognising, recognise));
-    http::serve(doors, Served { api, ..served })
+    http::serve(doors, Served { api, ..served }, hosts)
 }
 
 /// One API of several shards'.
@@ -211,6 +212,7 @@ fn together(
         node_metrics,
         asked,
         directory,
+        documents: Semaphore::new(spread::DOCUMENTS),
     });
     Served {
         api: spread::api(spread.clone()),

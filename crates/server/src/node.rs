@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, watch};
+use tracing::warn;
 
 /// The loop tells so often that it turns.
 const BEAT: Duration = Duration::from_secs(1);
@@ -94,8 +95,8 @@ impl ThisNode {
                 Asked::There(there) => there.clone(),
             };
             if !self.reaches(&there).await {
-                let node = &there.node;
-                return Err(format!("the node that serves cannot be reached at {node}"));
+                // Whoever asks for that need not be known, and is not told where the others are.
+                return Err("the node that serves cannot be reached".to_owned());
             }
         }
         Ok(())
@@ -110,6 +111,12 @@ impl ThisNode {
         }
         let connected = tokio::time::timeout(REACH_MAX, TcpStream::connect(&*there.node)).await;
         let answer = matches!(connected, Ok(Ok(_)));
+        if !answer && reached.get(&there.node).is_none_or(|(_, reached)| *reached) {
+            warn!(
+                node = &*there.node,
+                "the node that serves cannot be reached"
+            );
+        }
         reached.insert(there.node.clone(), (Instant::now(), answer));
         answer
     }

@@ -81,7 +81,8 @@ impl ShardOperator {
             Answer::Slow(slow) => slow,
             answer => return Ok(answer),
         };
-        let checked = self.passwords.clone().check(user.clone(), password, slow);
+        let passwords = self.passwords.clone();
+        let checked = passwords.check(None, user.clone(), password, slow);
         let Some(mark) = checked.await else {
             let why = LoginRefused::WrongPassword.to_string();
             return Err(CommandRefused::AccessRefused(why).into());

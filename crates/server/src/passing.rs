@@ -22,8 +22,8 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use model::ShortStr;
 use serde_json::json;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tracing::{debug, warn};
@@ -112,10 +112,18 @@ pub(crate) async fn pass_on(
     };
     match there {
         None => next.run(request).await,
-        Some(there) => match ask(&there, passing.secret, request).await {
-            Ok(response) => response,
-            Err(why) => refuse(StatusCode::SERVICE_UNAVAILABLE, &why),
-        },
+        Some(there) => {
+            let is_stranger = !admin::has_been_let_in(request.extensions());
+            let answered = ask(&there, passing.secret, request).await;
+            answered.unwrap_or_else(|unanswered| {
+                unanswered.say();
+                let reason = match is_stranger {
+                    true => unanswered.for_strangers(),
+                    false => unanswered.to_string(),
+                };
+                refuse(StatusCode::SERVICE_UNAVAILABLE, &reason)
+            })
+        }
     }
 }
 
@@ -124,12 +132,12 @@ pub(crate) async fn ask(
     there: &There,
     secret: Secret,
     mut request: Request,
-) -> Result<Response, String> {
+) -> Result<Response, Unanswered> {
     if there.admin.is_empty() {
-        let node = &there.node;
-        return Err(format!(
-            "the node that serves, {node}, cannot be asked: its API listens to its own machine only (--admin-listen)"
-        ));
+        return Err(Unanswered {
+            at: there.node.clone(),
+            why: "its API listens to its own machine only (--admin-listen)".to_owned(),
+        });
     }
     let local = request.extensions().get::<FromThisMachine>();
     let local = local.is_some_and(|FromThisMachine(local)| *local);
@@ -152,7 +160,7 @@ pub(crate) async fn ask(
     answered.unwrap_or_else(|_| Err(unreachable(there, "it does not answer")))
 }
 
-async fn send(there: &There, request: Request) -> Result<Response, String> {
+async fn send(there: &There, request: Request) -> Result<Response, Unanswered> {
     let connected = tokio::time::timeout(CONNECT_MAX, TcpStream::connect(&*there.admin)).await;
     let stream = connected
         .map_err(|_| unreachable(there, "it does not accept a connection"))?
@@ -178,9 +186,39 @@ fn forget(headers: &mut HeaderMap) {
     }
 }
 
-fn unreachable(there: &There, why: &str) -> String {
-    let node = &there.admin;
-    format!("the node that serves cannot be asked at {node}: {why}")
+/// Another node did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the node that serves cannot be asked at {at}: {why}")]
+pub(crate) struct Unanswered {
+    at: Arc<str>,
+    why: String,
+}
+
+impl Unanswered {
+    /// The same without a word of where it is.
+    fn for_strangers(&self) -> String {
+        format!("the node that serves cannot be asked: {}", self.why)
+    }
+
+    /// Tells the log, for those who may not be told; now and then, however many ask.
+    fn say(&self) {
+        let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.is_none_or(|at| at.elapsed() >= SAID_EVERY) {
+            *said = Some(Instant::now());
+            warn!("{self}");
+        }
+    }
+}
+
+/// When the log was told last.
+static SAID: Mutex<Option<Instant>> = Mutex::new(None);
+const SAID_EVERY: Duration = Duration::from_secs(10);
+
+fn unreachable(there: &There, why: &str) -> Unanswered {
+    Unanswered {
+        at: there.admin.clone(),
+        why: why.to_owned(),
+    }
 }
 
 fn refuse(code: StatusCode, reason: &str) -> Response {
@@ -249,6 +287,46 @@ pub(crate) fn there(shard: u32, admin: &str, node: &str) -> There {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::middleware::from_fn_with_state;
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn a_stranger_is_not_told_where_the_other_node_is() {
+        let nowhere = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let nowhere = nowhere.expect("a free port").to_string();
+        let there = there(0, &nowhere, "node-2.internal:25672");
+        let (_sender, asked) = watch::channel(Asked::There(there));
+        let secret = Secret(7);
+        let passing = Passing { asked, secret };
+        let api = axum::Router::new().layer(from_fn_with_state(passing, pass_on));
+        let ask = async |vouched: Option<Vouched>| {
+            let mut request = Request::get("/api/queues")
+                .body(Body::empty())
+                .expect("a request");
+            if let Some(vouched) = vouched {
+                request.extensions_mut().insert(vouched);
+            }
+            let Ok(response) = api.clone().oneshot(request).await;
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            let body = axum::body::to_bytes(response.into_body(), 1000).await;
+            String::from_utf8(body.expect("a body").to_vec()).expect("text")
+        };
+        let told = ask(None).await;
+        assert!(
+            told.contains("the node that serves cannot be asked: "),
+            "{told}"
+        );
+        assert!(
+            !told.contains(&nowhere) && !told.contains("internal"),
+            "{told}"
+        );
+        let ada = Vouched {
+            user: ShortStr::from_static("ada"),
+            mark: Mark(1),
+        };
+        let told = ask(Some(ada)).await;
+        assert!(told.contains(&format!("asked at {nowhere}: ")), "{told}");
+    }
 
     #[test]
     fn only_who_knows_the_secret_passes_requests_on() {

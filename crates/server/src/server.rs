@@ -60,8 +60,9 @@ pub async fn run(
     let node = ThisNode::new(config, listeners, Arc::new([asked]), stopping.clone(), None);
     let operations = node.operations();
     let served = admin::router(tenure.operator.clone(), Arc::new(node), about(config));
-    let api = admin::entrance(served.api, operations);
-    http::serve(parts.doors, Served { api, ..served })?;
+    let hosts = config.admin_hosts.clone();
+    let api = admin::entrance(served.api, hosts.clone(), operations);
+    http::serve(parts.doors, Served { api, ..served }, &hosts)?;
     let (_host, served) = watch::channel(Host::Here(tenure.house.clone()));
     let door = Door::new(Hosts::of_one(served), config.limits.connections_max);
     let accepting = accept(&door, parts.listeners);

@@ -18,15 +18,24 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use place::{Place, place, vhost_removed};
+use place::{Gather, Place, place, vhost_removed};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tower::Service as _;
 
 /// A body of a request is no longer than this, in bytes: the largest is a document of definitions.
 const REQUEST_MAX: usize = 20_000_000;
+
+/// So many documents are taken in at a time; the others wait.
+pub(crate) const DOCUMENTS: usize = 2;
+
+/// One has so long to come: as long as any request.
+const DOCUMENT_TIME: Duration = Duration::from_secs(60);
+
+/// Where a node says who a request is from.
+const WHO: &str = "/api/whoami";
 
 /// What a shard answers is no longer than this, in bytes.
 const ANSWER_MAX: usize = 256 * 1024 * 1024;
@@ -47,6 +56,8 @@ pub(crate) struct Spread {
     pub(crate) node_metrics: Router,
     pub(crate) asked: Arc<[watch::Receiver<Asked>]>,
     pub(crate) directory: Arc<Directory>,
+    /// Places for documents that are taken in.
+    pub(crate) documents: Semaphore,
 }
 
 /// The API.
@@ -97,12 +108,16 @@ async fn answer(State(spread): State<Arc<Spread>>, request: Request) -> Response
             }
             spread.tell_metrics(&asking.head).await
         }
-        Place::All(gather) => {
+        Place::All(Gather::Import) => {
             let (head, body) = request.into_parts();
-            match axum::body::to_bytes(body, REQUEST_MAX).await {
-                Ok(body) => spread.gather(gather, Asking { head, body }).await,
-                Err(_) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+            match spread.document(&head, body).await {
+                Ok((body, _place)) => spread.gather(Gather::Import, Asking { head, body }).await,
+                Err(refused) => refused,
             }
+        }
+        Place::All(gather) => {
+            let (head, body) = (request.into_parts().0, Bytes::new());
+            spread.gather(gather, Asking { head, body }).await
         }
     }
 }
@@ -118,6 +133,40 @@ impl Spread {
         };
         let Ok(response) = router.clone().call(request).await;
         response
+    }
+
+    /// Takes in the document of a request, if it is an administrator's: strangers could fill the memory with theirs (P9).
+    async fn document(
+        &self,
+        head: &Parts,
+        body: Body,
+    ) -> Result<(Bytes, Option<SemaphorePermit<'_>>), Response> {
+        let mut head = head.clone();
+        head.method = Method::GET;
+        let asking = Asking {
+            head,
+            body: Bytes::new(),
+        };
+        let who = self.tell(HOME, &asking, Some(&Uri::from_static(WHO))).await;
+        if !who.code.is_success() {
+            return Err(who.into_response());
+        }
+        let tags = who.json()["tags"].clone();
+        let is_administrator =
+            { tags.as_array().into_iter().flatten() }.any(|tag| tag == "administrator");
+        if !is_administrator {
+            // The shard says why not, without the document.
+            return Ok((Bytes::new(), None));
+        }
+        let taking_in = async {
+            let place = self.documents.acquire().await.ok();
+            (axum::body::to_bytes(body, REQUEST_MAX).await, place)
+        };
+        match tokio::time::timeout(DOCUMENT_TIME, taking_in).await {
+            Ok((Ok(document), place)) => Ok((document, place)),
+            Ok((Err(_), _)) => Err(StatusCode::PAYLOAD_TOO_LARGE.into_response()),
+            Err(_) => Err(StatusCode::REQUEST_TIMEOUT.into_response()),
+        }
     }
 
     /// Another node asks for a shard that this one serves.

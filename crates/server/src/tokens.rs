@@ -15,7 +15,7 @@ use crate::config::Oauth;
 use broker::Bearer;
 use issuer::Issuer;
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Validation, decode, decode_header};
+use jsonwebtoken::{Header, Validation, decode, decode_header};
 use keys::Keys;
 use model::{Password, Timestamp};
 use serde_json::{Map, Value};
@@ -81,6 +81,8 @@ pub(crate) struct Tokens {
     hash_key: [u8; 32],
     clock: Clock,
     known: Mutex<HashMap<[u8; 32], Verified>>,
+    /// Whoever asks the issuer holds it.
+    asking: Arc<tokio::sync::Mutex<()>>,
     place: Arc<Semaphore>,
 }
 
@@ -105,6 +107,7 @@ impl Tokens {
             hash_key,
             clock,
             known: Mutex::default(),
+            asking: Arc::default(),
             place: Arc::new(Semaphore::new(1)),
         })
     }
@@ -130,6 +133,7 @@ impl Tokens {
         if let Some(known) = self.known().get(&hash) {
             return known.at(now);
         }
+        self.clone().ask_issuer(token.as_str()).await;
         let place = self.place.clone().acquire_owned().await;
         let place = place.map_err(|_| TokenRefused::Stopping)?;
         if let Some(known) = self.known().get(&hash) {
@@ -156,9 +160,47 @@ impl Tokens {
         verified.at(now)
     }
 
+    /// Asks the issuer for its keys, if the token needs that. The issuer may be slow: that is not waited for in the place where
+    /// all tokens are looked at, nor by those whose key is known.
+    async fn ask_issuer(self: Arc<Self>, token: &str) {
+        let Some(issuer) = &self.issuer else {
+            return;
+        };
+        let header = decode_header(token).ok();
+        let Some(header) = header.filter(|header| self.takes(header)) else {
+            return;
+        };
+        let kid = header.kid.as_deref();
+        let wanted = || self.keys.find(kid).is_none() && issuer.is_to_be_asked(kid);
+        if !wanted() {
+            return;
+        }
+        let asking = match issuer.find(kid) {
+            Some(_) => self.asking.clone().try_lock_owned().ok(),
+            None => Some(self.asking.clone().lock_owned().await),
+        };
+        // Who had its turn before has asked.
+        if asking.is_none() || !wanted() {
+            return;
+        }
+        let asker = self.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            asker.issuer.as_ref().map(Issuer::ask);
+            // Held to here, even if nobody waits any more.
+            drop(asking);
+        });
+        // What came of it shows in the keys.
+        let _ = asked.await;
+    }
+
+    /// Whether tokens may be signed like that.
+    fn takes(&self, header: &Header) -> bool {
+        self.said.algorithms.contains(&header.alg) && header.crit.is_none()
+    }
+
     fn verify(&self, token: &str) -> Result<Verified, TokenRefused> {
         let header = decode_header(token).map_err(|error| refused(&error))?;
-        if !self.said.algorithms.contains(&header.alg) || header.crit.is_some() {
+        if !self.takes(&header) {
             return Err(TokenRefused::Algorithm);
         }
         // Never a key that the token brings along, nor one that it says where to find.

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 const CANARY: &str = "canary-7f3a9c";
@@ -182,6 +182,91 @@ fn guesses_over_http_are_refused_quickly_after_five() {
         "{:?}",
         began.elapsed()
     );
+}
+
+/// The code that is answered to somebody on this machine who asks for that host.
+fn code_for(address: &str, path: &str, host: &str) -> u16 {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let login = basic("guest", "guest");
+    let text = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{login}Connection: close\r\n\r\n");
+    stream.write_all(text.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    let code = answer.split(' ').nth(1).expect("a status line");
+    code.parse().expect("a number")
+}
+
+#[test]
+fn a_name_that_is_made_to_lead_here_leads_nowhere() {
+    let port = { TcpListener::bind("127.0.0.1:0") }.and_then(|free| free.local_addr());
+    let metrics = port.expect("a free port").to_string();
+    let options = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let options = [&options[..], &["--prometheus-listen", &metrics]].concat();
+    for (said, expected) in [("none", 421), ("rebound.example", 200), ("any", 200)] {
+        let scratch = Scratch::new();
+        let options = [&options[..], &["--admin-hosts", said]].concat();
+        let server = Landfall::start_with(&scratch.data_dir(), &options);
+        let api = server.api().strip_prefix("http://").expect("an address");
+        for (address, path) in [(api, "/api/whoami"), (api, "/"), (&metrics, "/metrics")] {
+            let answered = code_for(address, path, "rebound.example:15672");
+            assert_eq!(answered, expected, "{said} {path}");
+            assert_eq!(code_for(address, path, "localhost:15672"), 200);
+        }
+    }
+}
+
+#[test]
+fn the_guest_does_not_come_through_a_proxy() {
+    let scratch = Scratch::new();
+    let server = start(&scratch);
+    let guest = basic("guest", "guest");
+    for header in [
+        "X-Forwarded-For: 10.0.0.1",
+        "X-Forwarded-For: 127.0.0.1",
+        "Forwarded: for=127.0.0.1",
+    ] {
+        let headers = format!("{guest}{header}\r\n");
+        let (code, said) = ask(server.api(), "GET /api/whoami", &headers, "");
+        assert_eq!(code, 401, "{header}: {said}");
+    }
+    assert_eq!(ask(server.api(), "GET /api/whoami", &guest, "").0, 200);
+}
+
+#[test]
+fn bodies_that_come_byte_by_byte_hold_up_nobody() {
+    let scratch = Scratch::new();
+    let server = start(&scratch);
+    let address = server.api().strip_prefix("http://").expect("an address");
+    let body = r#"{"description":"slow"}"#;
+    let head = |number: usize| {
+        let login = basic("guest", "guest");
+        let length = body.len();
+        format!(
+            "PUT /api/vhosts/v{number} HTTP/1.1\r\nHost: {address}\r\n{login}Connection: close\r\n\
+             Content-Length: {length}\r\n\r\n"
+        )
+    };
+    let slow = (0..8).map(|number| {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        stream.write_all(head(number).as_bytes()).expect("it reads");
+        stream
+    });
+    let mut slow: Vec<TcpStream> = slow.collect();
+    for octet in body.bytes() {
+        for stream in &mut slow {
+            stream.write_all(&[octet]).expect("it reads");
+        }
+        let began = Instant::now();
+        let login = basic("guest", "guest");
+        assert_eq!(ask(server.api(), "GET /api/users", &login, "").0, 200);
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(5), "{took:?}");
+    }
+    for stream in &mut slow {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    }
 }
 
 #[test]

@@ -216,7 +216,7 @@ pub(crate) fn ask(server: &Landfall, asked: &str, headers: &[&str], body: &str) 
             .collect::<String>(),
     );
     let request = format!(
-        "{asked} HTTP/1.1\r\nHost: node\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        "{asked} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
     );
     stream.write_all(request.as_bytes()).expect("it is read");
     let mut answer = String::new();

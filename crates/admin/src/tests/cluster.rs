@@ -11,11 +11,11 @@ use crate::journey::{Journey, Wanted as WantedJourneys};
 use crate::node::{Answered, Listener, Node, NodeStatus, Vitals};
 use crate::operations::Operations;
 use crate::settings::{Origin, Setting};
-use crate::{AskError, FromThisMachine, Operator, Reading};
+use crate::{AskError, FromThisMachine, Operator, Reading, Vouched};
 use axum::body::Body;
 use axum::http::{Request, header};
-use broker::{Answer, Command};
-use model::Position;
+use broker::{Answer, Command, Mark};
+use model::{Position, ShortStr};
 use std::future::ready;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
@@ -209,8 +209,8 @@ impl Cluster for Ailing {
     }
 }
 
-/// Knows that no node serves, and nothing else.
-struct Nobody;
+/// Knows where the node is that serves, and cannot ask it; or that there is none.
+struct Nobody(Option<&'static str>);
 
 impl Operator for Nobody {
     fn instruments(&self) -> Option<Arc<Instruments>> {
@@ -218,7 +218,7 @@ impl Operator for Nobody {
     }
 
     fn ask(&self, _: Command) -> Answered<'_, Result<Answer, AskError>> {
-        Box::pin(ready(Err(AskError::Elsewhere(None))))
+        Box::pin(ready(Err(AskError::Elsewhere(self.0.map(Into::into)))))
     }
 
     fn read(&self, _: Vec<Position>, _: usize) -> Answered<'_, Result<Vec<Reading>, AskError>> {
@@ -335,7 +335,7 @@ async fn what_is_wrong_is_said_and_what_is_asked_for_is_noted() {
 
 #[tokio::test]
 async fn while_nobody_serves_the_cluster_is_told_on_this_machine_alone() {
-    let api = Api::of(Nobody, Arc::new(Ailing::default()));
+    let api = Api::of(Nobody(None), Arc::new(Ailing::default()));
     let ask = async |method: &str, path: &str, local: bool| {
         let request = Request::builder()
             .method(method)
@@ -357,6 +357,33 @@ async fn while_nobody_serves_the_cluster_is_told_on_this_machine_alone() {
     ] {
         assert_eq!(ask(method, path, local).await, (503, refused.to_owned()));
     }
+}
+
+#[tokio::test]
+async fn strangers_are_not_told_where_other_nodes_are() {
+    let api = Api::of(
+        Nobody(Some("node-2.internal:15672")),
+        Arc::new(Ailing::default()),
+    );
+    for vouched in [false, true] {
+        let mut request = Request::get("/api/nodes")
+            .header(header::AUTHORIZATION, basic("guest:guest"))
+            .body(Body::empty())
+            .expect("a request");
+        if vouched {
+            request.extensions_mut().insert(Vouched {
+                user: ShortStr::from_static("guest"),
+                mark: Mark(1),
+            });
+        }
+        let response = api.send(request).await;
+        assert_eq!(response.status(), 503);
+        let told = text(response).await;
+        assert_eq!(told.contains("node-2.internal:15672"), vouched, "{told}");
+    }
+    let body = r#"{"username":"guest","password":"guest"}"#;
+    let (code, told) = api.ask("POST", "/api/landfall/session", body).await;
+    assert!(code == 503 && !told.contains("internal"), "{code} {told}");
 }
 
 #[tokio::test]

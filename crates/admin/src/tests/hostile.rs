@@ -5,6 +5,7 @@ use crate::{ENDPOINTS, FromThisMachine};
 use axum::body::{Body, HttpBody};
 use axum::http::{Request, header};
 use bytes::Bytes;
+use http_body_util::channel::{Channel, Sender};
 use hyper::body::Frame;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// The places of all endpoints but the one whose answer goes on and on.
 fn those_that_end() -> Vec<usize> {
@@ -204,6 +206,65 @@ async fn a_body_that_does_not_come_is_given_up() {
     let before = tokio::time::Instant::now();
     assert_eq!(Api::new().send(request).await.status(), 408);
     assert_eq!(before.elapsed(), Duration::from_secs(60));
+}
+
+/// Asks for a change, and says nothing of it yet.
+fn begin(api: &Api, path: &str) -> (Sender<Bytes>, JoinHandle<u16>) {
+    let (sender, body) = Channel::<Bytes>::new(1);
+    let request = Request::put(path)
+        .header(header::AUTHORIZATION, basic("guest:guest"))
+        .extension(FromThisMachine(true))
+        .body(Body::new(body))
+        .expect("a request");
+    let api = Api(api.0.clone());
+    let asking = tokio::spawn(async move { api.send(request).await.status().as_u16() });
+    (sender, asking)
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_that_come_slowly_hold_up_nobody() {
+    let api = Api::new();
+    let slow: Vec<_> = (0..12)
+        .map(|number| begin(&api, &format!("/api/users/u{number}")))
+        .collect();
+    let all = br#"{"tags":""}"#;
+    let mut senders: Vec<_> = slow;
+    for octet in all {
+        for (sender, _) in &mut senders {
+            let octet = Bytes::copy_from_slice(&[*octet]);
+            sender.send_data(octet).await.expect("it is read");
+        }
+        let asked = api.ask("PUT", "/api/vhosts/quick", "{}");
+        let (code, said) = tokio::time::timeout(Duration::from_millis(100), asked)
+            .await
+            .expect("it does not wait");
+        assert!(code < 300, "{code} {said}");
+    }
+    for (sender, asking) in senders {
+        drop(sender);
+        assert_eq!(asking.await.expect("it is answered"), 201);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_removed_while_the_body_comes_changes_nothing() {
+    let api = Api::new();
+    api.transcript(r#"PUT /api/users/ada {"password":"p","tags":"administrator"}"#)
+        .await;
+    let (mut sender, body) = Channel::<Bytes>::new(1);
+    let request = Request::put("/api/vhosts/late")
+        .header(header::AUTHORIZATION, basic("ada:p"))
+        .body(Body::new(body))
+        .expect("a request");
+    let asking = Api(api.0.clone());
+    let asking = tokio::spawn(async move { asking.send(request).await.status() });
+    sender.send_data("{".into()).await.expect("it is read");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    api.transcript("DELETE /api/users/ada").await;
+    sender.send_data("}".into()).await.expect("it is read");
+    drop(sender);
+    assert_eq!(asking.await.expect("it is answered"), 401);
+    assert_eq!(api.ask("GET", "/api/vhosts/late", "").await.0, 404);
 }
 
 /// A body whose sender has gone to sleep.

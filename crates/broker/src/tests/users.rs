@@ -131,6 +131,63 @@ fn a_slow_password_is_looked_at_by_the_shell_and_counts_while_it_is_the_same() {
 }
 
 #[test]
+fn who_is_made_anew_while_a_client_logs_in_is_somebody_else() {
+    check(
+        "operator user ada secret
+         operator permission ada / .* .* .*
+         landed
+         login 1 ada secret
+         login 2 ada secret
+         login 3 ada (vouched)
+         connect 2 ada /
+         operator no-user ada
+         operator user ada other
+         operator permission ada / .* .* .*
+         landed
+         connect 1 ada /
+         login 1 ada other
+         connect 1 ada /
+         connect 3 ada /",
+        expect![[r#"
+            operator user ada secret
+                land #2 user ada []
+            operator permission ada / .* .* .*
+                land #3 permission of ada in /: .* .* .*
+            landed
+                operator: made
+                operator: made
+            login 1 ada secret
+                1 may go on
+            login 2 ada secret
+                2 may go on
+            login 3 ada (vouched)
+                3 may go on
+            connect 2 ada /
+                2.0 connection.open-ok
+            operator no-user ada
+                land #4 no user ada
+                2 connection.close 320 CONNECTION_FORCED - user 'ada' is deleted
+            operator user ada other
+                land #5 user ada []
+            operator permission ada / .* .* .*
+                land #6 permission of ada in /: .* .* .*
+            landed
+                operator: done
+                operator: made
+                operator: made
+            connect 1 ada /
+                1 connection.close 530 NOT_ALLOWED - access to vhost '/' refused for user 'ada'
+            login 1 ada other
+                1 may go on
+            connect 1 ada /
+                1.0 connection.open-ok
+            connect 3 ada /
+                3.0 connection.open-ok
+        "#]],
+    );
+}
+
+#[test]
 fn a_crash_before_the_landing_keeps_a_user_that_was_to_go() {
     check(
         "operator user ada secret

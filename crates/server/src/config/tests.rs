@@ -68,6 +68,17 @@ fn the_api_listens_where_it_is_told_or_nowhere() {
 }
 
 #[test]
+fn names_of_the_api_are_names() {
+    for fine in ["none", "any", "mq.example", "mq.example,other"] {
+        assert!(config(&["--admin-hosts", fine]).is_ok(), "{fine}");
+    }
+    for wrong in ["mq.example:15672", "http://mq", "any,mq", "mq,", "*"] {
+        let said = error(&["--admin-hosts", wrong]);
+        assert!(said.contains("is not the name of a host"), "{said}");
+    }
+}
+
+#[test]
 fn listen_may_be_given_several_times() {
     let config = config(&["--listen", "127.0.0.1:0", "--listen", "[::1]:0"]).expect("valid");
     let expected = ["127.0.0.1:0", "[::1]:0"].map(|text| text.parse().expect("an address"));

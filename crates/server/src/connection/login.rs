@@ -85,7 +85,8 @@ impl Connection<'_> {
             return;
         };
         let passwords = self.house.passwords.clone();
-        let checked = passwords.check(self.user.clone(), password, slow);
+        let from = Some(self.peer.ip());
+        let checked = passwords.check(from, self.user.clone(), password, slow);
         self.looking = Some(Box::pin(async { Found::Password(checked.await) }));
     }
 

@@ -9,7 +9,7 @@ use rustls::crypto::ring;
 use serde_json::Value;
 use std::fs;
 use std::sync::Arc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 use ureq::Agent;
@@ -78,22 +78,29 @@ impl Issuer {
         }))
     }
 
-    /// The key of that name. Waits for the issuer if it has to be asked.
+    /// The key of that name, if it has been fetched.
     pub(super) fn find(&self, name: Option<&str>) -> Option<DecodingKey> {
-        // Who comes meanwhile waits, and finds what was fetched.
-        let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = super::keys::find(&fetched.keys, name).cloned();
+        super::keys::find(&self.fetched().keys, name).cloned()
+    }
+
+    /// Whether the issuer is to be asked before a token is looked at that names this key.
+    pub(super) fn is_to_be_asked(&self, name: Option<&str>) -> bool {
+        let fetched = self.fetched();
+        let found = super::keys::find(&fetched.keys, name);
         let is_older = |at: Option<Instant>, than| at.is_none_or(|at| at.elapsed() > than);
-        if found.is_some() && !is_older(fetched.at, OLD) || !is_older(fetched.asked, PAUSE) {
-            return found;
-        }
-        fetched.asked = Some(Instant::now());
+        (found.is_none() || is_older(fetched.at, OLD)) && is_older(fetched.asked, PAUSE)
+    }
+
+    /// Asks the issuer, and waits for its answer. Whoever names a key that is known does not wait meanwhile.
+    pub(super) fn ask(&self) {
+        self.fetched().asked = Some(Instant::now());
         match self.fetch() {
             Ok(keys) => {
                 info!(
                     keys = keys.len(),
                     "the keys of the issuer of tokens were fetched"
                 );
+                let mut fetched = self.fetched();
                 fetched.keys = keys;
                 fetched.at = Some(Instant::now());
             }
@@ -103,13 +110,15 @@ impl Issuer {
                 "cannot fetch the keys of the issuer of tokens"
             ),
         }
-        super::keys::find(&fetched.keys, name).cloned()
+    }
+
+    fn fetched(&self) -> MutexGuard<'_, Fetched> {
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[cfg(test)]
     pub(super) fn pause_is_over(&self) {
-        let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
-        fetched.asked = None;
+        self.fetched().asked = None;
     }
 
     fn fetch(&self) -> anyhow::Result<Vec<Named>> {

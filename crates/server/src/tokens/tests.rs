@@ -377,6 +377,25 @@ async fn an_issuers_keys_are_fetched_and_whatever_tokens_name_it_is_not_asked_to
     assert!(look("two").await.is_ok(), "while the issuer is away");
 }
 
+/// An issuer that takes connections and never answers.
+#[tokio::test]
+async fn who_names_unknown_keys_keeps_those_with_known_ones_not_waiting() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let silent = silent.expect("a free port");
+    let url = format!("http://{}/keys", silent.local_addr().expect("an address"));
+    let mut said = said();
+    said.jwks_url = Some(url);
+    let tokens = Arc::new(Tokens::new(&said, Clock::start()).expect("nobody is asked yet"));
+    let unknown = tokio::spawn(tokens.clone().check_at(named("nobody's"), NOW));
+    let _connected = silent.accept().await.expect("it is asked");
+    let began = std::time::Instant::now();
+    let good = encode(&header(Algorithm::ES256, "ec"), &claims(), &key("ec")).expect("signed");
+    assert!(tokens.check_at(Password::new(good), NOW).await.is_ok());
+    let took = began.elapsed();
+    assert!(took < std::time::Duration::from_secs(3), "{took:?}");
+    assert!(!unknown.is_finished(), "it waits for the issuer");
+}
+
 #[tokio::test]
 async fn an_issuer_is_asked_where_its_keys_are() {
     let answers = Arc::new(Mutex::new(Vec::new()));

@@ -16,7 +16,9 @@ pub(super) fn ask(api: &str, request: &str, headers: &str) -> String {
 fn ask_with(api: &str, request: &str, headers: &str, body: &str) -> String {
     let address = api.strip_prefix("http://").expect("an address");
     let mut stream = TcpStream::connect(address).expect("it listens");
-    let text = format!("{request} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n{body}");
+    let text = format!(
+        "{request} HTTP/1.1\r\nHost: localhost\r\n{headers}Connection: close\r\n\r\n{body}"
+    );
     stream.write_all(text.as_bytes()).expect("it reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("it answers");
@@ -168,7 +170,17 @@ fn while_nobody_serves_the_status_is_told_on_the_nodes_own_machine() {
     assert_eq!(code(api, "/healthz/live"), 200);
     assert_eq!(code(api, "/healthz/ready"), 503);
     let refusal = refused(api, &["queue", "list"]);
-    assert!(refusal.contains("cannot be asked at"), "{refusal}");
+    // And who has not been let in is not told where it is; the log is.
+    assert!(refusal.contains("cannot be asked: "), "{refusal}");
+    let log = cluster.nodes[other].log();
+    assert!(log.contains("cannot be asked at 127.0.0.1:"), "{log}");
+    let (code, ready) = ask(api, "GET /healthz/ready", "")
+        .split_once("\r\n\r\n")
+        .map_or_else(
+            || panic!("an answer has a body"),
+            |(head, body)| (head.contains(" 503 "), body.to_owned()),
+        );
+    assert!(code && !ready.contains("127.0.0.1"), "{ready}");
     wait_until("ZooKeeper's silence is noticed", || {
         let (code, said) = status(api);
         code == 3 && said["zookeeper"]["state"] == "silent"
