@@ -4,6 +4,8 @@
 //! told before its queue is, a settling without its message. So they are collected first and put together at
 //! the end. What a record says of a queue's messages holds whatever the order: once settled is settled.
 
+mod remembered;
+
 use crate::Broker;
 use crate::access::Access;
 use crate::calendar::Calendar;
@@ -14,10 +16,9 @@ use crate::publishers::Publishers;
 use crate::queue::Queue;
 use crate::relearned::Relearned;
 use crate::route::{Exchange, Vhost, VhostIndex};
-use crate::rules::Rules;
 use crate::share::Share;
 use model::record::{
-    BindingDefinition, Destination, ExchangeDefinition, Fingerprint, MessageHead, QueueDefinition,
+    BindingDefinition, Destination, ExchangeDefinition, MessageHead, QueueDefinition,
     VhostDefinition,
 };
 use model::{Definition, Limits, Position, QueueId, Record, Run, ShortStr, Timestamp};
@@ -190,18 +191,6 @@ impl Recovery {
         }
         broker.look_at_all();
         broker
-    }
-
-    fn remember(&mut self, queue: QueueId, position: Position, message: Fingerprint) {
-        self.remembered.learn(queue, position, message);
-        if self.remembered.is_too_much() {
-            self.remembered.cut(|queue| {
-                let (vhost, queue) = self.queues.get(&queue)?;
-                let vhost = self.vhosts[vhost.0].as_ref()?;
-                let rules = Rules::of(&self.policies.in_force(&vhost.name, queue));
-                Some(rules.deduplication.map_or(0, |rule| rule.size))
-            });
-        }
     }
 
     fn definition(&mut self, position: Position, definition: Definition) {
