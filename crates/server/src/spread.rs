@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tower::Service as _;
+use tracing::warn;
 
 /// A body of a request is no longer than this, in bytes: the largest is a document of definitions.
 const REQUEST_MAX: usize = 20_000_000;
@@ -226,7 +227,10 @@ impl Spread {
     }
 
     async fn spread(&self) {
-        let _ = tokio::time::timeout(SPREAD_MAX, self.directory.spread()).await;
+        let spread = tokio::time::timeout(SPREAD_MAX, self.directory.spread());
+        if spread.await.is_err() {
+            warn!("a change is answered before all shards follow it: they took too long");
+        }
     }
 
     /// Asks one shard, for this instead of what the request asks for, if it is said.
